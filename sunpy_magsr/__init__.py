@@ -1,0 +1,22 @@
+"""
+sunpy_magsr
+===========
+
+Super-resolution of solar magnetograms with calibrated uncertainty.
+
+* Documentation: https://sunpy-magsr.readthedocs.io
+* Source: https://github.com/sunpy-magsr/sunpy-magsr
+"""
+
+import lazy_loader
+
+from sunpy_magsr.version import version as __version__
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["io", "models", "training", "uncertainty"],
+    submod_attrs={
+        "superresolution": ["superresolve", "superresolve_ensemble"],
+        "catalog": ["list_models"],
+    },
+)

@@ -1,0 +1,43 @@
+"""What every backend offers."""
+
+from typing import Protocol
+
+__all__ = ["Backend"]
+
+
+class Backend(Protocol):
+    """
+    A way from a low-resolution field to samples of the high-resolution one.
+
+    Attributes
+    ----------
+    card : `~sunpy_magsr.catalog.ModelCard`
+        Facts about the model.
+    """
+
+    def samples(self, magnetogram, *, n_samples, seed, steps, device, batch_size, progress):
+        """
+        Draw samples, one after the other.
+
+        Parameters
+        ----------
+        magnetogram : `~sunpy_magsr.prep.Magnetogram`
+            The input.
+        n_samples : `int`
+            How many; 1 for a deterministic backend.
+        seed : `int`
+            Of the random numbers.
+        steps : `int`
+            Sampling steps.
+        device : `str` or `None`
+            Where to compute.
+        batch_size : `int` or `None`
+            Tiles computed at once.
+        progress : `bool`
+            Whether to show a progress bar.
+
+        Yields
+        ------
+        `numpy.ndarray`
+            float32 Gauss ``[factor H, factor W]``.
+        """

@@ -1,0 +1,177 @@
+"""One super-resolution: what goes in, the fields that come out, and the maps made of them."""
+
+import dataclasses
+import math
+import numbers
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import StdDevUncertainty
+
+from sunpy_magsr import consistency as consistency_step
+from sunpy_magsr.backends import load_backend
+from sunpy_magsr.forward_model.gain import MDI_GAIN
+from sunpy_magsr.metadata import finer_header, provenance
+from sunpy_magsr.prep import prepare
+from sunpy_magsr.prep.checks import warn_if_untrained
+from sunpy_magsr.prep.grid import resample, resampled_size
+from sunpy_magsr.version import version
+
+__all__ = ["Job"]
+
+_LARGEST_SEED = 2**63
+
+
+@dataclasses.dataclass
+class Job:
+    """
+    One super-resolution.
+
+    Attributes
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The input; never changed.
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        Its array form.
+    backend : `~sunpy_magsr.backends.base.Backend`
+        The model.
+    ratio : `tuple` of `float`
+        Output pixels along one input pixel, in x and y.
+    settings : `dict`
+        ``n_samples``, ``seed``, ``steps``, ``consistency``, ``calibration`` and the backend's ``device``,
+        ``batch_size`` and ``progress``.
+    """
+
+    smap: object
+    magnetogram: object
+    backend: object
+    ratio: tuple
+    settings: dict
+
+    @classmethod
+    def open(cls, smap, *, model, n_samples, seed, plate_scale, steps, consistency, calibrate, **machine):
+        """Check everything that can be checked before the work begins; see `sunpy_magsr.superresolve`."""
+        _check_whole("n_samples", n_samples, 1)
+        _check_whole("seed", seed, 0, _LARGEST_SEED)
+        for name, value in (("steps", steps), ("batch_size", machine["batch_size"])):
+            if value is not None:
+                _check_whole(name, value, 1)
+        magnetogram = prepare(smap)
+        backend = load_backend(model)
+        card = backend.card
+        if card.is_deterministic and n_samples > 1:
+            msg = f"n_samples must be 1 for the deterministic model {card.name!r}, got {n_samples}."
+            raise ValueError(msg)
+        warn_if_untrained(magnetogram, card)
+        settings = {
+            "n_samples": int(n_samples),
+            "seed": int(seed),
+            "steps": steps or card.steps,
+            "consistency": consistency_step.check(consistency or card.consistency),
+            "calibration": _check_calibration(calibrate, magnetogram, card),
+            **machine,
+        }
+        return cls(smap, magnetogram, backend, _ratio(magnetogram, plate_scale, card.factor), settings)
+
+    @property
+    def _sizes(self):
+        """Output size and offset along x and y."""
+        rows, columns = self.magnetogram.data.shape
+        return [resampled_size(side, ratio) for side, ratio in zip((columns, rows), self.ratio, strict=True)]
+
+    @property
+    def valid(self):
+        """Output pixels whose center lies in a measured input pixel, bool ``[Y, X]``."""
+        x, y = (
+            np.minimum(((np.arange(size) + 0.5 + offset) / ratio).astype(int), side - 1)
+            for (size, offset), ratio, side in zip(
+                self._sizes, self.ratio, reversed(self.magnetogram.data.shape), strict=True
+            )
+        )
+        return self.magnetogram.valid[np.ix_(y, x)]
+
+    def fields(self):
+        """Yield the samples: float32 Gauss ``[Y, X]`` on the output grid, NaN where nothing was measured."""
+        low, valid = self.magnetogram.data, self.valid
+        factor = self.backend.card.factor
+        machine = {key: self.settings[key] for key in ("device", "batch_size", "progress")}
+        drawn = self.backend.samples(
+            self.magnetogram,
+            n_samples=self.settings["n_samples"],
+            seed=self.settings["seed"],
+            steps=self.settings["steps"],
+            **machine,
+        )
+        for high in drawn:
+            field = consistency_step.enforce(high, low, self.settings["consistency"])
+            if any(ratio != factor for ratio in self.ratio):
+                field = resample(field, [ratio / factor for ratio in self.ratio])
+            if self.settings["calibration"] == "hmi":
+                field = field / np.float32(MDI_GAIN)
+            field[~valid] = np.nan
+            yield field
+
+    def map(self, data, statistic, *, std=None):
+        """
+        A Map of the input's class.
+
+        Parameters
+        ----------
+        data : `numpy.ndarray`
+            Gauss ``[Y, X]``.
+        statistic : `str`
+            What it is, for the header.
+        std : `numpy.ndarray`, optional
+            Standard deviation in Gauss, for the map's ``uncertainty``.
+
+        Returns
+        -------
+        `sunpy.map.GenericMap`
+            With mask and provenance.
+        """
+        (_, offset_x), (_, offset_y) = self._sizes
+        header = finer_header(self.smap, self.ratio, (offset_x, offset_y), data.shape)
+        settings = {key: self.settings[key] for key in ("seed", "n_samples", "steps", "calibration", "consistency")}
+        cards = provenance(self.backend.card, version=version, statistic=statistic, **settings)
+        earlier = str(header.pop("history", "") or "").strip()
+        cards["history"] = f"{earlier}\n{cards['history']}".strip()
+        uncertainty = None if std is None else StdDevUncertainty(std, unit=u.G)
+        return type(self.smap)(data, {**header, **cards}, mask=~self.valid, uncertainty=uncertainty)
+
+
+def _ratio(magnetogram, plate_scale, factor):
+    if plate_scale is not None and not _is_plate_scale(plate_scale):
+        msg = f"plate_scale must be None or a positive Quantity in arcsec/pix, got {plate_scale!r}."
+        raise ValueError(msg)
+    if plate_scale is None or magnetogram.is_cea:
+        return (float(factor), float(factor))
+    return tuple(float((scale / plate_scale).to_value(u.one)) for scale in magnetogram.plate_scale)
+
+
+def _is_plate_scale(value):
+    return (
+        isinstance(value, u.Quantity)
+        and value.isscalar
+        and value.unit.is_equivalent(u.arcsec / u.pix)
+        and math.isfinite(value.value)
+        and value.value > 0
+    )
+
+
+def _check_whole(name, value, lowest, below=math.inf):
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not lowest <= value < below:
+        limit = f" and below 2**{round(math.log2(below))}" if below < math.inf else ""
+        msg = f"{name} must be a whole number of at least {lowest}{limit}, got {value!r}."
+        raise ValueError(msg)
+
+
+def _check_calibration(calibrate, magnetogram, card):
+    if calibrate is None:
+        return card.calibration
+    if calibrate != "hmi":
+        msg = f"calibrate must be None or 'hmi', got {calibrate!r}."
+        raise ValueError(msg)
+    if magnetogram.instrument != "MDI":
+        msg = f"calibrate='hmi' must be used with MDI input, got a map from {magnetogram.instrument}."
+        raise ValueError(msg)
+    return "hmi"

@@ -1,0 +1,111 @@
+"""The header of a super-resolved map."""
+
+import textwrap
+
+import astropy.units as u
+import numpy as np
+
+from sunpy_magsr.prep.grid import refined_reference_pixel
+
+__all__ = ["finer_header", "provenance"]
+
+# Cards that describe the input's pixels, values or file and would be wrong beside the output.
+_STALE = """
+    simple bitpix naxis naxis1 naxis2 naxis3 extend xtension pcount gcount extname zimage ztension zbitpix znaxis znaxis1
+    znaxis2 zpcount zgcount ztile1 ztile2 zcmptype zname1 zval1 zname2 zval2 zquantiz zblank zdither0 zsimple zextend
+    tfields ttype1 tform1 bscale bzero blank checksum datasum headsum x0 y0 r_sun crop_rad
+    datamin datamax datamedn datamean datarms dataskew datakurt datavals missvals totvals satvals
+    datamin2 datamax2 datamed2 datamea2 datarms2 dataske2 datakur2 _datamin _datamax _bunit
+    tot_flux avg_flux mean_fld usflux usfluxl cmask cmaskl npix npix_spt meangbl longstrn
+""".split()
+_LINE = 68
+
+
+def finer_header(smap, ratio, offset, shape):
+    """
+    Header on a finer grid: the WCS follows, what described the input's pixels is gone, the rest stays.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The input; not changed.
+    ratio : sequence of `float`
+        Output pixels along one input pixel, in x and y.
+    offset : sequence of `float`
+        Output pixels by which the output's lower edges lie above the input's, in x and y.
+    shape : `tuple` of `int`
+        Rows and columns of the output.
+
+    Returns
+    -------
+    `dict`
+        FITS keywords in lower case, with BUNIT = G.
+    """
+    header = {key: value for key, value in smap.meta.items() if key not in _STALE and not key.startswith("keycomments")}
+    reference = [axis.to_value(u.pix) + 1 for axis in smap.reference_pixel]
+    for axis in (0, 1):
+        header[f"crpix{axis + 1}"] = refined_reference_pixel(reference[axis], ratio[axis], offset[axis])
+        _scale_axis(header, smap, axis, ratio)
+    header["naxis"], header["naxis1"], header["naxis2"] = 2, shape[1], shape[0]
+    header["bunit"] = "G"
+    return header
+
+
+def _scale_axis(header, smap, axis, ratio):
+    number = axis + 1
+    card = f"cdelt{number}"
+    unit = u.Unit(smap.spatial_units[axis])
+    if "cd1_1" in header:
+        for other in (0, 1):
+            element = f"cd{number}_{other + 1}"
+            header[element] = header.get(element, 0.0) / ratio[other]
+    elif np.isclose(ratio[0], ratio[1], rtol=1e-12):
+        header[card] = smap.meta.get(card, smap.scale[axis].to_value(unit / u.pix)) / ratio[axis]
+    else:
+        header[card] = smap.scale[axis].to_value(unit / u.pix) / ratio[axis]
+        header.pop("crota2", None)
+        for other in (0, 1):
+            element = smap.rotation_matrix[axis, other] * ratio[axis] / ratio[other]
+            header[f"pc{number}_{other + 1}"] = float(element)
+
+
+def provenance(card, *, version, seed, n_samples, steps, calibration, consistency, statistic):
+    """
+    Cards that say that a map is a model's output.
+
+    Parameters
+    ----------
+    card : `~sunpy_magsr.catalog.ModelCard`
+        The model.
+    version : `str`
+        Of this package.
+    seed, n_samples, steps : `int`
+        How it was sampled.
+    calibration, consistency : `str`
+        Scale of the values, and how they agree with the input.
+    statistic : `str`
+        What the map is: ``"sample"``, ``"mean"``, ...
+
+    Returns
+    -------
+    `dict`
+        Keywords of at most 8 characters with ASCII values, and the ``history`` paragraph as `str`.
+    """
+    story = (
+        f"Super-resolved x{card.factor} by sunpy_magsr {version}, model {card.name} revision {card.revision or 'none'} "
+        f"({card.kind}). This is the output of a model, not an observation at this resolution: structure below the "
+        f"resolution of the input is plausible, not measured. Map: {statistic} of {n_samples} sample(s), seed {seed}, "
+        f"{steps} step(s); consistency with the input: {consistency}; calibration: {calibration}."
+    )
+    return {
+        "magsrver": version,
+        "magsrmod": card.name,
+        "magsrrev": card.revision,
+        "magsrsha": card.sha256,
+        "magsrsed": seed,
+        "magsrns": n_samples,
+        "magsrstp": steps,
+        "magsrcal": calibration,
+        "magsrsta": statistic,
+        "history": "\n".join(textwrap.wrap(story, _LINE)),
+    }

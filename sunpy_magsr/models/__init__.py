@@ -1,0 +1,1 @@
+"""The networks: normalized tensors in, normalized tensors out (no Maps, units, headers or tiles)."""

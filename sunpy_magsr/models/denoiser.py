@@ -1,0 +1,179 @@
+"""The diffusion network: a condition encoder run once, and a denoiser run at every step."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+__all__ = ["ResidualDenoiser"]
+
+_LOG_SIGMA_LIMITS = (-5.0, 3.0)
+
+
+class LocalBlock(nn.Module):
+    """
+    ConvNeXt-style block on channels-last tensors ``[N, h, w, C]``: depthwise 5x5, LayerNorm over channels, two 1x1.
+
+    Nothing is averaged over the image, so a tile gives what the whole frame would give (Liu et al. 2022,
+    :doi:`10.1109/CVPR52688.2022.01167`).
+    """
+
+    def __init__(self, channels, *, expansion=2, embedding=None):
+        super().__init__()
+        self.spatial = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.norm = nn.LayerNorm(channels)
+        self.expand = nn.Linear(channels, expansion * channels)
+        self.contract = nn.Linear(expansion * channels, channels)
+        self.modulation = nn.Linear(embedding, 2 * channels) if embedding else None
+        if self.modulation is not None:
+            nn.init.zeros_(self.modulation.weight)
+            nn.init.zeros_(self.modulation.bias)
+        with torch.no_grad():
+            self.contract.weight.mul_(0.2)
+
+    def forward(self, x, embedding=None):
+        h = self.spatial(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # [N, h, w, C]
+        h = self.norm(h)
+        if self.modulation is not None:
+            scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)  # [N, 1, 1, C]
+            h = h * (1 + scale) + shift
+        return x + self.contract(F.silu(self.expand(h)))
+
+
+def timestep_features(timestep, size):
+    """Sines and cosines of the diffusion time, ``[N] -> [N, size]`` (Vaswani et al. 2017, arXiv:1706.03762)."""
+    frequencies = torch.exp(-math.log(1000) * torch.arange(size // 2, device=timestep.device) / (size // 2))
+    angle = timestep.float()[:, None] * frequencies
+    return torch.cat([angle.sin(), angle.cos()], dim=1)
+
+
+class ResidualDenoiser(ModelMixin, ConfigMixin):
+    r"""
+    Distribution of the latent residual given the low-resolution field.
+
+    The residual :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})` (Ramunno et al. 2025,
+    :doi:`10.1051/0004-6361/202453205`) is split into a predicted mean and scale and a whitened remainder,
+    :math:`r = \mu + \sigma w` (after CorrDiff, Mardani et al. 2025, :doi:`10.1038/s43247-025-02042-5`). `condition`
+    predicts :math:`\mu`, :math:`\sigma` and features once for an image; `forward` predicts the diffusion velocity
+    of :math:`w` at one step. Both work on 2x2 blocks of low-resolution pixels and see a neighborhood only.
+
+    Parameters
+    ----------
+    latent_channels : `int`
+        Channels of the residual.
+    channels : `int`
+        Width of the network.
+    condition_blocks, denoiser_blocks : `int`
+        Depth of the two halves.
+    field_scale : `float`
+        Scale in Gauss of the input's asinh normalization.
+    residual_scale : `float`
+        Overall root mean square of the residual, which sets the unit of :math:`\mu` and :math:`\sigma`.
+    reference_noise : `float`
+        The noise level (see `condition`) that maps to zero.
+    """
+
+    patch = 2
+
+    @register_to_config
+    def __init__(
+        self,
+        latent_channels: int = 8,
+        channels: int = 192,
+        condition_blocks: int = 8,
+        denoiser_blocks: int = 5,
+        field_scale: float = 40.0,
+        residual_scale: float = 1.0,
+        reference_noise: float = 3.0,
+    ):
+        super().__init__()
+        packed = latent_channels * self.patch**2
+        self.embed_low = nn.Linear(3 * self.patch**2, channels)
+        self.reader = nn.ModuleList(LocalBlock(channels) for _ in range(condition_blocks))
+        self.moments = nn.Linear(channels, 2 * packed)
+        self.time = nn.Sequential(nn.Linear(128, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
+        self.embed_noisy = nn.Linear(packed, channels)
+        self.embed_features = nn.Linear(channels, channels)
+        self.stack = nn.ModuleList(
+            LocalBlock(channels, embedding=channels) for _ in range(denoiser_blocks)
+        )
+        self.norm = nn.LayerNorm(channels)
+        self.velocity = nn.Linear(channels, packed)
+        nn.init.zeros_(self.velocity.weight)
+        nn.init.zeros_(self.velocity.bias)
+        nn.init.zeros_(self.moments.weight)
+        nn.init.zeros_(self.moments.bias)
+
+    @property
+    def condition_halo(self):
+        """Low-resolution pixels beyond a tile that `condition` looks at."""
+        return self.patch * 2 * self.config.condition_blocks
+
+    @property
+    def step_halo(self):
+        """Low-resolution pixels beyond a tile that one denoising step looks at."""
+        return self.patch * 2 * self.config.denoiser_blocks
+
+    def condition(self, low, noise):
+        """
+        Read the low-resolution field.
+
+        Parameters
+        ----------
+        low : `torch.Tensor`
+            Field in Gauss, ``[N, 1, h, w]``, h and w even.
+        noise : `torch.Tensor`
+            Pixel-to-pixel noise in Gauss that the output shall carry, ``[N]`` (see ``quiet_noise`` in training).
+
+        Returns
+        -------
+        features : `torch.Tensor`
+            ``[N, channels, h / 2, w / 2]``.
+        mean, log_sigma : `torch.Tensor`
+            Of the residual, ``[N, latent_channels, h, w]``; the mean in latent units.
+        """
+        level = torch.log(noise / self.config.reference_noise)[:, None, None, None].expand_as(low)
+        strong = low / (low.abs() + 1000.0)
+        x = torch.cat([torch.asinh(low / self.config.field_scale), strong, level], dim=1)  # [N, 3, h, w]
+        h = self.embed_low(_pack(x, self.patch))  # [N, h/2, w/2, C]
+        for block in self.reader:
+            h = block(h)
+        mean, log_sigma = self.moments(h).chunk(2, dim=-1)
+        scale = self.config.residual_scale
+        log_sigma = _unpack(log_sigma, self.patch).clamp(*_LOG_SIGMA_LIMITS) + math.log(scale)
+        return h.permute(0, 3, 1, 2), _unpack(mean, self.patch) * scale, log_sigma
+
+    def forward(self, noisy, timestep, features):
+        """
+        Predict the velocity of the whitened remainder.
+
+        Parameters
+        ----------
+        noisy : `torch.Tensor`
+            The noised remainder, ``[N, latent_channels, h, w]``.
+        timestep : `torch.Tensor`
+            Diffusion time 0 to 999, ``[N]``.
+        features : `torch.Tensor`
+            From `condition`, ``[N, channels, h / 2, w / 2]``.
+
+        Returns
+        -------
+        `torch.Tensor`
+            ``[N, latent_channels, h, w]``.
+        """
+        embedding = self.time(timestep_features(timestep, 128).to(features.dtype))
+        h = self.embed_noisy(_pack(noisy, self.patch)) + self.embed_features(features.permute(0, 2, 3, 1))
+        for block in self.stack:
+            h = block(h, embedding)
+        return _unpack(self.velocity(self.norm(h)), self.patch)
+
+
+def _pack(x, patch):
+    return F.pixel_unshuffle(x, patch).permute(0, 2, 3, 1).contiguous()  # [N, h/p, w/p, C p p]
+
+
+def _unpack(x, patch):
+    return F.pixel_shuffle(x.permute(0, 3, 1, 2), patch)  # [N, C, h, w]

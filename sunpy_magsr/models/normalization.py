@@ -1,0 +1,47 @@
+"""Field strength in Gauss to and from the numbers that the networks see."""
+
+import torch
+
+__all__ = ["denormalize", "normalize"]
+
+_MAX_NORMALIZED = 6.0
+
+
+def normalize(field, *, scale, kind="asinh"):
+    r"""
+    Map magnetic field to network units.
+
+    ``"asinh"`` is :math:`\operatorname{asinh}(B / B_0)`: linear below :math:`B_0`, logarithmic above, so that
+    quiet Sun and umbra both get resolution, and odd in :math:`B`. ``"linear"`` is :math:`B / B_0` clipped to
+    :math:`\pm 1`, with :math:`B_0 = 3000` G in Ramunno et al. 2025 (:doi:`10.1051/0004-6361/202453205`).
+
+    Parameters
+    ----------
+    field : `torch.Tensor`
+        Magnetic field in Gauss, any shape.
+    scale : `float`
+        :math:`B_0` in Gauss.
+    kind : {"asinh", "linear"}
+        The mapping.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Dimensionless, same shape.
+    """
+    if kind == "asinh":
+        return torch.asinh(field / scale)
+    if kind == "linear":
+        return (field / scale).clamp(-1, 1)
+    msg = f"kind must be 'asinh' or 'linear', got {kind!r}."
+    raise ValueError(msg)
+
+
+def denormalize(normalized, *, scale, kind="asinh"):
+    """Invert `normalize`; the ``"asinh"`` branch saturates at ``sinh(6)`` times ``scale`` (8 kG for 40 G)."""
+    if kind == "asinh":
+        return torch.sinh(normalized.clamp(-_MAX_NORMALIZED, _MAX_NORMALIZED)) * scale
+    if kind == "linear":
+        return normalized * scale
+    msg = f"kind must be 'asinh' or 'linear', got {kind!r}."
+    raise ValueError(msg)

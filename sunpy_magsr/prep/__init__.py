@@ -1,0 +1,5 @@
+"""From a Map to the array, mask and plate scale that a model needs."""
+
+from sunpy_magsr.prep.magnetogram import Magnetogram, prepare
+
+__all__ = ["Magnetogram", "prepare"]

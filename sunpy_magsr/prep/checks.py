@@ -1,0 +1,90 @@
+"""What is refused, and what is only warned about."""
+
+import astropy.units as u
+import sunpy.map
+
+from sunpy_magsr.exceptions import warn_user
+
+__all__ = ["MINIMUM_SIDE", "check_magnetogram", "instrument_of", "warn_if_untrained"]
+
+MINIMUM_SIDE = 16
+_OTHER_OBSERVABLES = ("continuum", "intensity", "doppler", "velocity", "line width", "line depth", "linedepth")
+_PROVENANCE = "magsrver"
+
+
+def check_magnetogram(smap):
+    """
+    Raise if a map cannot be super-resolved at all; its unit is checked elsewhere.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The map.
+
+    Raises
+    ------
+    TypeError
+        If it is not a Map.
+    ValueError
+        If it is not 2-D, too small, not a magnetogram, or was super-resolved before.
+    """
+    if not isinstance(smap, sunpy.map.GenericMap):
+        msg = f"smap must be a sunpy Map, got {type(smap).__name__}."
+        raise TypeError(msg)
+    if smap.data.ndim != 2:
+        msg = f"smap must be two-dimensional, got shape {smap.data.shape}."
+        raise ValueError(msg)
+    if min(smap.data.shape) < MINIMUM_SIDE:
+        msg = f"smap must be at least {MINIMUM_SIDE} x {MINIMUM_SIDE} pixels, got shape {smap.data.shape}."
+        raise ValueError(msg)
+    if _PROVENANCE in smap.meta:
+        msg = (
+            "smap must be an observation, got a map that was already super-resolved "
+            f"(MAGSRVER = {smap.meta[_PROVENANCE]})."
+        )
+        raise ValueError(msg)
+    observable = _observable(smap)
+    if any(word in observable.lower() for word in _OTHER_OBSERVABLES):
+        msg = f"smap must be a magnetogram, got {observable!r}."
+        raise ValueError(msg)
+
+
+def _observable(smap):
+    cards = (smap.meta.get(key) for key in ("content", "dpc_obsr", "physparm", "obs_type", "btype"))
+    words = " ".join(str(card) for card in cards if card)
+    short = str(smap.meta.get("dpc_obsr") or "").lower()
+    return f"{words} (intensity)" if short.endswith("_ic") else words
+
+
+def instrument_of(smap):
+    """Instrument as ``"MDI"``, ``"HMI"`` or what the header says, in capitals."""
+    name = str(smap.meta.get("instrume") or smap.meta.get("camera") or "unknown").upper()
+    return next((known for known in ("MDI", "HMI") if name.startswith(known)), name)
+
+
+def warn_if_untrained(magnetogram, card):
+    """
+    Warn about an input that is unlike what the model was trained on.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        The input.
+    card : `~sunpy_magsr.catalog.ModelCard`
+        With ``instruments`` and ``plate_scale_range`` (arcsec, or degrees for CEA maps).
+    """
+    unit = "deg" if magnetogram.is_cea else "arcsec"
+    if card.instruments and magnetogram.instrument not in card.instruments:
+        warn_user(
+            f"The model {card.name!r} was trained for {', '.join(card.instruments)}, and this map is from "
+            f"{magnetogram.instrument}.",
+            stacklevel=4,
+        )
+    limits = card.plate_scale_range.get(unit)
+    scales = [scale.to_value(u.Unit(unit) / u.pix) for scale in magnetogram.plate_scale]
+    if limits and not all(limits[0] <= scale <= limits[1] for scale in scales):
+        warn_user(
+            f"The model {card.name!r} was trained on {limits[0]} to {limits[1]} {unit}/pix, and this map has "
+            f"{scales[0]:.4g} {unit}/pix.",
+            stacklevel=4,
+        )

@@ -1,0 +1,120 @@
+"""Pixel grids: finer by a whole factor, or resampled to a given plate scale."""
+
+import numpy as np
+import scipy.sparse
+
+__all__ = ["refined_reference_pixel", "resample", "resampled_size"]
+
+_STENCIL = 16
+
+
+def refined_reference_pixel(crpix, factor, offset=0.0):
+    r"""
+    FITS reference pixel on a grid that is finer by ``factor``.
+
+    FITS pixel centers are whole numbers, so the lower edge of the first pixel is at 1/2 on both grids and
+    :math:`\mathrm{crpix}' = (\mathrm{crpix} - 1/2) f + 1/2 - o` (Greisen & Calabretta 2002,
+    :doi:`10.1051/0004-6361:20021326`).
+
+    Parameters
+    ----------
+    crpix : `float`
+        On the input's grid.
+    factor : `float`
+        Output pixels along one input pixel.
+    offset : `float`
+        Output pixels by which the output's lower edge lies above the input's.
+
+    Returns
+    -------
+    `float`
+        On the output's grid.
+
+    Examples
+    --------
+    >>> from sunpy_magsr.prep.grid import refined_reference_pixel
+    >>> refined_reference_pixel(512.5, 4)
+    2048.5
+    """
+    return (crpix - 0.5) * factor + 0.5 - offset
+
+
+def resampled_size(size, ratio):
+    """Pixels along an axis of ``size`` after resampling, and the offset that keeps the two centers together.
+
+    Parameters
+    ----------
+    size : `int`
+        Pixels along the input's axis.
+    ratio : `float`
+        Output pixels along one input pixel.
+
+    Returns
+    -------
+    size : `int`
+        Pixels along the output's axis; its extent differs by at most half an output pixel.
+    offset : `float`
+        Output pixels by which the output's lower edge lies above the input's.
+    """
+    new = max(1, round(size * ratio))
+    return new, (size * ratio - new) / 2
+
+
+def resample(field, ratio):
+    """
+    Resample a field of flux density so that flux is conserved.
+
+    The running integral of the field is interpolated with a local polynomial of degree 15 along each axis and its
+    differences between the new pixel edges are taken, so that the flux in any block of output pixels is the
+    interpolated flux of the input there. Edge values are continued outward.
+
+    Parameters
+    ----------
+    field : `numpy.ndarray`
+        ``[y, x]``, without NaN.
+    ratio : sequence of `float`
+        Output pixels along one input pixel, in x and y.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Same dtype; its sizes are those of `resampled_size`.
+    """
+    rows = _operator(field.shape[0], ratio[1])
+    columns = _operator(field.shape[1], ratio[0])
+    result = columns @ (rows @ field.astype(np.float32)).T
+    return np.ascontiguousarray(result.T, dtype=field.dtype)
+
+
+def _operator(size, ratio):
+    """Sparse float32 matrix that takes ``size`` pixel means to the means over the new pixels."""
+    new, offset = resampled_size(size, ratio)
+    edges = (np.arange(new + 1) + offset) / ratio
+    first = np.floor(edges).astype(int) - _STENCIL // 2 + 1
+    nodes = np.arange(_STENCIL)
+    distance = edges[:, None] - first[:, None] - nodes
+    weights = np.empty_like(distance)
+    for k in nodes:
+        others = np.delete(nodes, k)
+        weights[:, k] = np.prod(distance[:, others] / (k - others), axis=1)
+    # The running integral at node n is the sum of the pixels below it: turn node weights into pixel weights.
+    pixel_weights = weights[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+    pixels = first[:, None] + nodes[:-1]
+    lowest = pixels[:, 0].min()
+    span = pixels.max() + 1 - lowest
+    rows = np.repeat(np.arange(new + 1), _STENCIL - 1)
+    integral = scipy.sparse.csr_array(
+        (pixel_weights.ravel(), (rows, (pixels - lowest).ravel())), shape=(new + 1, span)
+    )
+    between = scipy.sparse.csr_array(
+        (np.ones(first[-1] - first[0]), (np.repeat(np.arange(new), np.diff(first)), np.arange(first[0], first[-1]) - lowest)),
+        shape=(new, span),
+    )
+    means = (integral[1:] - integral[:-1] + between) * ratio
+    clamp = np.clip(np.arange(span) + lowest, 0, size - 1)
+    gather = scipy.sparse.csr_array((np.ones(span), (np.arange(span), clamp)), shape=(span, size))
+    operator = (means @ gather).tocsr()
+    operator.data[np.abs(operator.data) < 1e-12] = 0
+    operator.eliminate_zeros()
+    return operator.astype(np.float32)
+

@@ -1,0 +1,165 @@
+"""The front door: a Map in, a super-resolved Map or an ensemble out."""
+
+import astropy.units as u
+
+from sunpy_magsr.job import Job
+from sunpy_magsr.uncertainty.ensemble import Ensemble, running_moments
+
+__all__ = ["superresolve", "superresolve_ensemble"]
+
+_PLATE_SCALE = 0.5 * u.arcsec / u.pix
+
+
+def superresolve(
+    smap,
+    *,
+    model="default",
+    n_samples=1,
+    seed=0,
+    plate_scale=_PLATE_SCALE,
+    steps=None,
+    consistency=None,
+    calibrate=None,
+    device=None,
+    batch_size=None,
+    progress=False,
+):
+    """
+    Super-resolve a magnetogram.
+
+    A diffusion model adds structure below the input's resolution that is plausible, not measured. What is
+    measured, the mean over each input pixel, is kept exactly (on the x4 grid, ``plate_scale=None``).
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        Line-of-sight or radial magnetogram with a celestial WCS: full disk or cutout of at least 16 x 16 pixels,
+        any rotation, NaN anywhere. It is not changed.
+    model : `str`, `pathlib.Path` or loaded model
+        A name from `sunpy_magsr.list_models`, a model folder, or a Hub id ``"org/name"`` or ``"org/name@revision"``.
+        Defaults to the bundled latent diffusion model with residuals.
+    n_samples : `int`
+        With 1, the result is one sample of the posterior. With more it is the mean of that many, and their standard
+        deviation is the map's ``uncertainty``. Defaults to 1.
+    seed : `int`
+        Of the samples. The same seed gives the same answer, whatever the tiling, batch size or number of threads, and
+        the noise belongs to places on the frame, so cutouts agree with their frame. Defaults to 0.
+    plate_scale : `~astropy.units.Quantity` or `None`
+        Of the output, defaults to 0.5 arcsec/pix; `None` keeps the grid exactly four times finer than the
+        input's. Heliographic (CEA) maps in degrees always get the x4 grid.
+    steps : `int`, optional
+        Sampling steps; the model's own by default.
+    consistency : {"exact", None}
+        How the result agrees with the input; the model's own by default.
+    calibrate : {"hmi", None}
+        `None` leaves the field on the input instrument's scale, ``"hmi"`` divides an MDI result by 1.40 (Liu et
+        al. 2012, :doi:`10.1007/s11207-012-9976-x`).
+    device : `str`, optional
+        A torch device; CUDA where there is one by default, else the CPU.
+    batch_size : `int`, optional
+        Tiles computed at once; changes speed and memory only.
+    progress : `bool`
+        Show a progress bar on a terminal. Defaults to `False`.
+
+    Returns
+    -------
+    `sunpy.map.GenericMap`
+        Of the input's class: float32 Gauss, NaN (and masked) off the disk and where the input was NaN, WCS on
+        the finer grid, and ``MAGSR*`` cards and HISTORY that say that this is a model's output.
+
+    Raises
+    ------
+    TypeError
+        If ``smap`` is not a Map.
+    ValueError
+        If it has no unit of magnetic field, is no magnetogram, was super-resolved before, is too small, all NaN or not
+        2-D, or if an option is out of range.
+
+    Warns
+    -----
+    `~sunpy_magsr.exceptions.MagsrUserWarning`
+        If the plate scale or instrument is one the model was not trained on.
+
+    Notes
+    -----
+    The method is that of Ramunno et al. 2025 (:doi:`10.1051/0004-6361/202453205`). Noise of the input is not removed:
+    it stays in the result at the input's resolution.
+
+    Examples
+    --------
+    >>> import sunpy_magsr
+    >>> from sunpy_magsr.data import sample_map
+    >>> mdi = sample_map().submap([100, 100] * u.pix, top_right=[131, 131] * u.pix)
+    >>> sunpy_magsr.superresolve(mdi, plate_scale=None).data.shape
+    (128, 128)
+    """
+    job = Job.open(
+        smap,
+        model=model,
+        n_samples=n_samples,
+        seed=seed,
+        plate_scale=plate_scale,
+        steps=steps,
+        consistency=consistency,
+        calibrate=calibrate,
+        device=device,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    if n_samples == 1:
+        return job.map(next(iter(job.fields())), "sample")
+    mean, std = running_moments(job.fields())
+    return job.map(mean, "mean", std=std)
+
+
+def superresolve_ensemble(
+    smap,
+    *,
+    model="default",
+    n_samples=8,
+    seed=0,
+    plate_scale=_PLATE_SCALE,
+    steps=None,
+    consistency=None,
+    calibrate=None,
+    device=None,
+    batch_size=None,
+    progress=False,
+):
+    """
+    Draw an ensemble of super-resolved magnetograms and keep every member.
+
+    Parameters
+    ----------
+    smap, model, seed, plate_scale, steps, consistency, calibrate, device, batch_size, progress
+        As for `superresolve`.
+    n_samples : `int`
+        Members of the ensemble, at least 2. Defaults to 8. A full disk is 64 MiB a member.
+
+    Returns
+    -------
+    `~sunpy_magsr.uncertainty.Ensemble`
+        Its methods give Maps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `superresolve`, and if ``n_samples`` is 1.
+    """
+    if n_samples == 1:
+        msg = "n_samples must be at least 2 for an ensemble, got 1."
+        raise ValueError(msg)
+    job = Job.open(
+        smap,
+        model=model,
+        n_samples=n_samples,
+        seed=seed,
+        plate_scale=plate_scale,
+        steps=steps,
+        consistency=consistency,
+        calibrate=calibrate,
+        device=device,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return Ensemble(list(job.fields()), job.map)

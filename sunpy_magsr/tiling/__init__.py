@@ -1,0 +1,6 @@
+"""Frames in tiles, and noise that knows its place in the frame."""
+
+from sunpy_magsr.tiling.noise import noise_field
+from sunpy_magsr.tiling.tiles import Tile, tiles
+
+__all__ = ["Tile", "noise_field", "tiles"]

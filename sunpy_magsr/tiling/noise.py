@@ -1,0 +1,57 @@
+"""Gaussian random fields that depend on the seed and the place only."""
+
+import numpy as np
+from scipy.special import ndtri
+
+__all__ = ["noise_field"]
+
+_BLOCK = 32
+
+
+def noise_field(shape, *, origin, seed, sample):
+    """
+    White Gaussian noise of unit variance, keyed by seed, sample and absolute pixel.
+
+    Two windows of one frame agree where they overlap, in whatever order or size they are drawn. The numbers are
+    those of the counter-based generator Philox4x64-10 (Salmon et al. 2011, :doi:`10.1145/2063384.2063405`), whose
+    stream NumPy guarantees, through the inverse of the normal distribution.
+
+    Parameters
+    ----------
+    shape : `tuple` of `int`
+        Channels, rows and columns of the window.
+    origin : `tuple` of `int`
+        Absolute pixel ``(y, x)`` of the window's first; may be negative.
+    seed, sample : `int`
+        Not negative.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        float32, ``shape``.
+
+    Examples
+    --------
+    >>> from sunpy_magsr.tiling import noise_field
+    >>> frame = noise_field((1, 100, 100), origin=(-50, -50), seed=1, sample=0)
+    >>> cutout = noise_field((1, 10, 10), origin=(0, 20), seed=1, sample=0)
+    >>> bool((frame[:, 50:60, 70:80] == cutout).all())
+    True
+    """
+    channels, *size = shape
+    first = [start // _BLOCK for start in origin]
+    last = [-(-(start + side) // _BLOCK) for start, side in zip(origin, size, strict=True)]
+    rows = [
+        np.concatenate([_block(channels, y, x, seed, sample) for x in range(first[1], last[1])], axis=2)
+        for y in range(first[0], last[0])
+    ]
+    y, x = (start - block * _BLOCK for start, block in zip(origin, first, strict=True))
+    return np.ascontiguousarray(np.concatenate(rows, axis=1)[:, y : y + size[0], x : x + size[1]])
+
+
+def _block(channels, y, x, seed, sample):
+    mask = (1 << 64) - 1
+    counter = np.array([0, 0, y & mask, x & mask], dtype=np.uint64)
+    generator = np.random.Philox(key=np.array([seed, sample], dtype=np.uint64), counter=counter)
+    raw = generator.random_raw(channels * _BLOCK**2) >> np.uint64(11)
+    return ndtri((raw + 0.5) * 2.0**-53).astype(np.float32).reshape(channels, _BLOCK, _BLOCK)

@@ -1,0 +1,1 @@
+"""Training: from HMI FITS files to a model folder that `sunpy_magsr.superresolve` loads."""

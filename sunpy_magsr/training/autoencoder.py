@@ -1,0 +1,100 @@
+"""The first stage: the autoencoder."""
+
+from pathlib import Path
+
+import torch
+
+from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
+from sunpy_magsr.training.data import PatchSampler, load_fields
+from sunpy_magsr.training.loop import run_stage
+
+__all__ = ["autoencoder_loss", "sampler_of", "train_autoencoder"]
+
+
+def sampler_of(config, stage):
+    """The `~sunpy_magsr.training.data.PatchSampler` of a stage of a `~sunpy_magsr.training.config.TrainingConfig`."""
+    data = config.data
+    fields = load_fields(
+        data.root, pattern=data.pattern, components=data.components, max_longitude=data.max_longitude
+    )
+    return PatchSampler(
+        fields,
+        patch=stage.patch,
+        component_weights=dict(zip(data.components, data.component_weights, strict=True)),
+        strong_field=data.strong_field,
+        strong_share=data.strong_share,
+        seed=stage.seed,
+    )
+
+
+def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
+    """
+    Mean absolute error in network units and (weighted) in Gauss, plus the Kullback-Leibler term.
+
+    Parameters
+    ----------
+    model : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        The autoencoder.
+    high : `torch.Tensor`
+        Gauss, ``[N, 1, H, W]``.
+    generator : `torch.Generator`
+        For the latent's noise.
+    kl_weight, gauss_weight : `float`
+        Weights; the second is per `field_scale` Gauss.
+
+    Returns
+    -------
+    loss : `torch.Tensor`
+        Scalar.
+    numbers : `dict`
+        For the log.
+    """
+    low = block_mean(high, model.config.factor)
+    mean, log_variance = model.encode(high)
+    noise = torch.randn(mean.shape, generator=generator).to(mean)
+    decoded = model.decode(mean + noise * (log_variance / 2).exp(), low)
+    l1 = (model.normalize(decoded) - model.normalize(high)).abs().mean()
+    error = decoded - high
+    kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+    loss = l1 + gauss_weight * error.abs().mean() / model.config.field_scale + kl_weight * kl
+    return loss, {"l1": l1.item(), "rmse_gauss": error.square().mean().sqrt().item(), "kl": kl.item()}
+
+
+def train_autoencoder(config, *, progress=True):
+    """
+    Train the autoencoder and save it under ``output/autoencoder``.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.TrainingConfig`
+        The run.
+    progress : `bool`
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The saved folder.
+    """
+    stage = config.autoencoder
+    torch.manual_seed(stage.seed)
+    model = MagnetogramAutoencoder(**stage.model).to(memory_format=torch.channels_last)
+    sampler = sampler_of(config, stage)
+    output = Path(config.output)
+
+    def loss(model, high, _noise, generator):
+        return autoencoder_loss(
+            model, high, generator, kl_weight=stage.kl_weight, gauss_weight=stage.gauss_weight
+        )
+
+    run_stage(
+        model,
+        loss,
+        stage,
+        folder=output / "checkpoints" / "autoencoder",
+        device=config.device,
+        batch_of=lambda number: sampler.batch(number, stage.batch_size),
+        progress=progress,
+    )
+    model.cpu().save_pretrained(output / "autoencoder")
+    return output / "autoencoder"

@@ -1,0 +1,135 @@
+"""Configuration of a training run: dataclasses filled from one TOML file and ``--set key=value``."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+__all__ = ["AutoencoderConfig", "DataConfig", "DiffusionConfig", "TrainingConfig", "load_config"]
+
+
+@dataclasses.dataclass
+class DataConfig:
+    """Where the magnetograms are and which patches are drawn from them."""
+
+    root: str = "data"
+    pattern: str = "*.fits"
+    components: list = dataclasses.field(default_factory=lambda: ["los"])
+    component_weights: list = dataclasses.field(default_factory=lambda: [1.0])
+    max_longitude: float = 70.0
+    strong_field: float = 200.0
+    strong_share: float = 0.5
+
+
+@dataclasses.dataclass
+class StageConfig:
+    """What the stages share: batch, schedule, optimizer, bookkeeping."""
+
+    patch: int = 192
+    batch_size: int = 8
+    steps: int = 1000
+    learning_rate: float = 1e-3
+    warmup: int = 100
+    weight_decay: float = 1e-2
+    clip: float = 1.0
+    ema_decay: float = 0.999
+    checkpoint_every: int = 200
+    log_every: int = 20
+    seed: int = 0
+
+
+@dataclasses.dataclass
+class AutoencoderConfig(StageConfig):
+    """The autoencoder stage."""
+
+    steps: int = 3000
+    kl_weight: float = 1e-5
+    gauss_weight: float = 0.1
+    model: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class DiffusionConfig(StageConfig):
+    """The diffusion stage."""
+
+    steps: int = 10000
+    patch: int = 192
+    model: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class TrainingConfig:
+    """A whole run."""
+
+    output: str = "run"
+    device: str = "cpu"
+    data: DataConfig = dataclasses.field(default_factory=DataConfig)
+    autoencoder: AutoencoderConfig = dataclasses.field(default_factory=AutoencoderConfig)
+    diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
+
+
+def load_config(path, overrides=()):
+    """
+    Read a training configuration.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The TOML file. Relative paths in it (``data.root``, ``output``) are relative to its folder.
+    overrides : sequence of `str`
+        ``"section.key=value"``, the value in TOML syntax (a bare word is a string).
+
+    Returns
+    -------
+    `TrainingConfig`
+
+    Raises
+    ------
+    ValueError
+        For an unknown key, a value of the wrong type, or a file that is not TOML.
+    """
+    path = Path(path)
+    try:
+        tree = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{path} is not valid TOML: {error}."
+        raise ValueError(msg) from error
+    for override in overrides:
+        _apply(tree, override)
+    config = _build(TrainingConfig, tree, "")
+    for owner, key in ((config.data, "root"), (config, "output")):
+        setattr(owner, key, str(path.parent / Path(getattr(owner, key)).expanduser()))
+    return config
+
+
+def _apply(tree, override):
+    key, separator, text = override.partition("=")
+    if not separator:
+        msg = f"--set takes section.key=value, got {override!r}."
+        raise ValueError(msg)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    tree[name] = value
+
+
+def _build(cls, tree, prefix):
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    values = {}
+    for name, value in tree.items():
+        if name not in fields:
+            msg = f"unknown key {prefix}{name} in the training configuration; known here: {', '.join(fields)}."
+            raise ValueError(msg)
+        kind = fields[name].type
+        if dataclasses.is_dataclass(kind):
+            value = _build(kind, value, f"{prefix}{name}.")
+        elif kind is float and type(value) is int:
+            value = float(value)
+        elif type(value) is not kind:
+            msg = f"{prefix}{name} must be {kind.__name__}, got {value!r}."
+            raise ValueError(msg)
+        values[name] = value
+    return cls(**values)
