@@ -5,6 +5,7 @@ import textwrap
 import astropy.units as u
 import numpy as np
 
+from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.prep.grid import refined_reference_pixel
 
 __all__ = ["finer_header", "provenance"]
@@ -46,6 +47,9 @@ def finer_header(smap, ratio, offset, shape):
     for axis in (0, 1):
         header[f"crpix{axis + 1}"] = refined_reference_pixel(reference[axis], ratio[axis], offset[axis])
         _scale_axis(header, smap, axis, ratio)
+    roll = _unread_roll(smap)
+    if roll is not None:
+        header["crota2"] = roll
     header["naxis"], header["naxis1"], header["naxis2"] = 2, shape[1], shape[0]
     header["bunit"] = "G"
     return header
@@ -67,6 +71,19 @@ def _scale_axis(header, smap, axis, ratio):
         for other in (0, 1):
             element = smap.rotation_matrix[axis, other] * ratio[axis] / ratio[other]
             header[f"pc{number}_{other + 1}"] = float(element)
+
+
+def _unread_roll(smap):
+    """CROTA2 that follows from the SOLAR_P0 of early MDI headers, where no card says it in a way that sunpy reads."""
+    read = ("crota2", "pc1_1", "pc1_2", "cd1_1", "cd1_2")
+    angle = smap.meta.get("solar_p0")
+    if not angle or any(card in smap.meta for card in read):
+        return None
+    warn_user(
+        f"smap has SOLAR_P0 = {angle} and no CROTA2, so sunpy takes north to be up; the result has CROTA2 = {-angle}.",
+        stacklevel=4,
+    )
+    return -float(angle)
 
 
 def provenance(card, *, version, seed, n_samples, steps, calibration, consistency, statistic):

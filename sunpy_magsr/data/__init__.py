@@ -1,1 +1,5 @@
 """The bundled models and the synthetic sample."""
+
+from sunpy_magsr.data.sample import sample_map, sample_truth
+
+__all__ = ["sample_map", "sample_truth"]

@@ -5,11 +5,13 @@ import sunpy.map
 
 from sunpy_magsr.exceptions import warn_user
 
-__all__ = ["MINIMUM_SIDE", "check_magnetogram", "instrument_of", "warn_if_untrained"]
+__all__ = ["MINIMUM_SIDE", "check_magnetogram", "instrument_of", "is_helioprojective", "warn_if_untrained"]
 
 MINIMUM_SIDE = 16
 _OTHER_OBSERVABLES = ("continuum", "intensity", "doppler", "velocity", "line width", "line depth", "linedepth")
 _PROVENANCE = "magsrver"
+_HELIOPROJECTIVE = ("HPLN", "HPLT", "SOLAR")
+_HELIOGRAPHIC = ("CRLN", "CRLT", "HGLN", "HGLT")
 
 
 def check_magnetogram(smap):
@@ -43,6 +45,9 @@ def check_magnetogram(smap):
             f"(MAGSRVER = {smap.meta[_PROVENANCE]})."
         )
         raise ValueError(msg)
+    if not str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE + _HELIOGRAPHIC):
+        msg = f"smap must have a helioprojective or heliographic WCS, got CTYPE1 = {smap.coordinate_system.axis1!r}."
+        raise ValueError(msg)
     observable = _observable(smap)
     if any(word in observable.lower() for word in _OTHER_OBSERVABLES):
         msg = f"smap must be a magnetogram, got {observable!r}."
@@ -56,9 +61,14 @@ def _observable(smap):
     return f"{words} (intensity)" if short.endswith("_ic") else words
 
 
+def is_helioprojective(smap):
+    """Whether the map shows the plane of the sky, rather than a heliographic projection."""
+    return str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE)
+
+
 def instrument_of(smap):
     """Instrument as ``"MDI"``, ``"HMI"`` or what the header says, in capitals."""
-    name = str(smap.meta.get("instrume") or smap.meta.get("camera") or "unknown").upper()
+    name = str(smap.instrument or "unknown").upper()
     return next((known for known in ("MDI", "HMI") if name.startswith(known)), name)
 
 

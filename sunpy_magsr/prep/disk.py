@@ -4,6 +4,8 @@ import numpy as np
 import scipy.ndimage
 from sunpy.map.maputils import all_coordinates_from_map
 
+from sunpy_magsr.prep.checks import is_helioprojective
+
 __all__ = ["fill_missing", "valid_pixels"]
 
 _LIMB_MARGIN = 1.0
@@ -29,7 +31,7 @@ def valid_pixels(smap):
     valid = np.isfinite(smap.data)
     if smap.mask is not None:
         valid &= ~np.asarray(smap.mask, dtype=bool)
-    if smap.coordinate_system.axis1.upper().startswith(("HPLN", "SOLAR")):
+    if is_helioprojective(smap):
         coordinates = all_coordinates_from_map(smap)
         margin = _LIMB_MARGIN * max(abs(scale.to_value("arcsec/pix")) for scale in smap.scale)
         distance = np.hypot(coordinates.Tx.to_value("arcsec"), coordinates.Ty.to_value("arcsec"))

@@ -6,7 +6,7 @@ import math
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.prep.checks import check_magnetogram, instrument_of
+from sunpy_magsr.prep.checks import check_magnetogram, instrument_of, is_helioprojective
 from sunpy_magsr.prep.disk import fill_missing, valid_pixels
 from sunpy_magsr.prep.units import magnetic_unit
 
@@ -77,7 +77,7 @@ def prepare(smap):
         msg = "smap must have a valid pixel on the disk, got none (all NaN, masked or off the disk)."
         raise ValueError(msg)
     data = np.where(valid, smap.data, 0).astype(np.float32) * np.float32(unit.to(u.G))
-    is_cea = not smap.coordinate_system.axis1.upper().startswith(("HPLN", "SOLAR"))
+    is_cea = not is_helioprojective(smap)
     scale_unit = u.deg / u.pix if is_cea else u.arcsec / u.pix
     reference = [float(axis.to_value(u.pix)) for axis in smap.reference_pixel]
     return Magnetogram(

@@ -1,0 +1,85 @@
+"""Arguments of ``magsr`` and what each command calls."""
+
+import argparse
+import sys
+import warnings
+
+from sunpy_magsr.version import version
+
+__all__ = ["main"]
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="magsr", description="Super-resolution of solar magnetograms.")
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    demo = commands.add_parser("demo", help="super-resolve a synthetic sample, write a FITS file and a picture")
+    demo.add_argument("-o", "--output", default="magsr_demo", metavar="DIR", help="default: %(default)s")
+    _sampling(demo, samples=8)
+
+    files = commands.add_parser("superresolve", help="super-resolve magnetograms in FITS files")
+    files.add_argument("files", nargs="+", metavar="FILE")
+    files.add_argument("-o", "--output", required=True, metavar="DIR")
+    files.add_argument("--overwrite", action="store_true", help="redo files that are done")
+    files.add_argument(
+        "--plate-scale",
+        default="0.5",
+        metavar="ARCSEC",
+        help="of the output in arcsec/pix, or 'native' for exactly x4 the input's grid (default: %(default)s)",
+    )
+    files.add_argument("--calibrate", choices=["hmi"], help="put an MDI result on HMI's scale")
+    _sampling(files, samples=1)
+
+    models = commands.add_parser("models", help="list the models, or show one model's card")
+    models.add_argument("name", nargs="?")
+    return parser
+
+
+def _sampling(parser, *, samples):
+    parser.add_argument("--samples", type=int, default=samples, metavar="N", help="default: %(default)s")
+    parser.add_argument("--model", default="default", metavar="M", help="name, folder or Hub id (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
+    parser.add_argument("--steps", type=int, metavar="K", help="sampling steps (default: the model's)")
+    parser.add_argument("--device", metavar="D", help="torch device (default: CUDA if there is one, else the CPU)")
+
+
+def main(arguments=None):
+    """
+    Run the command.
+
+    Parameters
+    ----------
+    arguments : `list` of `str`, optional
+        The command line's by default.
+
+    Returns
+    -------
+    `int`
+        0: done; 1: some files failed; 2: wrong usage.
+    """
+    options = _parser().parse_args(arguments)
+    from sunpy_magsr.cli import commands
+
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            return getattr(commands, options.command)(options)
+        except (ValueError, TypeError, OSError) as error:
+            sys.stderr.write(f"magsr: error: {one_line(error)}\n")
+            return 2
+        except KeyboardInterrupt:
+            sys.stderr.write("magsr: stopped; finished files are kept, run the same command again to go on.\n")
+            return 130
+
+
+def one_line(error):
+    """The message of an exception on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _show_warning(message, category, *_rest):
+    from sunpy_magsr.exceptions import MagsrUserWarning
+
+    if issubclass(category, MagsrUserWarning):
+        sys.stderr.write(f"magsr: warning: {one_line(message)}\n")

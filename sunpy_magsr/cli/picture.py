@@ -1,0 +1,93 @@
+"""The picture of a result: input, one sample, uncertainty, and a detail of each."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+__all__ = ["draw"]
+
+_DETAIL_ARCSEC = 90.0
+_LIMIT = 400.0
+
+
+def _strongest(mdi):
+    """World coordinate of the middle of the strongest and most structured field, away from the edge."""
+    import scipy.ndimage
+
+    field = np.nan_to_num(mdi.data)
+    activity = scipy.ndimage.uniform_filter(np.abs(np.gradient(field)[0]) + np.abs(np.gradient(field)[1]), 31)
+    margin = 24
+    inner = activity[margin:-margin, margin:-margin]
+    y, x = np.unravel_index(np.argmax(inner), inner.shape)
+    return mdi.wcs.pixel_to_world(x + margin, y + margin)
+
+
+def _window(smap, center):
+    """Array slices around a world coordinate, and the extent in arcsec from it."""
+    half = _DETAIL_ARCSEC / 2
+    x, y = (float(value) for value in smap.wcs.world_to_pixel(center))
+    reach_x, reach_y = (half / abs(scale.to_value(u.arcsec / u.pix)) for scale in smap.scale)
+    rows = slice(max(0, round(y - reach_y)), min(smap.data.shape[0], round(y + reach_y)))
+    columns = slice(max(0, round(x - reach_x)), min(smap.data.shape[1], round(x + reach_x)))
+    return rows, columns
+
+
+def draw(mdi, sample, mean, path):
+    """
+    Draw the input, one sample and the uncertainty, whole and in detail.
+
+    Parameters
+    ----------
+    mdi, sample, mean : `sunpy.map.GenericMap`
+        The input, one sample, and the ensemble mean with its uncertainty.
+    path : `pathlib.Path`
+        PNG file, written whole or not at all.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The file.
+    """
+    center = _strongest(mdi)
+    spread = mean.uncertainty.array
+    model = f"{sample.meta['magsrmod']}, {sample.meta['magsrns']} samples"
+    columns = [
+        (mdi, mdi.data, _LIMIT, "gray", f"Input: {mdi.scale[0].value:.2f} arcsec/pix", "line-of-sight field [G]"),
+        (sample, sample.data, _LIMIT, "gray", f"One sample: {sample.scale[0].value:.2f} arcsec/pix", "model output [G]"),
+        (mean, spread, None, "magma", f"Uncertainty ({model})", "standard deviation [G]"),
+    ]
+    figure = Figure(figsize=(13.5, 9), layout="constrained")
+    FigureCanvasAgg(figure)
+    for number, (smap, data, limit, colors, title, label) in enumerate(columns):
+        low, high = (0, np.nanpercentile(data, 99.8)) if limit is None else (-limit, limit)
+        style = {"origin": "lower", "cmap": colors, "vmin": low, "vmax": high, "interpolation": "nearest"}
+        whole = figure.add_subplot(2, 3, number + 1)
+        whole.imshow(data, **style)
+        whole.set_title(title)
+        whole.set_xticks([])
+        whole.set_yticks([])
+        rows, cols = _window(smap, center)
+        corner = (cols.start, rows.start)
+        whole.add_patch(
+            Rectangle(corner, cols.stop - cols.start, rows.stop - rows.start, fill=False, edgecolor="tab:orange", lw=1.5)
+        )
+        detail = figure.add_subplot(2, 3, number + 4)
+        half = _DETAIL_ARCSEC / 2
+        drawn = detail.imshow(data[rows, cols], extent=(-half, half, -half, half), **style)
+        detail.set_xlabel("arcsec along the detector")
+        figure.colorbar(drawn, ax=[whole, detail], location="bottom", shrink=0.8, label=label)
+    figure.suptitle("Structure finer than the input's pixels is made up by the model: plausible, not measured.", y=1.03)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".png")
+    os.close(handle)
+    figure.savefig(temporary, dpi=80, bbox_inches="tight")
+    Path(temporary).chmod(0o644)
+    Path(temporary).replace(path)
+    return path

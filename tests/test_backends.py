@@ -1,0 +1,173 @@
+"""What every backend must do, and what the diffusion model adds."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import sunpy.map
+
+import sunpy_magsr
+from sunpy_magsr.backends import load_backend
+from sunpy_magsr.backends.diffusion import DiffusionBackend
+from sunpy_magsr.catalog import bundled_cards
+from sunpy_magsr.prep import prepare
+
+NAMES = [card.name for card in bundled_cards()]
+MACHINE = {"steps": None, "device": "cpu", "batch_size": None, "progress": False}
+
+
+@pytest.fixture(params=NAMES)
+def name(request):
+    return request.param
+
+
+def native(smap, **options):
+    return sunpy_magsr.superresolve(smap, plate_scale=None, **options)
+
+
+def block_mean(data):
+    rows, columns = data.shape
+    return data.reshape(rows // 4, 4, columns // 4, 4).mean(axis=(1, 3))
+
+
+def cut(smap, y, x, rows, columns):
+    return smap.submap([x, y] * u.pix, top_right=[x + columns - 1, y + rows - 1] * u.pix)
+
+
+def test_input_is_conserved_exactly(name, small):
+    assert block_mean(native(small, model=name).data) == pytest.approx(small.data, abs=0.1)
+
+
+def test_result_is_float32_and_finite(name, small):
+    result = native(small, model=name)
+    assert result.data.dtype == np.float32
+    assert np.isfinite(result.data).all()
+
+
+def test_seed_repeats_bit_for_bit(name, small):
+    assert np.array_equal(native(small, model=name, seed=4).data, native(small, model=name, seed=4).data)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<i2", ">i2", "<f8"])
+def test_any_byte_order_and_type(name, small, dtype):
+    data = np.round(small.data)
+    expected = native(sunpy.map.Map(data.astype("f4"), small.meta), model=name)
+    result = native(sunpy.map.Map(data.astype(dtype), small.meta), model=name)
+    assert np.array_equal(result.data, expected.data)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (17, 33), (36, 21)])
+def test_odd_sizes(name, small, shape):
+    cutout = cut(small, 0, 0, *shape)
+    result = native(cutout, model=name)
+    assert result.data.shape == (4 * shape[0], 4 * shape[1])
+    assert block_mean(result.data) == pytest.approx(cutout.data, abs=0.1)
+
+
+def test_missing_pixels_come_back_missing(name, small):
+    data = small.data.copy()
+    data[10:14, 20:30] = np.nan
+    data[0, :5] = np.nan
+    result = native(sunpy.map.Map(data, small.meta), model=name)
+    assert np.array_equal(np.isnan(result.data), np.isnan(data).repeat(4, 0).repeat(4, 1))
+    assert np.array_equal(result.mask, np.isnan(result.data))
+
+
+def test_what_is_under_a_mask_does_not_leak(name, small):
+    mask = np.zeros(small.data.shape, dtype=bool)
+    mask[5:15, 5:15] = True
+    results = []
+    for value in (0.0, 3000.0):
+        data = np.where(mask, value, small.data)
+        results.append(native(sunpy.map.Map(data, small.meta, mask=mask), model=name).data)
+    assert np.array_equal(*results, equal_nan=True)
+    assert np.isnan(results[0]).sum() == 1600
+
+
+def test_nothing_leaks_in_from_beyond_the_limb(name, sample):
+    """Values that a file carries off the disk change nothing on it."""
+    limb = cut(sample, 240, 30, 60, 60)
+    junk = np.where(np.isnan(limb.data), 3000.0, limb.data)
+    assert 0.1 < np.isnan(limb.data).mean() < 0.9
+    result, with_junk = (native(sunpy.map.Map(data, limb.meta), model=name) for data in (limb.data, junk))
+    both = np.isfinite(result.data) & np.isfinite(with_junk.data)
+    assert both.mean() > 0.9 * np.isfinite(limb.data).mean()
+    off = np.isnan(limb.data).repeat(4, 0).repeat(4, 1)
+    assert np.isnan(with_junk.data)[off].mean() > 0.9
+
+
+def test_constant_field_has_no_edges(name, with_meta):
+    """No structure appears where the input is empty, at the border or inside, beyond the noise of the model's card."""
+    result = native(with_meta(np.zeros((32, 32))), model=name).data
+    assert np.abs(result.mean()) < 0.1
+    assert result.std() < 8
+    assert result[:8].std() < 2 * result[40:80].std() + 0.1
+
+
+@pytest.fixture(scope="module")
+def frame(sample):
+    """A frame large enough for a cutout whose middle is 64 pixels from its edge."""
+    return cut(sample, 20, 100, 190, 200)
+
+
+def test_cutout_agrees_with_its_frame(frame):
+    whole = native(frame, seed=3).data
+    for y, x in ((10, 16), (13, 21)):
+        cutout = native(cut(frame, y, x, 160, 170), seed=3).data
+        inner = cutout[256:-256, 256:-256]
+        same = whole[4 * y : 4 * (y + 160), 4 * x : 4 * (x + 170)][256:-256, 256:-256]
+        assert np.abs(inner - same).max() < 0.5
+
+
+@pytest.mark.parametrize("options", [{"tile": 32}, {"tile": 46}, {"tile": 64, "batch_size": 3}])
+def test_tiling_and_batch_change_nothing(frame, options):
+    loaded = load_backend("default")
+    magnetogram = prepare(frame)
+    settings = {**MACHINE, "batch_size": options.get("batch_size"), "n_samples": 1, "seed": 3}
+    other = DiffusionBackend(
+        loaded.autoencoder, loaded.denoiser, loaded.scheduler, loaded.card, tile=options["tile"]
+    )
+    expected = next(iter(loaded.samples(magnetogram, **settings)))
+    assert np.abs(next(iter(other.samples(magnetogram, **settings))) - expected).max() < 0.5
+
+
+def test_threads_change_nothing(small):
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        results = []
+        for number in (1, 2):
+            torch.set_num_threads(number)
+            results.append(native(small).data)
+    finally:
+        torch.set_num_threads(threads)
+    assert np.abs(results[0] - results[1]).max() < 0.5
+
+
+def test_samples_differ_and_spread_with_the_field(small):
+    first, second = (native(small, seed=seed).data for seed in (0, 1))
+    strong = np.abs(small.data).repeat(4, 0).repeat(4, 1) > 200
+    difference = np.abs(first - second)
+    assert difference[strong].mean() > 3 * difference[~strong].mean()
+
+
+def test_samples_carry_detail_below_the_pixel(small):
+    """The result varies within an input pixel more than interpolation does."""
+    detail = [
+        (smap.data - block_mean(smap.data).repeat(4, 0).repeat(4, 1)).std()
+        for smap in (native(small), native(small, model="bicubic"))
+    ]
+    assert detail[0] > detail[1]
+
+
+def test_loaded_model_and_its_alias(small):
+    expected = native(small).data
+    for model in (load_backend("default"), "ldm-res"):
+        assert np.array_equal(native(small, model=model).data, expected)
+
+
+def test_polarity_flip_flips_the_statistics(small):
+    """Not sample by sample, but the mean of a few follows the sign."""
+    flipped = sunpy.map.Map(-small.data, small.meta)
+    mean, mirrored = (native(smap, n_samples=6).data for smap in (small, flipped))
+    assert np.corrcoef(mean.ravel(), -mirrored.ravel())[0, 1] > 0.98

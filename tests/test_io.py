@@ -1,0 +1,77 @@
+"""Files: whole or not at all, and equal to what was in memory."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
+
+import sunpy_magsr
+from sunpy_magsr.io import read_fits, write_fits
+
+
+@pytest.fixture
+def result(small):
+    return sunpy_magsr.superresolve(small, model="bicubic")
+
+
+def test_round_trip_is_exact(result, tmp_path):
+    path = write_fits(result, tmp_path / "new" / "out.fits")
+    for back in (read_fits(path), sunpy.map.Map(path)):
+        assert np.array_equal(back.data, result.data, equal_nan=True)
+        assert back.data.dtype.itemsize == 4
+        assert type(back) is type(result)
+        assert back.unit == u.G
+        for card in ("crpix1", "crpix2", "cdelt1", "magsrver", "magsrsha", "magsrsed", "camera"):
+            assert back.meta[card] == result.meta[card]
+
+
+def test_round_trip_through_sunpy_save(result, tmp_path):
+    result.save(tmp_path / "out.fits")
+    assert np.array_equal(sunpy.map.Map(tmp_path / "out.fits").data, result.data, equal_nan=True)
+
+
+def test_a_compressed_copy_is_not_corrupted(small, tmp_path):
+    """BSCALE and BLANK of the input are gone: what is left is the quantization of the compression, 0.1 G here."""
+    small.meta.update({"bscale": 0.01, "bzero": 0.0, "blank": -2147483648})
+    result = sunpy_magsr.superresolve(small, model="bicubic")
+    result.save(tmp_path / "out.fits", hdu_type=fits.CompImageHDU)
+    back = sunpy.map.Map(tmp_path / "out.fits")
+    assert np.nanmax(np.abs(back.data - result.data)) < 0.5
+
+
+def test_uncertainty_and_mask_survive(result, tmp_path):
+    deviation = np.full(result.data.shape, 3.5, dtype=np.float32)
+    mask = np.zeros(result.data.shape, dtype=bool)
+    mask[3, 5] = True
+    rich = type(result)(result.data, result.meta, uncertainty=StdDevUncertainty(deviation, unit=u.G), mask=mask)
+    path = write_fits(rich, tmp_path / "out.fits")
+    back = read_fits(path)
+    assert np.array_equal(back.uncertainty.array, deviation)
+    assert back.uncertainty.unit == u.G
+    assert np.array_equal(back.mask, mask)
+    with fits.open(path) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "UNCERT", "MASK"]
+    assert [type(smap) for smap in sunpy.map.Map(path)] == [type(result)] * 3
+
+
+def test_a_file_that_is_there_is_kept(result, tmp_path):
+    path = tmp_path / "out.fits"
+    path.write_text("precious")
+    with pytest.raises(FileExistsError, match="path must be a new file unless overwrite=True"):
+        write_fits(result, path)
+    assert path.read_text() == "precious"
+    write_fits(result, path, overwrite=True)
+    assert read_fits(path).data.shape == result.data.shape
+
+
+def test_a_failed_write_leaves_nothing(result, tmp_path, monkeypatch):
+    def full_disk(self, stream, **_):
+        stream.write(b"SIMPLE")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(fits.HDUList, "writeto", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_fits(result, tmp_path / "out.fits")
+    assert list(tmp_path.iterdir()) == []
