@@ -123,7 +123,11 @@ def _open(name):
     if not Path(name).is_file():
         msg = "FILE must be a FITS file, got a path that is none."
         raise ValueError(msg)
-    found = sunpy.map.Map(name)
+    try:
+        found = sunpy.map.Map(name)
+    except Exception as error:
+        msg = f"FILE must be one that sunpy.map.Map reads: {one_line(error)}"
+        raise ValueError(msg) from error
     if isinstance(found, list):
         msg = f"FILE must hold one map, got {len(found)}."
         raise ValueError(msg)  # noqa: TRY004  the file's content is at fault, not a type

@@ -1,0 +1,73 @@
+"""The ``magsr-train`` command."""
+
+import argparse
+import sys
+import tomllib
+from pathlib import Path
+
+from sunpy_magsr.training.config import load_config
+
+__all__ = ["main"]
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="magsr-train", description="Train models for sunpy_magsr.")
+    stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
+    for name, what in (
+        ("autoencoder", "train the autoencoder"),
+        ("diffusion", "train the denoiser on the autoencoder's latents"),
+        ("export", "put a finished run and its card into a model folder"),
+    ):
+        stage = stages.add_parser(name, help=what)
+        stage.add_argument("config", metavar="CONFIG.toml")
+        stage.add_argument("--set", action="append", default=[], dest="overrides", metavar="section.key=value")
+        if name == "export":
+            stage.add_argument("--card", required=True, metavar="CARD.toml", help="facts for the model's card")
+            stage.add_argument("-o", "--output", required=True, metavar="DIR", help="the model folder")
+    return parser
+
+
+def main(arguments=None):
+    """
+    Run one stage; a stage that was stopped goes on from its last checkpoint.
+
+    Parameters
+    ----------
+    arguments : `list` of `str`, optional
+        The command line's by default.
+
+    Returns
+    -------
+    `int`
+        0: done; 1: training failed; 2: wrong usage.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        config = load_config(options.config, options.overrides)
+        folder = _run(options, config)
+    except (ValueError, TypeError, OSError) as error:
+        sys.stderr.write(f"magsr-train: error: {' '.join(str(error).split())}\n")
+        return 2
+    except FloatingPointError as error:
+        sys.stderr.write(f"magsr-train: {error}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("magsr-train: stopped; the same command goes on from the last checkpoint.\n")
+        return 130
+    sys.stdout.write(f"{folder}\n")
+    return 0
+
+
+def _run(options, config):
+    if options.stage == "autoencoder":
+        from sunpy_magsr.training.autoencoder import train_autoencoder
+
+        return train_autoencoder(config)
+    if options.stage == "diffusion":
+        from sunpy_magsr.training.diffusion import train_diffusion
+
+        return train_diffusion(config)
+    from sunpy_magsr.training.export import export_model
+
+    card = tomllib.loads(Path(options.card).read_text())
+    return export_model(config.output, options.output, card=card)

@@ -1,0 +1,147 @@
+"""The command: what it writes, what it says, how it ends."""
+
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.io import fits
+
+from sunpy_magsr.cli.main import main
+from sunpy_magsr.io import read_fits, write_fits
+
+
+@pytest.fixture
+def mdi_file(small, tmp_path):
+    return str(write_fits(small, tmp_path / "in" / "mdi.fits"))
+
+
+def run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_superresolve(mdi_file, tmp_path, capsys):
+    assert main(["superresolve", mdi_file, "-o", str(tmp_path / "out"), "--model", "bicubic"]) == 0
+    out = capsys.readouterr().out.strip()
+    assert out == str(tmp_path / "out" / "mdi.magsr.fits")
+    assert sunpy.map.Map(out).scale[0].value == pytest.approx(0.5)
+
+
+def test_done_files_are_passed_over(mdi_file, tmp_path, capsys):
+    command = ["superresolve", mdi_file, "-o", str(tmp_path), "--samples", "2", "--plate-scale", "native"]
+    assert main(command) == 0
+    before = (tmp_path / "mdi.magsr.fits").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "already done" in capsys.readouterr().out
+    assert (tmp_path / "mdi.magsr.fits").stat().st_mtime_ns == before
+    assert read_fits(tmp_path / "mdi.magsr.fits").uncertainty is not None
+    assert main([*command, "--seed", "1"]) == 1
+    assert "exists with MAGSRSED = 0, not 1; use --overwrite" in capsys.readouterr().err
+    assert main([*command, "--seed", "1", "--overwrite"]) == 0
+    assert read_fits(tmp_path / "mdi.magsr.fits").meta["magsrsed"] == 1
+
+
+@pytest.fixture
+def bad_files(small, tmp_path):
+    folder = tmp_path / "bad"
+    (folder).mkdir()
+    (folder / "text.fits").write_text("this is no FITS file")
+    unitless = sunpy.map.Map(small.data, {key: value for key, value in small.meta.items() if key != "bunit"})
+    write_fits(unitless, folder / "unitless.fits")
+    write_fits(sunpy.map.Map(small.data[:8], small.meta), folder / "tiny.fits")
+    fits.PrimaryHDU(np.zeros(3)).writeto(folder / "spectrum.fits")
+    return [str(path) for path in sorted(folder.iterdir())] + [str(folder / "absent.fits")]
+
+
+def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_path):
+    done = run("superresolve", *bad_files, mdi_file, "-o", str(tmp_path), "--model", "bicubic")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == len(bad_files) + 1
+    for name, line in zip(bad_files, lines, strict=False):
+        assert line.startswith(f"magsr: {name}: ")
+    assert lines[-1] == f"magsr: {len(bad_files)} of {len(bad_files) + 1} files failed."
+    assert (tmp_path / "mdi.magsr.fits").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["superresolve"], "the following arguments are required: FILE"),
+        (["superresolve", "a.fits", "-o", "x", "--samples", "two"], "invalid int value: 'two'"),
+        (["superresolve", "a.fits", "-o", "x", "--plate-scale", "fine"], "--plate-scale must be a number of arcsec/pix"),
+        (["superresolve", "b/a.fits", "c/a.fits", "-o", "x"], "FILE must have different names, got two for x/a.magsr"),
+        (["models", "enhanse"], "NAME must be one of default, bicubic or a model folder, got 'enhanse'"),
+        (["demo", "--seed", "-1"], "seed must be a whole number of at least 0"),
+        (["demo", "--model", "nothing"], "model must be one of default"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err
+    assert code == 2
+    assert message in error
+    assert "Traceback" not in error
+
+
+def test_warning_is_one_line(with_meta, tmp_path):
+    path = write_fits(with_meta(cdelt1=4.0, cdelt2=4.0), tmp_path / "coarse.fits")
+    done = run("superresolve", str(path), "-o", str(tmp_path / "out"))
+    assert done.returncode == 0
+    assert done.stderr.strip().splitlines() == [done.stderr.strip()]
+    assert done.stderr.startswith("magsr: warning: The model 'default' was trained on")
+
+
+def test_models(capsys):
+    assert main(["models"]) == 0
+    out = capsys.readouterr().out
+    assert "default" in out
+    assert "bicubic" in out
+    assert main(["models", "default"]) == 0
+    assert '"limits"' in capsys.readouterr().out
+
+
+def test_progress_bar_on_a_terminal_only(mdi_file, tmp_path):
+    piped = run("superresolve", mdi_file, "-o", str(tmp_path / "a"))
+    assert piped.stderr == ""
+    terminal, child = pty.openpty()
+    termios.tcsetwinsize(child, (24, 80))
+    code = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
+    arguments = [sys.executable, "-c", code, "superresolve", mdi_file, "-o", str(tmp_path / "b")]
+    subprocess.run(arguments, stderr=child, stdout=subprocess.DEVNULL, check=True)
+    os.close(child)
+    shown = b""
+    with contextlib.suppress(OSError):  # a terminal without a writer ends in an error
+        while chunk := os.read(terminal, 10_000):
+            shown += chunk
+    os.close(terminal)
+    assert b"tile" in shown
+
+
+def test_demo(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--samples", "2"]) == 0
+    written = [Path(line.split(": ")[1]) for line in capsys.readouterr().out.strip().splitlines()]
+    assert all(path.is_file() for path in written)
+    mean = read_fits(tmp_path / "magsr_demo" / "sample_mdi.mean.fits")
+    assert mean.uncertainty is not None
+    assert mean.meta["object"] == "SYNTHETIC"
+    assert (tmp_path / "magsr_demo" / "sample_mdi.png").stat().st_size > 50_000

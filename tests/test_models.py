@@ -1,0 +1,183 @@
+"""Networks, model folders and the Hub."""
+
+import json
+import threading
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+import torch
+
+import sunpy_magsr
+from sunpy_magsr.backends import load_backend
+from sunpy_magsr.catalog import ModelCard, bundled_folder
+from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
+from sunpy_magsr.models.denoiser import ResidualDenoiser
+from sunpy_magsr.models.normalization import denormalize, normalize
+from sunpy_magsr.models.pipeline import weights_digest
+
+
+@pytest.mark.parametrize(("kind", "scale"), [("asinh", 40.0), ("linear", 3000.0)])
+def test_normalization_is_odd_and_inverts(kind, scale):
+    field = torch.linspace(-2900, 2900, 101)
+    normalized = normalize(field, scale=scale, kind=kind)
+    assert torch.allclose(normalized, -normalized.flip(0), atol=1e-6)
+    assert torch.allclose(denormalize(normalized, scale=scale, kind=kind), field, rtol=1e-4, atol=1e-2)
+
+
+def test_linear_normalization_clips():
+    assert normalize(torch.tensor([5000.0]), scale=3000.0, kind="linear").item() == 1
+
+
+def test_unknown_normalization():
+    with pytest.raises(ValueError, match="kind must be 'asinh' or 'linear', got 'log'"):
+        normalize(torch.zeros(1), scale=1.0, kind="log")
+
+
+def test_decoder_keeps_the_block_mean_whatever_the_latent():
+    autoencoder = MagnetogramAutoencoder(latent_channels=4, encoder_channels=8, decoder_channels=8)
+    low = 500 * torch.randn(2, 1, 8, 8)
+    high = autoencoder.decode(torch.randn(2, 4, 8, 8), low)
+    assert torch.allclose(block_mean(high, 4), low, atol=0.05)
+
+
+def influence(function, size):
+    """Largest distance in pixels, from the 2x2 block it is in, at which an input pixel moves the output."""
+    field = torch.zeros(1, 1, size, size, requires_grad=True)
+    out = function(field)
+    half = out.shape[-1] // size
+    middle = out[..., out.shape[-2] // 2 : out.shape[-2] // 2 + 2 * half, out.shape[-1] // 2 : out.shape[-1] // 2 + 2 * half]
+    gradient = torch.autograd.grad((middle * torch.rand_like(middle)).sum(), field)[0][0, 0]
+    moved = torch.nonzero(gradient.abs() > 0)
+    return int(torch.maximum(size // 2 - moved, moved - size // 2 - 1).max())
+
+
+def test_networks_see_no_farther_than_they_say():
+    torch.manual_seed(0)
+    autoencoder = MagnetogramAutoencoder(latent_channels=4, encoder_channels=8, decoder_channels=8)
+    for parameter in autoencoder.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    assert influence(autoencoder.encode_low, 64) <= autoencoder.halo
+    assert influence(lambda x: autoencoder.decode(x.expand(-1, 4, -1, -1), x[:, :1] * 0), 64) <= autoencoder.halo
+    denoiser = ResidualDenoiser(latent_channels=4, channels=8, condition_blocks=3, denoiser_blocks=2)
+    for parameter in denoiser.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    assert influence(lambda x: denoiser.condition(x, torch.ones(1))[1], 64) <= denoiser.condition_halo
+    features = torch.zeros(1, 8, 32, 32)
+    time = torch.tensor([500])
+    assert influence(lambda x: denoiser(x.expand(-1, 4, -1, -1), time, features), 64) <= denoiser.step_halo
+
+
+def test_bundle_is_small_and_whole():
+    folder = bundled_folder("default")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    assert size < 30e6
+    card = ModelCard.read(folder)
+    assert card.sha256 == weights_digest(folder)
+    for fact in ("training", "validation", "limits", "instruments", "plate_scale_range", "halo", "license"):
+        assert getattr(card, fact), fact
+
+
+def test_list_models():
+    table = sunpy_magsr.list_models()
+    assert table["name"][0] == "default"
+    assert "bicubic" in table["name"]
+    assert 1 < table["size"][0] < 30
+
+
+def test_a_folder_is_a_model(small, tmp_path):
+    load_backend("default")
+    local = tmp_path / "copy"
+    local.symlink_to(bundled_folder("default"))
+    result = sunpy_magsr.superresolve(small, model=local)
+    assert np.array_equal(result.data, sunpy_magsr.superresolve(small).data, equal_nan=True)
+
+
+def test_folder_without_a_card(tmp_path):
+    with pytest.raises(ValueError, match=r"model must be a folder with a card\.json, got"):
+        load_backend(tmp_path)
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of the Hub's protocol as a snapshot download speaks, for one repository."""
+
+    commit = "0123456789abcdef0123456789abcdef01234567"
+
+    def __init__(self, *args, folder, log, **kwargs):
+        self.folder, self.log = folder, log
+        super().__init__(*args, **kwargs)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def answer(self, *, body):
+        path = unquote(urlsplit(self.path).path)
+        self.log.append(path)
+        names = [found.relative_to(self.folder).as_posix() for found in self.folder.rglob("*") if found.is_file()]
+        content = None
+        if path.startswith("/api/models/team/magsr/tree/"):
+            content = json.dumps(
+                [{"type": "file", "path": name, "size": 1, "oid": "0" * 40} for name in sorted(names)]
+            ).encode()
+        elif path.startswith("/api/models/team/magsr"):
+            siblings = [{"rfilename": name} for name in names]
+            content = json.dumps({"id": "team/magsr", "sha": self.commit, "siblings": siblings}).encode()
+        elif path.startswith("/team/magsr/resolve/"):
+            name = path.split("/", 5)[5]
+            content = (self.folder / name).read_bytes() if name in names else None
+        if content is None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", f'"{len(content)}-{path.split("/")[-1]}"')
+        self.send_header("X-Repo-Commit", self.commit)
+        self.end_headers()
+        if body:
+            self.wfile.write(content)
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    import huggingface_hub.constants as constants
+
+    log = []
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, folder=bundled_folder("default"), log=log))
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "ENDPOINT", address)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    yield log
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize("name", ["team/magsr", "team/magsr@v1"])
+def test_hub(hub, small, name, tmp_path, monkeypatch):
+    import huggingface_hub
+
+    fetch = partial(huggingface_hub.snapshot_download, cache_dir=tmp_path / "hub")
+    monkeypatch.setattr("sunpy_magsr.models.hub.snapshot_download", fetch)
+    result = sunpy_magsr.superresolve(small, model=name)
+    assert np.array_equal(result.data, sunpy_magsr.superresolve(small).data, equal_nan=True)
+    revision = name.partition("@")[2] or "main"
+    assert any(path.endswith(f"/{revision}") for path in hub)
+
+
+def test_hub_without_the_repository(hub):
+    with pytest.raises(ValueError, match="model 'team/nothing' could not be fetched: "):
+        load_backend("team/nothing")

@@ -1,0 +1,202 @@
+"""Training: configuration, patches, a run that is stopped and goes on, and a model that comes out of it."""
+
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+
+import sunpy_magsr
+from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
+from sunpy_magsr.training.checkpoints import latest_checkpoint, save_checkpoint
+from sunpy_magsr.training.cli import main
+from sunpy_magsr.training.config import load_config
+from sunpy_magsr.training.data import PatchSampler, TrainingField, load_fields, quiet_noise
+
+CONFIG = """
+output = "run"
+[data]
+root = "fits"
+[autoencoder]
+steps = 6
+patch = 32
+batch_size = 2
+warmup = 1
+checkpoint_every = 2
+log_every = 1
+model = { latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }
+[diffusion]
+steps = 6
+patch = 32
+batch_size = 2
+warmup = 1
+checkpoint_every = 2
+log_every = 1
+model = { channels = 16, condition_blocks = 1, denoiser_blocks = 1 }
+"""
+CARD = """
+name = "tiny"
+kind = "diffusion"
+steps = 2
+noise = { los = 3.0, radial = 16.0 }
+"""
+
+
+@pytest.fixture(scope="module")
+def truth():
+    from sunpy_magsr.data import sample_truth
+
+    return sample_truth()[0]
+
+
+@pytest.fixture
+def project(tmp_path, truth):
+    """A folder with magnetograms, a configuration and a card."""
+    (tmp_path / "fits").mkdir()
+    for number in range(2):
+        data = truth[200 + 300 * number : 400 + 300 * number, 600:800]
+        name = f"hmi.sharp_cea_720s.{number + 1}.20110215_000000_TAI.magnetogram.fits"
+        fits.PrimaryHDU(data).writeto(tmp_path / "fits" / name)
+    (tmp_path / "train.toml").write_text(CONFIG)
+    (tmp_path / "card.toml").write_text(CARD)
+    return tmp_path
+
+
+def test_patches_depend_on_seed_and_number_only(project):
+    fields = load_fields(project / "fits")
+    first, noise = PatchSampler(fields, patch=32, seed=1).batch(7, 4)
+    second, _ = PatchSampler(fields, patch=32, seed=1).batch(7, 4)
+    assert np.array_equal(first, second)
+    assert first.shape == (4, 1, 32, 32)
+    assert noise.shape == (4,)
+    assert not np.array_equal(first, PatchSampler(fields, patch=32, seed=1).batch(8, 4)[0])
+    assert not np.array_equal(first, PatchSampler(fields, patch=32, seed=2).batch(7, 4)[0])
+
+
+def test_patches_hold_no_missing_data(rng):
+    data = rng.normal(0, 10, (80, 80)).astype(np.float32)
+    data[:, 60:] = np.nan
+    field = TrainingField(data, "a", 1, "", "los", 3.0)
+    assert np.isfinite(PatchSampler([field], patch=32).batch(0, 20)[0]).all()
+
+
+def test_polarity_and_orientation_are_balanced(rng):
+    data = np.add.outer(np.zeros(64), np.linspace(50, 100, 64)).astype(np.float32)
+    patches, _ = PatchSampler([TrainingField(data, "a", 1, "", "los", 3.0)], patch=32).batch(0, 200)
+    assert abs((patches.mean(axis=(1, 2, 3)) > 0).mean() - 0.5) < 0.15
+    along_x = np.abs(np.diff(patches, axis=3)).max(axis=(1, 2, 3)) > np.abs(np.diff(patches, axis=2)).max(axis=(1, 2, 3))
+    assert abs(along_x.mean() - 0.5) < 0.15
+
+
+def test_strong_field_is_oversampled(rng):
+    data = rng.normal(0, 5, (200, 200)).astype(np.float32)
+    data[20:40, 20:40] = 1000
+    fields = [TrainingField(data, "a", 1, "", "los", 3.0)]
+    shares = [
+        (np.abs(PatchSampler(fields, patch=32, strong_share=share).batch(0, 200)[0]).max(axis=(1, 2, 3)) > 500).mean()
+        for share in (0.0, 0.8)
+    ]
+    assert shares[0] < 0.3
+    assert shares[1] > 0.7
+
+
+def test_quiet_noise(rng):
+    assert quiet_noise(rng.normal(0, 7, (300, 300))) == pytest.approx(7, rel=0.05)
+
+
+def test_no_usable_magnetogram(tmp_path):
+    with pytest.raises(ValueError, match=r"data\.root holds no usable magnetogram of los matching '\*\.fits'"):
+        load_fields(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("diffusion.setps=3", "unknown key diffusion.setps in the training configuration; known here: patch"),
+        ("speed=3", "unknown key speed"),
+        ("diffusion.steps=fast", "diffusion.steps must be int, got 'fast'"),
+        ("diffusion.steps", r"--set takes section\.key=value, got 'diffusion\.steps'"),
+    ],
+)
+def test_configuration_errors(project, override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config(project / "train.toml", [override])
+
+
+def test_configuration_overrides(project):
+    config = load_config(project / "train.toml", ["diffusion.learning_rate=1", "data.root=other"])
+    assert config.diffusion.learning_rate == 1.0
+    assert config.data.root == str(project / "other")
+
+
+def weights(folder):
+    return MagnetogramAutoencoder.from_pretrained(folder).state_dict()
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(project):
+    config = str(project / "train.toml")
+    assert main(["autoencoder", config]) == 0
+    expected = weights(project / "run" / "autoencoder")
+
+    class Killed(BaseException):
+        pass
+
+    from sunpy_magsr.training import autoencoder
+
+    original = autoencoder.autoencoder_loss
+
+    def dies(*args, calls=[], **options):  # noqa: B006  counts its own calls
+        calls.append(1)
+        if len(calls) == 4:
+            raise Killed
+        return original(*args, **options)
+
+    autoencoder.autoencoder_loss = dies
+    try:
+        with pytest.raises(Killed):
+            main(["autoencoder", config, "--set", "output=other"])
+    finally:
+        autoencoder.autoencoder_loss = original
+    assert latest_checkpoint(project / "other" / "checkpoints" / "autoencoder")["step"] == 2
+    assert main(["autoencoder", config, "--set", "output=other"]) == 0
+    for name, value in weights(project / "other" / "autoencoder").items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_torn_checkpoint_is_passed_over(tmp_path, caplog):
+    save_checkpoint(tmp_path, 1, {"a": {}})
+    save_checkpoint(tmp_path, 2, {"a": {}})
+    newest = tmp_path / "step-00000002.pt"
+    newest.write_bytes(newest.read_bytes()[:100])
+    assert latest_checkpoint(tmp_path)["step"] == 1
+    assert "step-00000002.pt cannot be read" in caplog.text
+
+
+def test_a_bad_batch_is_named(project, capsys, monkeypatch):
+    from sunpy_magsr.training import autoencoder
+
+    monkeypatch.setattr(
+        autoencoder, "autoencoder_loss", lambda *_, **__: (torch.tensor(float("nan"), requires_grad=True), {})
+    )
+    assert main(["autoencoder", str(project / "train.toml")]) == 1
+    assert "the loss of batch 0 is nan" in capsys.readouterr().err
+
+
+def test_from_fits_files_to_a_model(project, truth, small, capsys):
+    config = str(project / "train.toml")
+    assert main(["export", config, "--card", str(project / "card.toml"), "-o", str(project / "model")]) == 2
+    assert "run must hold a finished autoencoder" in capsys.readouterr().err
+    assert main(["autoencoder", config]) == 0
+    assert main(["diffusion", config]) == 0
+    assert main(["export", config, "--card", str(project / "card.toml"), "-o", str(project / "model")]) == 0
+    result = sunpy_magsr.superresolve(small, model=project / "model", plate_scale=None)
+    assert degrade(result.data) == pytest.approx(small.data, abs=0.1)
+    assert result.meta["magsrmod"] == "tiny"
+    log = (project / "run" / "checkpoints" / "diffusion" / "log.csv").read_text()
+    assert len(log.splitlines()) == 6
+
+
+def test_wrong_usage_is_one_line(project, capsys):
+    assert main(["diffusion", str(project / "train.toml"), "--set", "speed=9"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert main(["diffusion", str(project / "missing.toml")]) == 2

@@ -1,0 +1,99 @@
+"""The ensemble and its statistics."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+
+import sunpy_magsr
+from sunpy_magsr.uncertainty.ensemble import Ensemble, running_moments
+
+N = 6
+
+
+@pytest.fixture(scope="module")
+def ensemble(sample):
+    cutout = sample.submap([205, 95] * u.pix, top_right=[228, 118] * u.pix)
+    return sunpy_magsr.superresolve_ensemble(cutout, n_samples=N, seed=42, plate_scale=None)
+
+
+@pytest.fixture
+def members(ensemble):
+    return np.stack([ensemble.sample(number).data for number in range(N)])
+
+
+def test_running_moments(rng):
+    fields = [rng.normal(1000, 3, (7, 9)).astype(np.float32) for _ in range(20)]
+    mean, std = running_moments(fields)
+    assert mean == pytest.approx(np.mean(fields, axis=0), rel=1e-5)
+    assert std == pytest.approx(np.std(fields, axis=0, ddof=1), rel=1e-3)
+
+
+def test_moments(ensemble, members):
+    assert len(ensemble) == N
+    assert ensemble.mean().data == pytest.approx(members.mean(axis=0), abs=0.01)
+    assert ensemble.std().data == pytest.approx(members.std(axis=0, ddof=1), abs=0.01)
+    assert ensemble.median().data == pytest.approx(np.median(members, axis=0), abs=0.01)
+    assert np.array_equal(ensemble.mean().uncertainty.array, ensemble.std().data)
+    assert ensemble.mean().uncertainty.unit == u.G
+
+
+def test_every_member_conserves_the_input(members):
+    means = members.reshape(N, 24, 4, 24, 4).mean(axis=(2, 4))
+    assert np.ptp(means, axis=0).max() < 0.1
+
+
+def test_mean_is_what_superresolve_returns(ensemble, sample):
+    cutout = sample.submap([205, 95] * u.pix, top_right=[228, 118] * u.pix)
+    result = sunpy_magsr.superresolve(cutout, n_samples=N, seed=42, plate_scale=None)
+    assert np.array_equal(result.data, ensemble.mean().data)
+    assert np.array_equal(result.uncertainty.array, ensemble.std().data)
+    assert result.meta["magsrns"] == N
+
+
+def test_one_sample_has_no_uncertainty(sample):
+    cutout = sample.submap([205, 95] * u.pix, top_right=[228, 118] * u.pix)
+    assert sunpy_magsr.superresolve(cutout).uncertainty is None
+
+
+def test_interval(ensemble, members):
+    low, high = ensemble.interval(0.5)
+    inside = (members >= low.data) & (members <= high.data)
+    assert inside.mean() == pytest.approx(0.5, abs=0.2)
+    wide = ensemble.interval(0.9)
+    assert (wide[0].data <= low.data).all()
+    assert (wide[1].data >= high.data).all()
+
+
+def test_maps_say_what_they_are(ensemble):
+    assert [smap.meta["magsrsta"] for smap in (ensemble.mean(), ensemble.std(), ensemble.sample(2))] == [
+        "mean",
+        "standard deviation",
+        "sample 2",
+    ]
+
+
+def test_propagate_numbers_and_quantities(ensemble, members):
+    value, low, high = ensemble.propagate(lambda smap: np.abs(smap.data).sum())
+    totals = np.abs(members).sum(axis=(1, 2))
+    assert value == pytest.approx(np.median(totals))
+    assert totals.min() <= low <= value <= high <= totals.max()
+    flux, *_ = ensemble.propagate(lambda smap: smap.data.max() * smap.unit)
+    assert flux.unit == u.G
+
+
+def test_a_member_is_a_copy(ensemble):
+    ensemble.sample(0).data[:] = 0
+    assert np.abs(ensemble.sample(0).data).max() > 0
+
+
+def test_errors(ensemble):
+    with pytest.raises(ValueError, match=f"number must be 0 to {N - 1}, got {N}"):
+        ensemble.sample(N)
+    with pytest.raises(ValueError, match="level must be between 0 and 1, got 90"):
+        ensemble.interval(90)
+
+
+def test_missing_stays_missing(small):
+    field = np.array([[1.0, np.nan]], dtype=np.float32)
+    ensemble = Ensemble([field, field + 1, field + 2], lambda data, statistic, std=None: data)
+    assert np.array_equal(ensemble.median(), [[2.0, np.nan]], equal_nan=True)
