@@ -10,7 +10,7 @@ Super-resolution of solar magnetograms with calibrated uncertainty.
 
 import lazy_loader
 
-from sunpy_magsr.version import version as __version__
+from sunpy_magsr.version import version
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
@@ -20,3 +20,4 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "catalog": ["list_models"],
     },
 )
+__version__ = version

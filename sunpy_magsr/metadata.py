@@ -11,14 +11,7 @@ from sunpy_magsr.prep.grid import refined_reference_pixel
 __all__ = ["finer_header", "provenance"]
 
 # Cards that describe the input's pixels, values or file and would be wrong beside the output.
-_STALE = """
-    simple bitpix naxis naxis1 naxis2 naxis3 extend xtension pcount gcount extname zimage ztension zbitpix znaxis znaxis1
-    znaxis2 zpcount zgcount ztile1 ztile2 zcmptype zname1 zval1 zname2 zval2 zquantiz zblank zdither0 zsimple zextend
-    tfields ttype1 tform1 bscale bzero blank checksum datasum headsum x0 y0 r_sun crop_rad
-    datamin datamax datamedn datamean datarms dataskew datakurt datavals missvals totvals satvals
-    datamin2 datamax2 datamed2 datamea2 datarms2 dataske2 datakur2 _datamin _datamax _bunit
-    tot_flux avg_flux mean_fld usflux usfluxl cmask cmaskl npix npix_spt meangbl longstrn
-""".split()
+_STALE = ["simple", "bitpix", "naxis", "naxis1", "naxis2", "naxis3", "extend", "xtension", "pcount", "gcount", "extname", "zimage", "ztension", "zbitpix", "znaxis", "znaxis1", "znaxis2", "zpcount", "zgcount", "ztile1", "ztile2", "zcmptype", "zname1", "zval1", "zname2", "zval2", "zquantiz", "zblank", "zdither0", "zsimple", "zextend", "tfields", "ttype1", "tform1", "bscale", "bzero", "blank", "checksum", "datasum", "headsum", "x0", "y0", "r_sun", "crop_rad", "datamin", "datamax", "datamedn", "datamean", "datarms", "dataskew", "datakurt", "datavals", "missvals", "totvals", "satvals", "datamin2", "datamax2", "datamed2", "datamea2", "datarms2", "dataske2", "datakur2", "_datamin", "_datamax", "_bunit", "tot_flux", "avg_flux", "mean_fld", "usflux", "usfluxl", "cmask", "cmaskl", "npix", "npix_spt", "meangbl", "longstrn"]
 _LINE = 68
 
 

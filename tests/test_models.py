@@ -150,7 +150,7 @@ class Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    import huggingface_hub.constants as constants
+    from huggingface_hub import constants
 
     log = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, folder=bundled_folder("default"), log=log))

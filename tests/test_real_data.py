@@ -68,7 +68,7 @@ def test_field_is_where_it_was(pair):
 
 def test_flux_is_kept(pair):
     """The resampling to 0.5 arcsec keeps net flux to 0.1 % of the unsigned flux."""
-    mdi, result = pair
+    mdi, _ = pair
     net = [np.nansum(smap.data, dtype=float) * smap.scale[0].value * smap.scale[1].value for smap in pair]
     unsigned = np.nansum(np.abs(mdi.data)) * mdi.scale[0].value * mdi.scale[1].value
     assert net[1] == pytest.approx(net[0], abs=1e-3 * unsigned)

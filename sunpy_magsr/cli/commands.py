@@ -130,7 +130,7 @@ def _open(name):
         raise ValueError(msg) from error
     if isinstance(found, list):
         msg = f"FILE must hold one map, got {len(found)}."
-        raise ValueError(msg)  # noqa: TRY004  the file's content is at fault, not a type
+        raise ValueError(msg)
     return found
 
 

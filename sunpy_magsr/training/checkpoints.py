@@ -38,9 +38,7 @@ def save_checkpoint(folder, step, state):
 
 
 def latest_checkpoint(folder, map_location="cpu"):
-    """
-    The newest checkpoint that can be read, or `None`; a damaged one is named in a warning and passed over.
-    """
+    """The newest checkpoint that can be read, or `None`; a damaged one is named in a warning and passed over."""
     for path in sorted(Path(folder).glob("step-*.pt"), reverse=True):
         try:
             return torch.load(path, map_location=map_location, weights_only=True)

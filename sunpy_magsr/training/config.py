@@ -124,12 +124,13 @@ def _build(cls, tree, prefix):
             msg = f"unknown key {prefix}{name} in the training configuration; known here: {', '.join(fields)}."
             raise ValueError(msg)
         kind = fields[name].type
-        if dataclasses.is_dataclass(kind):
-            value = _build(kind, value, f"{prefix}{name}.")
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            values[name] = _build(kind, value, f"{prefix}{name}.")
         elif kind is float and type(value) is int:
-            value = float(value)
-        elif type(value) is not kind:
+            values[name] = float(value)
+        elif type(value) is kind:
+            values[name] = value
+        else:
             msg = f"{prefix}{name} must be {kind.__name__}, got {value!r}."
             raise ValueError(msg)
-        values[name] = value
     return cls(**values)
