@@ -49,6 +49,8 @@ def test_done_files_are_passed_over(mdi_file, tmp_path, capsys):
     assert read_fits(tmp_path / "mdi.magsr.fits").uncertainty is not None
     assert main([*command, "--seed", "1"]) == 1
     assert "exists with MAGSRSED = 0, not 1; use --overwrite" in capsys.readouterr().err
+    assert main([*command, "--model", "bicubic"]) == 1
+    assert "exists with MAGSRMOD = default, not bicubic" in capsys.readouterr().err
     assert main([*command, "--seed", "1", "--overwrite"]) == 0
     assert read_fits(tmp_path / "mdi.magsr.fits").meta["magsrsed"] == 1
 

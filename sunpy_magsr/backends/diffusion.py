@@ -44,7 +44,7 @@ class DiffusionBackend:
     @torch.inference_mode()
     def samples(self, magnetogram, *, n_samples=1, seed=0, steps=None, device=None, batch_size=None, progress=False):
         """Yield ``n_samples`` fields; see `sunpy_magsr.backends.base.Backend.samples`."""
-        device = torch.device(device or "cpu")
+        device = _usable(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         batch_size = batch_size or (1 if device.type == "cpu" else 16)
         steps = steps or self.card.steps
         self.autoencoder.to(device)
@@ -106,6 +106,14 @@ class DiffusionBackend:
                 high[fine.core] = field[0][fine.inner]
         window = tuple(slice(factor * part.start, factor * part.stop) for part in frame.window)
         return np.ascontiguousarray(high[window])
+
+
+def _usable(name):
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        msg = f"device must be a torch device of this machine, such as 'cpu' or 'cuda', got {name!r}."
+        raise ValueError(msg) from error
 
 
 class _Frame:

@@ -10,6 +10,7 @@ import sunpy.map
 from tqdm import tqdm
 
 import sunpy_magsr
+from sunpy_magsr.backends import load_backend
 from sunpy_magsr.catalog import BICUBIC, ModelCard, bundled_folder
 from sunpy_magsr.cli.main import one_line
 from sunpy_magsr.io import read_fits, write_fits
@@ -49,12 +50,13 @@ def superresolve(options):
     if twice:
         msg = f"FILE must have different names, got two for {min(twice)}."
         raise ValueError(msg)
+    wanted = {"magsrsed": options.seed, "magsrns": options.samples, "magsrcal": options.calibrate or "none"}
     failed = 0
     work = list(zip(options.files, targets, strict=True))
     for name, target in tqdm(work, disable=True if len(work) == 1 else None, unit="file"):
         try:
             if target.exists() and not options.overwrite:
-                _check_done(target, options)
+                _check_done(target, {**wanted, "magsrmod": load_backend(options.model).card.name})
                 _say(f"{target}: already done")
                 continue
             result = sunpy_magsr.superresolve(
@@ -134,10 +136,9 @@ def _open(name):
     return found
 
 
-def _check_done(target, options):
+def _check_done(target, wanted):
     """Raise if the file that is there was made otherwise."""
     meta = read_fits(target).meta
-    wanted = {"magsrsed": options.seed, "magsrns": options.samples}
     for card, value in wanted.items():
         if meta.get(card) != value:
             msg = f"{target} exists with {card.upper()} = {meta.get(card)}, not {value}; use --overwrite to redo it."

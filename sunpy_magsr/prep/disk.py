@@ -28,7 +28,7 @@ def valid_pixels(smap):
     `numpy.ndarray`
         bool ``[y, x]``.
     """
-    valid = np.isfinite(smap.data)
+    valid = np.isfinite(np.asarray(smap.data))
     if smap.mask is not None:
         valid &= ~np.asarray(smap.mask, dtype=bool)
     if is_helioprojective(smap):

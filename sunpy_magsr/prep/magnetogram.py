@@ -76,7 +76,7 @@ def prepare(smap):
     if not valid.any():
         msg = "smap must have a valid pixel on the disk, got none (all NaN, masked or off the disk)."
         raise ValueError(msg)
-    data = np.where(valid, smap.data, 0).astype(np.float32) * np.float32(unit.to(u.G))
+    data = np.where(valid, np.asarray(smap.data), 0).astype(np.float32) * np.float32(unit.to(u.G))
     is_cea = not is_helioprojective(smap)
     scale_unit = u.deg / u.pix if is_cea else u.arcsec / u.pix
     reference = [float(axis.to_value(u.pix)) for axis in smap.reference_pixel]
