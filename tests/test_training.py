@@ -126,7 +126,8 @@ def test_configuration_errors(project, override, message):
 def test_configuration_overrides(project):
     config = load_config(project / "train.toml", ["diffusion.learning_rate=1", "data.root=other"])
     assert config.diffusion.learning_rate == 1.0
-    assert config.data.root == str(project / "other")
+    assert config.data.root == "other"
+    assert config.output == str(project / "run")
 
 
 def weights(folder):
@@ -154,11 +155,11 @@ def test_a_stopped_run_goes_on_to_the_same_weights(project):
     autoencoder.autoencoder_loss = dies
     try:
         with pytest.raises(Killed):
-            main(["autoencoder", config, "--set", "output=other"])
+            main(["autoencoder", config, "--set", f"output={project / 'other'}"])
     finally:
         autoencoder.autoencoder_loss = original
     assert latest_checkpoint(project / "other" / "checkpoints" / "autoencoder")["step"] == 2
-    assert main(["autoencoder", config, "--set", "output=other"]) == 0
+    assert main(["autoencoder", config, "--set", f"output={project / 'other'}"]) == 0
     for name, value in weights(project / "other" / "autoencoder").items():
         assert torch.equal(value, expected[name]), name
 

@@ -74,9 +74,10 @@ def load_config(path, overrides=()):
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The TOML file. Relative paths in it (``data.root``, ``output``) are relative to its folder.
+        The TOML file. Paths in it (``data.root``, ``output``) are relative to its folder.
     overrides : sequence of `str`
-        ``"section.key=value"``, the value in TOML syntax (a bare word is a string).
+        ``"section.key=value"``, the value in TOML syntax (a bare word is a string). Paths are relative to the
+        working directory.
 
     Returns
     -------
@@ -93,12 +94,12 @@ def load_config(path, overrides=()):
     except tomllib.TOMLDecodeError as error:
         msg = f"{path} is not valid TOML: {error}."
         raise ValueError(msg) from error
+    for section, key in ((tree, "output"), (tree.get("data", {}), "root")):
+        if isinstance(section.get(key), str):
+            section[key] = str(path.parent / Path(section[key]).expanduser())
     for override in overrides:
         _apply(tree, override)
-    config = _build(TrainingConfig, tree, "")
-    for owner, key in ((config.data, "root"), (config, "output")):
-        setattr(owner, key, str(path.parent / Path(getattr(owner, key)).expanduser()))
-    return config
+    return _build(TrainingConfig, tree, "")
 
 
 def _apply(tree, override):

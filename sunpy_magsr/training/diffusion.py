@@ -3,18 +3,18 @@
 from pathlib import Path
 
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, UniPCMultistepScheduler
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.models.denoiser import ResidualDenoiser
 from sunpy_magsr.training.autoencoder import sampler_of
 from sunpy_magsr.training.loop import run_stage
 
-__all__ = ["diffusion_loss", "make_scheduler", "residual_rms", "train_diffusion"]
+__all__ = ["diffusion_loss", "make_sampler", "make_scheduler", "residual_rms", "train_diffusion"]
 
 
 def make_scheduler():
-    """Cosine schedule with velocity prediction (Salimans & Ho 2022, arXiv:2202.00512), steps spaced from the end."""
+    """Noise of training: cosine schedule with velocity prediction (Salimans & Ho 2022, arXiv:2202.00512), steps spaced from the end."""
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
@@ -22,6 +22,11 @@ def make_scheduler():
         clip_sample=False,
         set_alpha_to_one=True,
     )
+
+
+def make_sampler():
+    """Solver of sampling: UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867) on the schedule of training."""
+    return UniPCMultistepScheduler.from_config(make_scheduler().config)
 
 
 def _residual(autoencoder, high):
@@ -127,5 +132,5 @@ def train_diffusion(config, *, progress=True):
         progress=progress,
     )
     model.cpu().save_pretrained(output / "denoiser")
-    scheduler.save_pretrained(output / "scheduler")
+    make_sampler().save_pretrained(output / "scheduler")
     return output / "denoiser"

@@ -4,8 +4,6 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-import torch
-
 from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.models.pipeline import weights_digest
 
@@ -54,11 +52,3 @@ def export_model(run, destination, *, card):
     temporary.replace(destination)
     return destination
 
-
-def save_averaged(model, checkpoint, folder):
-    """Save a model with a checkpoint's averaged weights, to look at a run that has not ended."""
-    state = torch.load(checkpoint, weights_only=True)["average"]["shadow_params"]
-    with torch.no_grad():
-        for parameter, average in zip(model.parameters(), state, strict=True):
-            parameter.copy_(average)
-    model.save_pretrained(folder)
