@@ -8,6 +8,7 @@ periodogram under a Hann window, summed over a band of wavelengths. Exits with 1
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from sunpy_magsr.prep import Magnetogram
 PIXEL_ARCSEC = 0.5
 BANDS = {"8-4": (8, 4), "4-2": (4, 2), "2-1.33": (2, 4 / 3)}
 THRESHOLDS = (50, 100)
-SHARED = Path(__file__).parents[2] / "shared" / "data" / "hmi" / "validation"
+DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def truth(path):
@@ -94,7 +95,7 @@ def region(backend, field, samples, radial):
 def main():
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--data", type=Path, default=SHARED)
+    parser.add_argument("--data", type=Path, default=DATA / "hmi" / "validation")
     parser.add_argument("--model", default="default")
     parser.add_argument("--samples", type=int, default=8)
     parser.add_argument("--component", default="magnetogram", help="magnetogram (line of sight) or Br")

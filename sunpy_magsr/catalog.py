@@ -7,6 +7,8 @@ from pathlib import Path
 
 from astropy.table import Table
 
+from sunpy_magsr.atomic import whole_file
+
 __all__ = ["ModelCard", "list_models"]
 
 _CARD = "card.json"
@@ -80,13 +82,29 @@ class ModelCard:
         if not path.is_file():
             msg = f"model must be a folder with a {_CARD}, got {str(folder)!r}."
             raise ValueError(msg)
-        return cls(**json.loads(path.read_text()), where=where or str(folder))
+        return cls.of({**json.loads(path.read_text()), "where": where or str(folder)})
+
+    @classmethod
+    def of(cls, facts):
+        """Make a card of facts, or say what is wrong with them."""
+        known = {field.name: field.default for field in dataclasses.fields(cls)}
+        unknown = sorted(set(facts) - set(known))
+        missing = sorted({"name", "kind"} - set(facts))
+        if unknown or missing:
+            msg = f"card must have name and kind and no other keys than {', '.join(known)}, got {', '.join(facts)}."
+            raise ValueError(msg)
+        card = cls(**facts)
+        if card.kind == "diffusion" and (card.steps < 1 or not {"los", "radial"} <= set(card.noise)):
+            msg = f"card of a diffusion model must have steps of at least 1 and noise for los and radial, got {facts}."
+            raise ValueError(msg)
+        return card
 
     def write(self, folder):
         """Write the card into a model folder."""
         facts = dataclasses.asdict(self)
         del facts["where"]
-        (Path(folder) / _CARD).write_text(json.dumps(facts, indent=2) + "\n")
+        with whole_file(Path(folder) / _CARD) as stream:
+            stream.write((json.dumps(facts, indent=2) + "\n").encode())
 
 
 BICUBIC = ModelCard(
@@ -98,17 +116,21 @@ BICUBIC = ModelCard(
 ALIASES = {"ldm-res": "default"}
 
 
+def _bundle():
+    """Folders of the bundled models by name."""
+    root = Path(str(resources.files("sunpy_magsr") / "data" / "models"))
+    return {path.parent.name: path.parent for path in root.glob(f"*/{_CARD}")}
+
+
 def bundled_folder(name):
     """Folder of a bundled model, or `None`."""
-    folder = Path(str(resources.files("sunpy_magsr") / "data" / "models" / ALIASES.get(name, name)))
-    return folder if (folder / _CARD).is_file() else None
+    return _bundle().get(ALIASES.get(name, name))
 
 
 def bundled_cards():
     """Cards of the models that come with the package, the default first."""
-    root = Path(str(resources.files("sunpy_magsr") / "data" / "models"))
-    folders = sorted((path.parent for path in root.glob(f"*/{_CARD}")), key=lambda path: (path.name != "default", path))
-    return [*(ModelCard.read(folder, where="bundled") for folder in folders), BICUBIC]
+    names = sorted(_bundle(), key=lambda name: (name != "default", name))
+    return [*(ModelCard.read(bundled_folder(name), where="bundled") for name in names), BICUBIC]
 
 
 def list_models():
@@ -127,13 +149,18 @@ def list_models():
       name       kind
     ------- -------------
     default     diffusion
+    ldm-res     diffusion
     bicubic interpolation
     """
     table = Table(
         names=["name", "kind", "size", "license", "revision", "where", "summary"],
         dtype=[str, str, float, str, str, str, str],
     )
-    for card in bundled_cards():
+    cards = bundled_cards()
+    for alias, name in ALIASES.items():
+        position, card = next((number, card) for number, card in enumerate(cards, 1) if card.name == name)
+        cards.insert(position, dataclasses.replace(card, name=alias, summary=f"Another name of {name}."))
+    for card in cards:
         folder = bundled_folder(card.name)
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6 if folder else 0.0
         table.add_row([card.name, card.kind, size, card.license, card.revision, card.where, card.summary])

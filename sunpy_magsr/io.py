@@ -1,13 +1,13 @@
 """FITS files that keep the uncertainty and the mask, which `sunpy.map.GenericMap.save` drops."""
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
 import sunpy.map
 from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
+
+from sunpy_magsr.atomic import whole_file
 
 __all__ = ["read_fits", "write_fits"]
 
@@ -51,24 +51,9 @@ def write_fits(smap, path, *, overwrite=False):
     if smap.mask is not None and not np.array_equal(smap.mask, np.isnan(smap.data)):
         hdus.append(fits.ImageHDU(np.asarray(smap.mask, dtype=np.uint8), smap.fits_header, name="MASK"))
         hdus["MASK"].header["BUNIT"] = ""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            hdus.writeto(stream)
-        mode = 0o666 & ~_umask()
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with whole_file(path) as stream:
+        hdus.writeto(stream)
     return path
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def read_fits(path):

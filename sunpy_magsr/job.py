@@ -10,14 +10,16 @@ from astropy.nddata import StdDevUncertainty
 
 from sunpy_magsr import consistency as consistency_step
 from sunpy_magsr.backends import load_backend
+from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.metadata import finer_header, provenance
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.checks import warn_if_untrained
 from sunpy_magsr.prep.grid import resample, resampled_size
+from sunpy_magsr.prep.wcs import unread_roll
 from sunpy_magsr.version import version
 
-__all__ = ["Job"]
+__all__ = ["Job", "check_options", "check_plate_scale"]
 
 _LARGEST_SEED = 2**63
 
@@ -51,26 +53,29 @@ class Job:
     @classmethod
     def open(cls, smap, *, model, n_samples, seed, plate_scale, steps, consistency, calibrate, **machine):
         """Check everything that can be checked before the work begins; see `sunpy_magsr.superresolve`."""
-        _check_whole("n_samples", n_samples, 1)
-        _check_whole("seed", seed, 0, _LARGEST_SEED)
-        for name, value in (("steps", steps), ("batch_size", machine["batch_size"])):
-            if value is not None:
-                _check_whole(name, value, 1)
+        check_options(n_samples=n_samples, seed=seed, steps=steps, batch_size=machine["batch_size"])
+        check_plate_scale(plate_scale)
         magnetogram = prepare(smap)
         backend = load_backend(model)
         card = backend.card
         if card.is_deterministic and n_samples > 1:
             msg = f"n_samples must be 1 for the deterministic model {card.name!r}, got {n_samples}."
             raise ValueError(msg)
-        warn_if_untrained(magnetogram, card)
         settings = {
             "n_samples": int(n_samples),
             "seed": int(seed),
-            "steps": steps or card.steps,
+            "steps": 0 if card.is_deterministic else int(steps or card.steps),
             "consistency": consistency_step.check(consistency or card.consistency),
             "calibration": _check_calibration(calibrate, magnetogram, card),
             **machine,
         }
+        warn_if_untrained(magnetogram, card)
+        roll = unread_roll(smap)
+        if roll is not None:
+            warn_user(
+                f"smap has SOLAR_P0 = {-roll} and no CROTA2, so sunpy takes north to be up; the result has CROTA2 = {roll}.",
+                stacklevel=3,
+            )
         return cls(smap, magnetogram, backend, _ratio(magnetogram, plate_scale, card.factor), settings)
 
     @property
@@ -106,10 +111,27 @@ class Job:
             field = consistency_step.enforce(high, low, self.settings["consistency"])
             if any(ratio != factor for ratio in self.ratio):
                 field = resample(field, [ratio / factor for ratio in self.ratio])
-            if self.settings["calibration"] == "hmi":
+            if self.settings["calibration"] != self.backend.card.calibration:
                 field = field / np.float32(MDI_GAIN)
             field[~valid] = np.nan
             yield field
+
+    def describes(self, header):
+        """Whether a header is that of a result of this job, whatever its statistic and the version."""
+        rows, columns = self.valid.shape
+        expected = self._header((rows, columns), "")
+        cards = ("magsrmod", "magsrsha", "magsrsed", "magsrns", "magsrstp", "magsrcal", "crpix1", "crpix2", "date-obs")
+        return (header["naxis1"], header["naxis2"]) == (columns, rows) and all(
+            header.get(card) == expected.get(card) for card in cards
+        )
+
+    def _header(self, shape, statistic):
+        (_, offset_x), (_, offset_y) = self._sizes
+        header = finer_header(self.smap, self.ratio, (offset_x, offset_y), shape)
+        settings = {key: self.settings[key] for key in ("seed", "n_samples", "steps", "calibration", "consistency")}
+        cards = provenance(self.backend.card, version=version, statistic=statistic, **settings)
+        earlier = str(header.pop("history", "") or "").strip()
+        return {**header, **cards, "history": f"{earlier}\n{cards['history']}".strip()}
 
     def map(self, data, statistic, *, std=None):
         """
@@ -129,33 +151,51 @@ class Job:
         `sunpy.map.GenericMap`
             With mask and provenance.
         """
-        (_, offset_x), (_, offset_y) = self._sizes
-        header = finer_header(self.smap, self.ratio, (offset_x, offset_y), data.shape)
-        settings = {key: self.settings[key] for key in ("seed", "n_samples", "steps", "calibration", "consistency")}
-        cards = provenance(self.backend.card, version=version, statistic=statistic, **settings)
-        earlier = str(header.pop("history", "") or "").strip()
-        cards["history"] = f"{earlier}\n{cards['history']}".strip()
         uncertainty = None if std is None else StdDevUncertainty(std, unit=u.G)
-        return type(self.smap)(data, {**header, **cards}, mask=~self.valid, uncertainty=uncertainty)
+        header = self._header(data.shape, statistic)
+        return type(self.smap)(data, header, mask=~self.valid, uncertainty=uncertainty)
 
 
 def _ratio(magnetogram, plate_scale, factor):
-    if plate_scale is not None and not _is_plate_scale(plate_scale):
-        msg = f"plate_scale must be None or a positive Quantity in arcsec/pix, got {plate_scale!r}."
-        raise ValueError(msg)
     if plate_scale is None or magnetogram.is_cea:
         return (float(factor), float(factor))
     return tuple(float((scale / plate_scale).to_value(u.one)) for scale in magnetogram.plate_scale)
 
 
-def _is_plate_scale(value):
-    return (
+def check_options(*, n_samples, seed, steps, batch_size):
+    """
+    Raise if a number is out of range, whatever the map and the model.
+
+    Parameters
+    ----------
+    n_samples, seed, steps, batch_size : `int` or `None`
+        As for `sunpy_magsr.superresolve`.
+
+    Raises
+    ------
+    ValueError
+        The message names the argument.
+    """
+    _check_whole("n_samples", n_samples, 1)
+    _check_whole("seed", seed, 0, _LARGEST_SEED)
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if value is not None:
+            _check_whole(name, value, 1)
+
+
+def check_plate_scale(value):
+    """Raise unless the value is `None` or a positive, finite Quantity in arcsec/pix."""
+    if value is None:
+        return
+    if not (
         isinstance(value, u.Quantity)
         and value.isscalar
         and value.unit.is_equivalent(u.arcsec / u.pix)
         and math.isfinite(value.value)
         and value.value > 0
-    )
+    ):
+        msg = f"plate_scale must be None or a positive Quantity in arcsec/pix, got {value!r}."
+        raise ValueError(msg)
 
 
 def _check_whole(name, value, lowest, below=math.inf):
@@ -166,12 +206,13 @@ def _check_whole(name, value, lowest, below=math.inf):
 
 
 def _check_calibration(calibrate, magnetogram, card):
-    if calibrate is None:
-        return card.calibration
-    if calibrate != "hmi":
+    """Scale of the result; that of a model which declares one is never changed."""
+    if calibrate not in (None, "hmi"):
         msg = f"calibrate must be None or 'hmi', got {calibrate!r}."
         raise ValueError(msg)
+    if calibrate is None or card.calibration == calibrate:
+        return card.calibration
     if magnetogram.instrument != "MDI":
         msg = f"calibrate='hmi' must be used with MDI input, got a map from {magnetogram.instrument}."
         raise ValueError(msg)
-    return "hmi"
+    return calibrate

@@ -5,13 +5,101 @@ import textwrap
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.prep.grid import refined_reference_pixel
+from sunpy_magsr.prep.wcs import CD_CARDS, linear_transformation, unread_roll
 
 __all__ = ["finer_header", "provenance"]
 
 # Cards that describe the input's pixels, values or file and would be wrong beside the output.
-_STALE = ["simple", "bitpix", "naxis", "naxis1", "naxis2", "naxis3", "extend", "xtension", "pcount", "gcount", "extname", "zimage", "ztension", "zbitpix", "znaxis", "znaxis1", "znaxis2", "zpcount", "zgcount", "ztile1", "ztile2", "zcmptype", "zname1", "zval1", "zname2", "zval2", "zquantiz", "zblank", "zdither0", "zsimple", "zextend", "tfields", "ttype1", "tform1", "bscale", "bzero", "blank", "checksum", "datasum", "headsum", "x0", "y0", "r_sun", "crop_rad", "datamin", "datamax", "datamedn", "datamean", "datarms", "dataskew", "datakurt", "datavals", "missvals", "totvals", "satvals", "datamin2", "datamax2", "datamed2", "datamea2", "datarms2", "dataske2", "datakur2", "_datamin", "_datamax", "_bunit", "tot_flux", "avg_flux", "mean_fld", "usflux", "usfluxl", "cmask", "cmaskl", "npix", "npix_spt", "meangbl", "longstrn"]
+_STALE = {
+    "simple",
+    "bitpix",
+    "naxis",
+    "naxis1",
+    "naxis2",
+    "naxis3",
+    "extend",
+    "xtension",
+    "pcount",
+    "gcount",
+    "extname",
+    "zimage",
+    "ztension",
+    "zbitpix",
+    "znaxis",
+    "znaxis1",
+    "znaxis2",
+    "zpcount",
+    "zgcount",
+    "ztile1",
+    "ztile2",
+    "zcmptype",
+    "zname1",
+    "zval1",
+    "zname2",
+    "zval2",
+    "zquantiz",
+    "zblank",
+    "zdither0",
+    "zsimple",
+    "zextend",
+    "tfields",
+    "ttype1",
+    "tform1",
+    "bscale",
+    "bzero",
+    "blank",
+    "checksum",
+    "datasum",
+    "headsum",
+    "x0",
+    "y0",
+    "r_sun",
+    "crop_rad",
+    "datamin",
+    "datamax",
+    "datamedn",
+    "datamean",
+    "datarms",
+    "dataskew",
+    "datakurt",
+    "datavals",
+    "missvals",
+    "totvals",
+    "satvals",
+    "datamin2",
+    "datamax2",
+    "datamed2",
+    "datamea2",
+    "datarms2",
+    "dataske2",
+    "datakur2",
+    "_datamin",
+    "_datamax",
+    "_bunit",
+    "tot_flux",
+    "avg_flux",
+    "mean_fld",
+    "usflux",
+    "usfluxl",
+    "cmask",
+    "cmaskl",
+    "npix",
+    "npix_spt",
+    "meangbl",
+    "longstrn",
+    "nacr",
+    "mtot",
+    "mnet",
+    "mpos_tot",
+    "mneg_tot",
+    "mmean",
+    "mstdev",
+    "mskew",
+    "mkurt",
+    "r_value",
+    "lon_step",
+}
 _LINE = 68
 
 
@@ -39,8 +127,8 @@ def finer_header(smap, ratio, offset, shape):
     reference = [axis.to_value(u.pix) + 1 for axis in smap.reference_pixel]
     for axis in (0, 1):
         header[f"crpix{axis + 1}"] = refined_reference_pixel(reference[axis], ratio[axis], offset[axis])
-        _scale_axis(header, smap, axis, ratio)
-    roll = _unread_roll(smap)
+    _scale_axes(header, smap, ratio)
+    roll = unread_roll(smap)
     if roll is not None:
         header["crota2"] = roll
     header["naxis"], header["naxis1"], header["naxis2"] = 2, shape[1], shape[0]
@@ -48,35 +136,23 @@ def finer_header(smap, ratio, offset, shape):
     return header
 
 
-def _scale_axis(header, smap, axis, ratio):
-    number = axis + 1
-    card = f"cdelt{number}"
-    unit = u.Unit(smap.spatial_units[axis])
-    if "cd1_1" in header:
+def _scale_axes(header, smap, ratio):
+    """Divide the increments; a matrix is written anew only where CDELT alone cannot say it."""
+    matrix = linear_transformation(smap)
+    rotated = not np.allclose(smap.rotation_matrix, np.eye(2), atol=1e-12)
+    has_cd = any(card in smap.meta for card in CD_CARDS)
+    if not has_cd and (not rotated or np.isclose(ratio[0], ratio[1], rtol=1e-12)):
+        for axis in (0, 1):
+            header[f"cdelt{axis + 1}"] = smap.meta.get(f"cdelt{axis + 1}", 1.0) / ratio[axis]
+        return
+    for card in (*CD_CARDS, "crota1", "crota2"):
+        header.pop(card, None)
+    finer = matrix / np.array(ratio)
+    increments = np.hypot(*finer.T)
+    for axis in (0, 1):
+        header[f"cdelt{axis + 1}"] = float(increments[axis])
         for other in (0, 1):
-            element = f"cd{number}_{other + 1}"
-            header[element] = header.get(element, 0.0) / ratio[other]
-    elif np.isclose(ratio[0], ratio[1], rtol=1e-12):
-        header[card] = smap.meta.get(card, smap.scale[axis].to_value(unit / u.pix)) / ratio[axis]
-    else:
-        header[card] = smap.scale[axis].to_value(unit / u.pix) / ratio[axis]
-        header.pop("crota2", None)
-        for other in (0, 1):
-            element = smap.rotation_matrix[axis, other] * ratio[axis] / ratio[other]
-            header[f"pc{number}_{other + 1}"] = float(element)
-
-
-def _unread_roll(smap):
-    """CROTA2 that follows from the SOLAR_P0 of early MDI headers, where no card says it in a way that sunpy reads."""
-    read = ("crota2", "pc1_1", "pc1_2", "cd1_1", "cd1_2")
-    angle = smap.meta.get("solar_p0")
-    if not angle or any(card in smap.meta for card in read):
-        return None
-    warn_user(
-        f"smap has SOLAR_P0 = {angle} and no CROTA2, so sunpy takes north to be up; the result has CROTA2 = {-angle}.",
-        stacklevel=4,
-    )
-    return -float(angle)
+            header[f"pc{axis + 1}_{other + 1}"] = float(finer[axis, other] / increments[axis])
 
 
 def provenance(card, *, version, seed, n_samples, steps, calibration, consistency, statistic):

@@ -89,10 +89,7 @@ def test_nothing_leaks_in_from_beyond_the_limb(name, sample):
     junk = np.where(np.isnan(limb.data), 3000.0, limb.data)
     assert 0.1 < np.isnan(limb.data).mean() < 0.9
     result, with_junk = (native(sunpy.map.Map(data, limb.meta), model=name) for data in (limb.data, junk))
-    both = np.isfinite(result.data) & np.isfinite(with_junk.data)
-    assert both.mean() > 0.9 * np.isfinite(limb.data).mean()
-    off = np.isnan(limb.data).repeat(4, 0).repeat(4, 1)
-    assert np.isnan(with_junk.data)[off].mean() > 0.9
+    assert np.array_equal(result.data, with_junk.data, equal_nan=True)
 
 
 def test_constant_field_has_no_edges(name, with_meta):
@@ -118,16 +115,16 @@ def test_cutout_agrees_with_its_frame(frame):
         assert np.abs(inner - same).max() < 0.5
 
 
-@pytest.mark.parametrize("options", [{"tile": 32}, {"tile": 46}, {"tile": 64, "batch_size": 3}])
-def test_tiling_and_batch_change_nothing(frame, options):
+@pytest.mark.parametrize("options", [{"tile": 46}, {"tile": 32, "batch_size": 3}])
+def test_tiling_and_batch_change_nothing(sample, options):
+    """At the limb, where some tilings leave out tiles that others compute."""
     loaded = load_backend("default")
-    magnetogram = prepare(frame)
+    magnetogram = prepare(cut(sample, 180, 0, 110, 110))
     settings = {**MACHINE, "batch_size": options.get("batch_size"), "n_samples": 1, "seed": 3}
-    other = DiffusionBackend(
-        loaded.autoencoder, loaded.denoiser, loaded.scheduler, loaded.card, tile=options["tile"]
-    )
+    other = DiffusionBackend(loaded.autoencoder, loaded.denoiser, loaded.scheduler, loaded.card, tile=options["tile"])
     expected = next(iter(loaded.samples(magnetogram, **settings)))
-    assert np.abs(next(iter(other.samples(magnetogram, **settings))) - expected).max() < 0.5
+    difference = np.abs(next(iter(other.samples(magnetogram, **settings))) - expected)
+    assert difference[magnetogram.valid.repeat(4, 0).repeat(4, 1)].max() < 0.5
 
 
 def test_threads_change_nothing(small):

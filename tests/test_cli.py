@@ -24,7 +24,7 @@ def mdi_file(small, tmp_path):
 
 def run(*arguments):
     return subprocess.run(
-        [sys.executable, "-c", "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())", *arguments],
+        [sys.executable, "-P", "-c", "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -48,9 +48,10 @@ def test_done_files_are_passed_over(mdi_file, tmp_path, capsys):
     assert (tmp_path / "mdi.magsr.fits").stat().st_mtime_ns == before
     assert read_fits(tmp_path / "mdi.magsr.fits").uncertainty is not None
     assert main([*command, "--seed", "1"]) == 1
-    assert "exists with MAGSRSED = 0, not 1; use --overwrite" in capsys.readouterr().err
-    assert main([*command, "--model", "bicubic"]) == 1
-    assert "exists with MAGSRMOD = default, not bicubic" in capsys.readouterr().err
+    assert "was made of another input or with other settings; use --overwrite" in capsys.readouterr().err
+    assert main([*command[:-2], "--plate-scale", "0.6"]) == 1
+    assert main([*command, "--steps", "2"]) == 1
+    assert main(["superresolve", mdi_file, "-o", str(tmp_path), "--model", "bicubic"]) == 1
     assert main([*command, "--seed", "1", "--overwrite"]) == 0
     assert read_fits(tmp_path / "mdi.magsr.fits").meta["magsrsed"] == 1
 
@@ -85,9 +86,15 @@ def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_pat
         ([], "the following arguments are required: COMMAND"),
         (["superresolve"], "the following arguments are required: FILE"),
         (["superresolve", "a.fits", "-o", "x", "--samples", "two"], "invalid int value: 'two'"),
-        (["superresolve", "a.fits", "-o", "x", "--plate-scale", "fine"], "--plate-scale must be a number of arcsec/pix"),
+        (
+            ["superresolve", "a.fits", "-o", "x", "--plate-scale", "fine"],
+            "--plate-scale must be a positive number of arcsec",
+        ),
+        (["superresolve", "a.fits", "-o", "x", "--plate-scale", "nan"], "--plate-scale must be a positive number"),
+        (["superresolve", "a.fits", "-o", "x", "--samples", "0"], "n_samples must be a whole number of at least 1"),
+        (["superresolve", "a.fits", "-o", "x", "--model", "nothing"], "model must be one of default"),
         (["superresolve", "b/a.fits", "c/a.fits", "-o", "x"], "FILE must have different names, got two for x/a.magsr"),
-        (["models", "enhanse"], "NAME must be one of default, bicubic or a model folder, got 'enhanse'"),
+        (["models", "enhanse"], "NAME must be one of default, ldm-res, bicubic or a model folder, got 'enhanse'"),
         (["demo", "--seed", "-1"], "seed must be a whole number of at least 0"),
         (["demo", "--model", "nothing"], "model must be one of default"),
     ],
@@ -109,7 +116,7 @@ def test_warning_is_one_line(with_meta, tmp_path):
     done = run("superresolve", str(path), "-o", str(tmp_path / "out"))
     assert done.returncode == 0
     assert done.stderr.strip().splitlines() == [done.stderr.strip()]
-    assert done.stderr.startswith("magsr: warning: The model 'default' was trained on")
+    assert done.stderr.startswith(f"magsr: warning: {path}: The model 'default' was trained on")
 
 
 def test_models(capsys):
@@ -127,7 +134,7 @@ def test_progress_bar_on_a_terminal_only(mdi_file, tmp_path):
     terminal, child = pty.openpty()
     termios.tcsetwinsize(child, (24, 80))
     code = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
-    arguments = [sys.executable, "-c", code, "superresolve", mdi_file, "-o", str(tmp_path / "b")]
+    arguments = [sys.executable, "-P", "-c", code, "superresolve", mdi_file, "-o", str(tmp_path / "b")]
     subprocess.run(arguments, stderr=child, stdout=subprocess.DEVNULL, check=True)
     os.close(child)
     shown = b""

@@ -8,6 +8,7 @@ from sunpy.data.test import get_dummy_map_from_header
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.prep.wcs import plate_scale
 
 STALE = ["bscale", "bzero", "blank", "x0", "y0", "r_sun", "crop_rad", "datamin", "datamax", "datamedn", "datamean"]
 STALE += ["datarms", "dataskew", "datakurt", "missvals", "datavals", "tot_flux", "avg_flux", "mean_fld"]
@@ -40,12 +41,14 @@ def separation_in_pixels(smap, first, second):
         {"crota2": 3.0978},
         {"crota2": None, "pc1_1": 0.0, "pc1_2": -1.0, "pc2_1": 1.0, "pc2_2": 0.0},
         {"crota2": None, "cdelt1": None, "cdelt2": None, "cd1_1": 1.5, "cd1_2": -1.3, "cd2_1": 1.3, "cd2_2": 1.5},
+        {"crota2": None, "cdelt1": 1.0, "cdelt2": 1.0, "cd1_1": 1.5, "cd1_2": -1.3, "cd2_1": 1.3, "cd2_2": 1.5},
+        {"crota2": None, "pc1_1": 0.8, "pc1_2": -0.6, "pc2_1": 0.6, "pc2_2": 0.8, "cd1_1": 9.0},
         {"cdelt2": 1.5},
         {"cdelt2": 1.5, "crota2": 30.0},
         {"cdelt1": 1.5, "crota2": None, "pc1_1": 0.8, "pc1_2": -0.6, "pc2_1": 0.6, "pc2_2": 0.8},
         {"crpix1": 20.25, "crval1": 120.0, "crval2": -300.0},
     ],
-    ids=["plain", "180", "roll", "pc", "cd", "oblong", "oblong-roll", "oblong-pc", "off-center"],
+    ids=["plain", "180", "roll", "pc", "cd", "cd-cdelt", "pc-cd", "oblong", "oblong-roll", "oblong-pc", "off-center"],
 )
 def oriented(with_meta, request):
     return with_meta(**request.param)
@@ -76,7 +79,7 @@ def test_a_bright_point_stays_in_place(oriented, plate_scale):
 
 def test_default_plate_scale_is_half_an_arcsecond(oriented):
     result = finer(oriented)
-    assert u.Quantity(result.scale).to_value(u.arcsec / u.pix) == pytest.approx(0.5, rel=1e-9)
+    assert u.Quantity(plate_scale(result)).to_value(u.arcsec / u.pix) == pytest.approx(0.5, rel=1e-9)
 
 
 def test_rotation_is_left_in_the_header(with_meta):
@@ -136,6 +139,10 @@ def test_solar_p0_becomes_crota2_where_there_is_none(with_meta):
     with pytest.warns(MagsrUserWarning, match="SOLAR_P0 = 180.0 and no CROTA2"):
         result = finer(early)
     assert result.meta["crota2"] == -180.0
+    with pytest.warns(MagsrUserWarning) as caught:
+        oblong = finer(with_meta(crota2=None, solar_p0=30.0, cdelt2=1.5))
+    assert caught[0].filename == __file__
+    assert np.allclose(oblong.rotation_matrix, [[0.866, 0.5], [-0.5, 0.866]], atol=1e-3)
 
 
 def test_solar_p0_is_ignored_beside_crota2(with_meta):

@@ -48,7 +48,9 @@ def influence(function, size):
     field = torch.zeros(1, 1, size, size, requires_grad=True)
     out = function(field)
     half = out.shape[-1] // size
-    middle = out[..., out.shape[-2] // 2 : out.shape[-2] // 2 + 2 * half, out.shape[-1] // 2 : out.shape[-1] // 2 + 2 * half]
+    middle = out[
+        ..., out.shape[-2] // 2 : out.shape[-2] // 2 + 2 * half, out.shape[-1] // 2 : out.shape[-1] // 2 + 2 * half
+    ]
     gradient = torch.autograd.grad((middle * torch.rand_like(middle)).sum(), field)[0][0, 0]
     moved = torch.nonzero(gradient.abs() > 0)
     return int(torch.maximum(size // 2 - moved, moved - size // 2 - 1).max())

@@ -84,7 +84,9 @@ def test_polarity_and_orientation_are_balanced(rng):
     data = np.add.outer(np.zeros(64), np.linspace(50, 100, 64)).astype(np.float32)
     patches, _ = PatchSampler([TrainingField(data, "a", 1, "", "los", 3.0)], patch=32).batch(0, 200)
     assert abs((patches.mean(axis=(1, 2, 3)) > 0).mean() - 0.5) < 0.15
-    along_x = np.abs(np.diff(patches, axis=3)).max(axis=(1, 2, 3)) > np.abs(np.diff(patches, axis=2)).max(axis=(1, 2, 3))
+    along_x = np.abs(np.diff(patches, axis=3)).max(axis=(1, 2, 3)) > np.abs(np.diff(patches, axis=2)).max(
+        axis=(1, 2, 3)
+    )
     assert abs(along_x.mean() - 0.5) < 0.15
 
 

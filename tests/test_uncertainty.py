@@ -37,9 +37,9 @@ def test_moments(ensemble, members):
     assert ensemble.mean().uncertainty.unit == u.G
 
 
-def test_every_member_conserves_the_input(members):
+def test_every_member_conserves_the_input(members, sample):
     means = members.reshape(N, 24, 4, 24, 4).mean(axis=(2, 4))
-    assert np.ptp(means, axis=0).max() < 0.1
+    assert np.abs(means - sample.data[95:119, 205:229]).max() < 0.1
 
 
 def test_mean_is_what_superresolve_returns(ensemble, sample):
@@ -93,7 +93,7 @@ def test_errors(ensemble):
         ensemble.interval(90)
 
 
-def test_missing_stays_missing(small):
+def test_missing_stays_missing():
     field = np.array([[1.0, np.nan]], dtype=np.float32)
     ensemble = Ensemble([field, field + 1, field + 2], lambda data, statistic, std=None: data)
     assert np.array_equal(ensemble.median(), [[2.0, np.nan]], equal_nan=True)

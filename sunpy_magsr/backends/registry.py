@@ -37,12 +37,12 @@ def load_backend(model):
     name = str(model)
     if name == BICUBIC.name:
         return BicubicBackend(BICUBIC)
-    folder = bundled_folder(name)
+    folder = bundled_folder(model)
     if folder is not None:
         return _load_folder(folder, "bundled")
     if Path(name).is_dir():
-        return _load_folder(Path(name).resolve(), str(name))
-    if _HUB_ID.match(name):
+        return _load_folder(Path(name).resolve(), name)
+    if isinstance(model, str) and _HUB_ID.match(name):
         from sunpy_magsr.models.hub import download
 
         return _load_folder(download(name), name)
@@ -51,13 +51,23 @@ def load_backend(model):
     raise ValueError(msg)
 
 
-@functools.lru_cache(maxsize=2)
 def _load_folder(folder, where):
+    from sunpy_magsr.models.pipeline import weights_digest
+
     card = ModelCard.read(folder, where=where)
     if card.kind != "diffusion":
         msg = f"model {card.name!r} is of a kind this version does not know: {card.kind!r}."
         raise ValueError(msg)
+    digest = weights_digest(folder)
+    if digest != card.sha256:
+        msg = f"model {card.name!r} has weights with SHA-256 {digest}, and its card says {card.sha256 or 'none'}."
+        raise ValueError(msg)
+    return _load_diffusion(folder, where, digest)
+
+
+@functools.lru_cache(maxsize=2)
+def _load_diffusion(folder, where, _digest):
     from sunpy_magsr.backends.diffusion import DiffusionBackend
     from sunpy_magsr.models.pipeline import load_components
 
-    return DiffusionBackend(*load_components(folder), card)
+    return DiffusionBackend(*load_components(folder), ModelCard.read(folder, where=where))

@@ -1,8 +1,10 @@
 """What the commands do."""
 
+import contextlib
 import json
 import logging
 import sys
+import warnings
 from pathlib import Path
 
 import astropy.units as u
@@ -13,7 +15,9 @@ import sunpy_magsr
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.catalog import BICUBIC, ModelCard, bundled_folder
 from sunpy_magsr.cli.main import one_line
+from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.io import read_fits, write_fits
+from sunpy_magsr.job import Job, check_options, check_plate_scale
 
 __all__ = ["demo", "models", "superresolve"]
 
@@ -42,37 +46,64 @@ def demo(options):
 
 def superresolve(options):
     """Super-resolve files, passing over those that are done."""
-    _quiet()
+    logging.getLogger("sunpy").setLevel(logging.ERROR)  # the command says what matters itself
     folder = Path(options.output)
-    plate_scale = _plate_scale(options.plate_scale)
+    if folder.exists() and not folder.is_dir():
+        msg = f"-o must be a folder, got the file {folder}."
+        raise ValueError(msg)
+    request = {
+        "n_samples": options.samples,
+        "plate_scale": _plate_scale(options.plate_scale),
+        "calibrate": options.calibrate,
+        **_sampling(options),
+    }
+    check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
+    request["model"] = load_backend(options.model)
     targets = [folder / (_stem(Path(name)) + _SUFFIX) for name in options.files]
     twice = {target for target in targets if targets.count(target) > 1}
     if twice:
         msg = f"FILE must have different names, got two for {min(twice)}."
         raise ValueError(msg)
-    wanted = {"magsrsed": options.seed, "magsrns": options.samples, "magsrcal": options.calibrate or "none"}
     failed = 0
     work = list(zip(options.files, targets, strict=True))
     for name, target in tqdm(work, disable=True if len(work) == 1 else None, unit="file"):
         try:
-            if target.exists() and not options.overwrite:
-                _check_done(target, {**wanted, "magsrmod": load_backend(options.model).card.name})
-                _say(f"{target}: already done")
-                continue
-            result = sunpy_magsr.superresolve(
-                _open(name),
-                n_samples=options.samples,
-                plate_scale=plate_scale,
-                calibrate=options.calibrate,
-                **_sampling(options),
-            )
-            _say(str(write_fits(result, target, overwrite=options.overwrite)))
+            with _named_warnings(name):
+                _one_file(name, target, request, overwrite=options.overwrite)
         except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
             failed += 1
             sys.stderr.write(f"magsr: {name}: {one_line(error)}\n")
     if failed:
         sys.stderr.write(f"magsr: {failed} of {len(work)} files failed.\n")
     return 1 if failed else 0
+
+
+def _one_file(name, target, request, *, overwrite):
+    smap = _open(name)
+    if target.exists() and not overwrite:
+        job = Job.open(smap, consistency=None, batch_size=None, **request)
+        if not job.describes(read_fits(target).meta):
+            msg = (
+                f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
+            )
+            raise ValueError(msg)
+        _say(f"{target}: already done")
+        return
+    result = sunpy_magsr.superresolve(smap, **request)
+    _say(str(write_fits(result, target, overwrite=overwrite)))
+
+
+@contextlib.contextmanager
+def _named_warnings(name):
+    """Say this package's warnings on one line each, with the file they are about; leave out all others."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            for warning in caught:
+                if issubclass(warning.category, MagsrUserWarning):
+                    sys.stderr.write(f"magsr: warning: {name}: {one_line(warning.message)}\n")
 
 
 def models(options):
@@ -108,10 +139,12 @@ def _plate_scale(text):
     if text == "native":
         return None
     try:
-        return float(text) * u.arcsec / u.pix
+        plate_scale = float(text) * u.arcsec / u.pix
+        check_plate_scale(plate_scale)
     except ValueError:
-        msg = f"--plate-scale must be a number of arcsec/pix or 'native', got {text!r}."
+        msg = f"--plate-scale must be a positive number of arcsec/pix or 'native', got {text!r}."
         raise ValueError(msg) from None
+    return plate_scale
 
 
 def _stem(path):
@@ -134,20 +167,6 @@ def _open(name):
         msg = f"FILE must hold one map, got {len(found)}."
         raise ValueError(msg)
     return found
-
-
-def _check_done(target, wanted):
-    """Raise if the file that is there was made otherwise."""
-    meta = read_fits(target).meta
-    for card, value in wanted.items():
-        if meta.get(card) != value:
-            msg = f"{target} exists with {card.upper()} = {meta.get(card)}, not {value}; use --overwrite to redo it."
-            raise ValueError(msg)
-
-
-def _quiet():
-    """Leave sunpy's log to libraries: the command says what matters itself."""
-    logging.getLogger("sunpy").setLevel(logging.ERROR)
 
 
 def _say(text):

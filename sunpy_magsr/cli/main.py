@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-import warnings
 
 from sunpy_magsr.version import version
 
@@ -61,25 +60,19 @@ def main(arguments=None):
     options = _parser().parse_args(arguments)
     from sunpy_magsr.cli import commands
 
-    with warnings.catch_warnings():
-        warnings.showwarning = _show_warning
-        try:
-            return getattr(commands, options.command)(options)
-        except (ValueError, TypeError, OSError) as error:
-            sys.stderr.write(f"magsr: error: {one_line(error)}\n")
-            return 2
-        except KeyboardInterrupt:
-            sys.stderr.write("magsr: stopped; finished files are kept, run the same command again to go on.\n")
-            return 130
+    try:
+        return getattr(commands, options.command)(options)
+    except (ValueError, TypeError, OSError) as error:
+        sys.stderr.write(f"magsr: error: {one_line(error)}\n")
+        return 2
+    except (RuntimeError, MemoryError) as error:
+        sys.stderr.write(f"magsr: failed: {one_line(error)}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write("magsr: stopped; finished files are kept, run the same command again to go on.\n")
+        return 130
 
 
 def one_line(error):
     """The message of an exception on one line."""
     return " ".join(str(error).split()) or type(error).__name__
-
-
-def _show_warning(message, category, *_rest):
-    from sunpy_magsr.exceptions import MagsrUserWarning
-
-    if issubclass(category, MagsrUserWarning):
-        sys.stderr.write(f"magsr: warning: {one_line(message)}\n")

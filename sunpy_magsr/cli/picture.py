@@ -1,14 +1,12 @@
 """The picture of a result: input, one sample, uncertainty, and a detail of each."""
 
-import os
-import tempfile
-from pathlib import Path
-
 import astropy.units as u
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+
+from sunpy_magsr.atomic import whole_file
 
 __all__ = ["draw"]
 
@@ -59,7 +57,14 @@ def draw(mdi, sample, mean, path):
     model = f"{sample.meta['magsrmod']}, {sample.meta['magsrns']} samples"
     columns = [
         (mdi, mdi.data, _LIMIT, "gray", f"Input: {mdi.scale[0].value:.2f} arcsec/pix", "line-of-sight field [G]"),
-        (sample, sample.data, _LIMIT, "gray", f"One sample: {sample.scale[0].value:.2f} arcsec/pix", "model output [G]"),
+        (
+            sample,
+            sample.data,
+            _LIMIT,
+            "gray",
+            f"One sample: {sample.scale[0].value:.2f} arcsec/pix",
+            "model output [G]",
+        ),
         (mean, spread, None, "magma", f"Uncertainty ({model})", "standard deviation [G]"),
     ]
     figure = Figure(figsize=(13.5, 9), layout="constrained")
@@ -75,7 +80,9 @@ def draw(mdi, sample, mean, path):
         rows, cols = _window(smap, center)
         corner = (cols.start, rows.start)
         whole.add_patch(
-            Rectangle(corner, cols.stop - cols.start, rows.stop - rows.start, fill=False, edgecolor="tab:orange", lw=1.5)
+            Rectangle(
+                corner, cols.stop - cols.start, rows.stop - rows.start, fill=False, edgecolor="tab:orange", lw=1.5
+            )
         )
         detail = figure.add_subplot(2, 3, number + 4)
         half = _DETAIL_ARCSEC / 2
@@ -83,11 +90,6 @@ def draw(mdi, sample, mean, path):
         detail.set_xlabel("arcsec along the detector")
         figure.colorbar(drawn, ax=[whole, detail], location="bottom", shrink=0.8, label=label)
     figure.suptitle("Structure finer than the input's pixels is made up by the model: plausible, not measured.", y=1.03)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".png")
-    os.close(handle)
-    figure.savefig(temporary, dpi=80, bbox_inches="tight")
-    Path(temporary).chmod(0o644)
-    Path(temporary).replace(path)
+    with whole_file(path) as stream:
+        figure.savefig(stream, format="png", dpi=80, bbox_inches="tight")
     return path

@@ -97,9 +97,7 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):
         self.time = nn.Sequential(nn.Linear(128, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
         self.embed_noisy = nn.Linear(packed, channels)
         self.embed_features = nn.Linear(channels, channels)
-        self.stack = nn.ModuleList(
-            LocalBlock(channels, embedding=channels) for _ in range(denoiser_blocks)
-        )
+        self.stack = nn.ModuleList(LocalBlock(channels, embedding=channels) for _ in range(denoiser_blocks))
         self.norm = nn.LayerNorm(channels)
         self.velocity = nn.Linear(channels, packed)
         nn.init.zeros_(self.velocity.weight)

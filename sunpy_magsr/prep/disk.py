@@ -8,15 +8,13 @@ from sunpy_magsr.prep.checks import is_helioprojective
 
 __all__ = ["fill_missing", "valid_pixels"]
 
-_LIMB_MARGIN = 1.0
-
 
 def valid_pixels(smap):
     """
     Pixels that are measurements of the Sun.
 
-    Finite, not masked, and (in a helioprojective map) within a pixel of the disk of radius ``smap.rsun_obs``. Zero is a
-    measurement.
+    Finite, not masked, and (in a helioprojective map) with their center on the disk of radius ``smap.rsun_obs``. Zero
+    is a measurement.
 
     Parameters
     ----------
@@ -33,9 +31,8 @@ def valid_pixels(smap):
         valid &= ~np.asarray(smap.mask, dtype=bool)
     if is_helioprojective(smap):
         coordinates = all_coordinates_from_map(smap)
-        margin = _LIMB_MARGIN * max(abs(scale.to_value("arcsec/pix")) for scale in smap.scale)
         distance = np.hypot(coordinates.Tx.to_value("arcsec"), coordinates.Ty.to_value("arcsec"))
-        valid &= ~(distance > smap.rsun_obs.to_value("arcsec") + margin)
+        valid &= ~(distance > smap.rsun_obs.to_value("arcsec"))
     return valid
 
 

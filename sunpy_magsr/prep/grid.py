@@ -103,11 +103,12 @@ def _operator(size, ratio):
     lowest = pixels[:, 0].min()
     span = pixels.max() + 1 - lowest
     rows = np.repeat(np.arange(new + 1), _STENCIL - 1)
-    integral = scipy.sparse.csr_array(
-        (pixel_weights.ravel(), (rows, (pixels - lowest).ravel())), shape=(new + 1, span)
-    )
+    integral = scipy.sparse.csr_array((pixel_weights.ravel(), (rows, (pixels - lowest).ravel())), shape=(new + 1, span))
     between = scipy.sparse.csr_array(
-        (np.ones(first[-1] - first[0]), (np.repeat(np.arange(new), np.diff(first)), np.arange(first[0], first[-1]) - lowest)),
+        (
+            np.ones(first[-1] - first[0]),
+            (np.repeat(np.arange(new), np.diff(first)), np.arange(first[0], first[-1]) - lowest),
+        ),
         shape=(new, span),
     )
     means = (integral[1:] - integral[:-1] + between) * ratio
@@ -117,4 +118,3 @@ def _operator(size, ratio):
     operator.data[np.abs(operator.data) < 1e-12] = 0
     operator.eliminate_zeros()
     return operator.astype(np.float32)
-

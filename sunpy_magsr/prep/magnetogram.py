@@ -9,6 +9,7 @@ import numpy as np
 from sunpy_magsr.prep.checks import check_magnetogram, instrument_of, is_helioprojective
 from sunpy_magsr.prep.disk import fill_missing, valid_pixels
 from sunpy_magsr.prep.units import magnetic_unit
+from sunpy_magsr.prep.wcs import plate_scale
 
 __all__ = ["Magnetogram", "prepare"]
 
@@ -84,7 +85,7 @@ def prepare(smap):
         data=fill_missing(data, valid),
         valid=valid,
         origin=tuple(-math.floor(pixel + _ANCHOR) for pixel in reversed(reference)),
-        plate_scale=tuple(abs(scale).to(scale_unit) for scale in smap.scale),
+        plate_scale=tuple(scale.to(scale_unit) for scale in plate_scale(smap)),
         is_cea=is_cea,
         instrument=instrument_of(smap),
         is_radial=_is_radial(smap),
@@ -92,5 +93,6 @@ def prepare(smap):
 
 
 def _is_radial(smap):
-    segment = str(smap.meta.get("drms_id") or smap.meta.get("content") or "").lower()
-    return segment.endswith((":br", "b_radial", ":bz")) or "radial" in segment
+    segment = str(smap.meta.get("drms_id") or "").lower()
+    content = str(smap.meta.get("content") or "").lower()
+    return segment.endswith((":br", ":bp", ":bt")) or "radial" in content or " br " in f" {content} "

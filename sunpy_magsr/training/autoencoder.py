@@ -14,9 +14,12 @@ __all__ = ["autoencoder_loss", "sampler_of", "train_autoencoder"]
 def sampler_of(config, stage):
     """The `~sunpy_magsr.training.data.PatchSampler` of a stage of a `~sunpy_magsr.training.config.TrainingConfig`."""
     data = config.data
-    fields = load_fields(
-        data.root, pattern=data.pattern, components=data.components, max_longitude=data.max_longitude
-    )
+    if len(data.components) != len(data.component_weights):
+        msg = (
+            f"data.component_weights must have one weight for each of {data.components}, got {data.component_weights}."
+        )
+        raise ValueError(msg)
+    fields = load_fields(data.root, pattern=data.pattern, components=data.components, max_longitude=data.max_longitude)
     return PatchSampler(
         fields,
         patch=stage.patch,
@@ -83,9 +86,7 @@ def train_autoencoder(config, *, progress=True):
     output = Path(config.output)
 
     def loss(model, high, _noise, generator):
-        return autoencoder_loss(
-            model, high, generator, kl_weight=stage.kl_weight, gauss_weight=stage.gauss_weight
-        )
+        return autoencoder_loss(model, high, generator, kl_weight=stage.kl_weight, gauss_weight=stage.gauss_weight)
 
     run_stage(
         model,

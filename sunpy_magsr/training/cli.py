@@ -48,8 +48,8 @@ def main(arguments=None):
     except (ValueError, TypeError, OSError) as error:
         sys.stderr.write(f"magsr-train: error: {' '.join(str(error).split())}\n")
         return 2
-    except FloatingPointError as error:
-        sys.stderr.write(f"magsr-train: {error}\n")
+    except (FloatingPointError, RuntimeError, AssertionError) as error:
+        sys.stderr.write(f"magsr-train: failed: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("magsr-train: stopped; the same command goes on from the last checkpoint.\n")

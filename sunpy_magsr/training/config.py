@@ -94,8 +94,8 @@ def load_config(path, overrides=()):
     except tomllib.TOMLDecodeError as error:
         msg = f"{path} is not valid TOML: {error}."
         raise ValueError(msg) from error
-    for section, key in ((tree, "output"), (tree.get("data", {}), "root")):
-        if isinstance(section.get(key), str):
+    for section, key in ((tree, "output"), (tree.get("data"), "root")):
+        if isinstance(section, dict) and isinstance(section.get(key), str):
             section[key] = str(path.parent / Path(section[key]).expanduser())
     for override in overrides:
         _apply(tree, override)
@@ -114,6 +114,9 @@ def _apply(tree, override):
     *sections, name = key.strip().split(".")
     for section in sections:
         tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            msg = f"--set {override}: {section} is a value, not a section."
+            raise ValueError(msg)
     tree[name] = value
 
 

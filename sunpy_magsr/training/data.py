@@ -12,6 +12,8 @@ __all__ = ["PatchSampler", "TrainingField", "load_fields", "quiet_noise"]
 _HARP = re.compile(r"sharp_cea_720s\.(\d+)\.(\d{8}_\d{6})_TAI\.(\w+)")
 _QUIET_FIELD = 40.0
 _MAD_TO_SIGMA = 1.4826
+_LOWEST_NOISE = 0.5
+_ATTEMPTS = 100
 
 
 @dataclasses.dataclass
@@ -42,11 +44,13 @@ def quiet_noise(data):
     Returns
     -------
     `float`
-        In Gauss.
+        In Gauss; 0.5 G if it is less, or if no pixel is quiet.
     """
     difference = np.diff(data, axis=1)
     quiet = np.isfinite(difference) & (np.abs(data[:, 1:]) < _QUIET_FIELD)
-    return float(_MAD_TO_SIGMA * np.median(np.abs(difference[quiet])) / np.sqrt(2))
+    if not quiet.any():
+        return _LOWEST_NOISE
+    return max(float(_MAD_TO_SIGMA * np.median(np.abs(difference[quiet])) / np.sqrt(2)), _LOWEST_NOISE)
 
 
 def load_fields(root, *, pattern="*.fits", components=("los",), max_longitude=70.0):
@@ -92,7 +96,7 @@ def load_fields(root, *, pattern="*.fits", components=("los",), max_longitude=70
         if np.isfinite(data).sum() < 64**2:
             continue
         harp, date = (int(match[1]), match[2]) if match else (0, header.get("DATE-OBS", ""))
-        fields.append(TrainingField(data, path.name, harp, date, component, max(quiet_noise(data), 0.5)))
+        fields.append(TrainingField(data, path.name, harp, date, component, quiet_noise(data)))
     if not fields:
         msg = f"data.root holds no usable magnetogram of {', '.join(components)} matching {pattern!r}: {root}."
         raise ValueError(msg)
@@ -158,7 +162,9 @@ class PatchSampler:
         """
         rng = np.random.default_rng([self.seed, number])
         patches, noise = [], []
-        while len(patches) < size:
+        for _ in range(_ATTEMPTS * size):
+            if len(patches) == size:
+                break
             index = rng.choice(len(self.fields), p=self.chance)
             field = self.fields[index]
             y, x = self._corner(rng, index)
@@ -169,6 +175,9 @@ class PatchSampler:
             patch = patch[::-1] if rng.integers(2) else patch
             patches.append(patch * (1 if rng.integers(2) else -1))
             noise.append(field.noise)
+        if len(patches) < size:
+            msg = f"data must hold patches of {self.patch} pixels without missing data, found {len(patches)} of {size}."
+            raise ValueError(msg)
         return np.stack(patches)[:, None].astype(np.float32), np.array(noise, dtype=np.float32)
 
     def _corner(self, rng, index):

@@ -106,6 +106,9 @@ def train_diffusion(config, *, progress=True):
     """
     stage = config.diffusion
     output = Path(config.output)
+    if not (output / "autoencoder" / "config.json").is_file():
+        msg = f"output must hold a trained autoencoder, and {output} does not; run `magsr-train autoencoder` first."
+        raise ValueError(msg)
     autoencoder = MagnetogramAutoencoder.from_pretrained(output / "autoencoder").eval().requires_grad_(False)
     autoencoder.to(memory_format=torch.channels_last)
     sampler = sampler_of(config, stage)

@@ -19,7 +19,7 @@ def export_model(run, destination, *, card):
     run : `str` or `pathlib.Path`
         Output folder of the run, with ``autoencoder``, ``denoiser`` and ``scheduler``.
     destination : `str` or `pathlib.Path`
-        The model folder; replaced as a whole.
+        The model folder; a model folder that is there is replaced as a whole.
     card : `dict`
         Facts for the `~sunpy_magsr.catalog.ModelCard`; the digest of the weights is added.
 
@@ -31,9 +31,13 @@ def export_model(run, destination, *, card):
     Raises
     ------
     ValueError
-        If a part is missing.
+        If a part is missing, the card is wrong, or ``destination`` is a folder that is no model.
     """
-    run, destination = Path(run), Path(destination)
+    run, destination = Path(run).resolve(), Path(destination).resolve()
+    if destination.exists() and not (destination / "card.json").is_file():
+        msg = f"destination must be a new folder or a model folder, got {destination}."
+        raise ValueError(msg)
+    card = ModelCard.of(card)
     for part in ("autoencoder", "denoiser", "scheduler"):
         if not (run / part).is_dir():
             msg = f"run must hold a finished {part}, and {run} does not; train that stage first."
@@ -42,13 +46,13 @@ def export_model(run, destination, *, card):
     shutil.rmtree(temporary, ignore_errors=True)
     for part in ("autoencoder", "denoiser", "scheduler"):
         shutil.copytree(run / part, temporary / part)
-    known = {field.name for field in dataclasses.fields(ModelCard)}
-    unknown = set(card) - known
-    if unknown:
-        msg = f"card has unknown keys {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}."
-        raise ValueError(msg)
-    ModelCard(**{**card, "sha256": weights_digest(temporary)}).write(temporary)
-    shutil.rmtree(destination, ignore_errors=True)
+    for path in temporary.rglob("*.safetensors"):
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
+    dataclasses.replace(card, sha256=weights_digest(temporary)).write(temporary)
+    old = destination.with_name(destination.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if destination.exists():
+        destination.replace(old)
     temporary.replace(destination)
+    shutil.rmtree(old, ignore_errors=True)
     return destination
-

@@ -76,7 +76,9 @@ def run_stage(model, loss_of_batch, config, *, folder, device, batch_of, progres
             done = step + 1
             if done % config.log_every == 0:
                 bar.set_postfix({key: f"{value:.4g}" for key, value in shown.items()})
-                log.writerow([done, round(time.monotonic() - began, 1), *(f"{key}={v:.6g}" for key, v in shown.items())])
+                log.writerow(
+                    [done, round(time.monotonic() - began, 1), *(f"{key}={v:.6g}" for key, v in shown.items())]
+                )
                 stream.flush()
             if done % config.checkpoint_every == 0 or done == config.steps:
                 save_checkpoint(folder, done, {name: part.state_dict() for name, part in parts.items()})

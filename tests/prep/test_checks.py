@@ -87,7 +87,9 @@ def test_its_own_output_is_refused(small):
 
 @pytest.mark.parametrize("shape", [(15, 40), (40, 15)])
 def test_too_small_is_refused(with_meta, shape):
-    with pytest.raises(ValueError, match=rf"smap must be at least 16 x 16 pixels, got shape \({shape[0]}, {shape[1]}\)"):
+    with pytest.raises(
+        ValueError, match=rf"smap must be at least 16 x 16 pixels, got shape \({shape[0]}, {shape[1]}\)"
+    ):
         bicubic(with_meta(np.ones(shape)))
 
 
