@@ -28,7 +28,8 @@ def superresolve(
     Super-resolve a magnetogram.
 
     A diffusion model adds structure below the input's resolution that is plausible, not measured. What is
-    measured, the mean over each input pixel, is kept exactly (on the x4 grid, ``plate_scale=None``).
+    measured, the mean over each input pixel, is kept exactly (on the x4 grid, ``plate_scale=None``, and as long as
+    ``calibrate`` is `None`).
 
     Parameters
     ----------

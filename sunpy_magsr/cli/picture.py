@@ -11,7 +11,7 @@ from sunpy_magsr.atomic import whole_file
 __all__ = ["draw"]
 
 _DETAIL_ARCSEC = 90.0
-_LIMIT = 400.0
+_LIMIT = 800.0
 
 
 def _strongest(mdi):
