@@ -43,6 +43,8 @@ class ModelCard:
         Lowest and highest plate scale per ``"arcsec"`` and ``"deg"``.
     noise : `dict`
         Pixel noise in Gauss given to the output, for ``"los"`` and ``"radial"`` input.
+    sigma_limit : `dict`
+        Largest scale of the latent residual, likewise; an input unlike the training data asks for more and gets this.
     license, revision, sha256 : `str`
         Of the weights.
     training, validation, limits : `dict` or `list`
@@ -62,6 +64,7 @@ class ModelCard:
     instruments: list = dataclasses.field(default_factory=list)
     plate_scale_range: dict = dataclasses.field(default_factory=dict)
     noise: dict = dataclasses.field(default_factory=dict)
+    sigma_limit: dict = dataclasses.field(default_factory=dict)
     license: str = "BSD-3-Clause"
     revision: str = ""
     sha256: str = ""

@@ -100,6 +100,13 @@ def test_constant_field_has_no_edges(name, with_meta):
     assert result[:8].std() < 2 * result[40:80].std() + 0.1
 
 
+def test_noise_of_mdi_makes_no_strong_field(rng, with_meta):
+    """12 G of white noise, that of a 5-minute magnetogram, stays weak field (20 G and 260 G when last looked at)."""
+    result = native(with_meta(12 * rng.standard_normal((64, 64)))).data
+    assert result.std() < 30
+    assert np.abs(result).max() < 500
+
+
 @pytest.fixture(scope="module")
 def frame(sample):
     """A frame large enough for a cutout whose middle is 64 pixels from its edge."""

@@ -90,4 +90,6 @@ def test_smarp_patch():
     assert result.scale[0].value == pytest.approx(smarp.scale[0].value / 4)
     assert isinstance(result, sunpy.map.GenericMap)
     low = result.data.reshape(smarp.data.shape[0], 4, smarp.data.shape[1], 4).mean(axis=(1, 3))
-    assert low == pytest.approx(smarp.data, abs=0.1, nan_ok=True)
+    both = np.isfinite(low)
+    assert both.sum() > 0.98 * np.isfinite(smarp.data).sum()
+    assert low[both] == pytest.approx(smarp.data[both], abs=0.1)

@@ -61,7 +61,8 @@ class DiffusionBackend:
 
     def _condition(self, frame, is_radial):
         """Features ``[1, C, h/2, w/2]``, and the residual's latent base and scale ``[1, c, h, w]``."""
-        noise = self.card.noise["radial" if is_radial else "los"]
+        kind = "radial" if is_radial else "los"
+        noise, limit = self.card.noise[kind], self.card.sigma_limit.get(kind)
         half = 1 / self.denoiser.patch
         channels = self.denoiser.config
         height, width = frame.shape
@@ -74,7 +75,7 @@ class DiffusionBackend:
             found, mean, log_sigma = self.denoiser.condition(low, level)
             frame.put(features, chosen, found, half)
             frame.put(base, chosen, mean + self.autoencoder.encode_low(low))
-            frame.put(scale, chosen, log_sigma.exp())
+            frame.put(scale, chosen, log_sigma.exp().clamp(max=limit) if limit else log_sigma.exp())
         return features * frame.near(half), base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, seed, sample, steps):
