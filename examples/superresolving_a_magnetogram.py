@@ -34,9 +34,11 @@ for number, (smap, title) in enumerate(
     [(mdi, "MDI-like input"), (sample, "One sample"), (mean, "Mean of 8 samples"), (spread, "Standard deviation")], 1
 ):
     ax = fig.add_subplot(2, 2, number, projection=smap)
-    style = {"cmap": "magma", "vmin": 0, "vmax": 150} if smap is spread else {"cmap": "gray", "vmin": -500, "vmax": 500}
+    style = {"cmap": "magma", "vmin": 0, "vmax": 150} if smap is spread else {"cmap": "gray", "vmin": -800, "vmax": 800}
     image = ax.imshow(smap.data, interpolation="nearest", **style)
     ax.set_title(title)
+    ax.set_xlabel("Helioprojective longitude")
+    ax.set_ylabel("Helioprojective latitude")
     fig.colorbar(image, ax=ax, label="[G]", shrink=0.8)
 plt.show()
 
