@@ -156,7 +156,7 @@ def _stem(path):
 
 def _open(name):
     if not Path(name).is_file():
-        msg = "FILE must be a FITS file, got a path that is none."
+        msg = "FILE must be a FITS file, and there is none of this name."
         raise ValueError(msg)
     try:
         found = sunpy.map.Map(name)
