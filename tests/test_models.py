@@ -14,7 +14,7 @@ import sunpy_magsr
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.catalog import ModelCard, bundled_folder
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
-from sunpy_magsr.models.denoiser import ResidualDenoiser
+from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.normalization import denormalize, normalize
 from sunpy_magsr.models.pipeline import weights_digest
 
@@ -63,7 +63,7 @@ def test_networks_see_no_farther_than_they_say():
         torch.nn.init.normal_(parameter, std=0.3)
     assert influence(autoencoder.encode_low, 64) <= autoencoder.halo
     assert influence(lambda x: autoencoder.decode(x.expand(-1, 4, -1, -1), x[:, :1] * 0), 64) <= autoencoder.halo
-    denoiser = ResidualDenoiser(latent_channels=4, channels=8, condition_blocks=3, denoiser_blocks=2)
+    denoiser = MagnetogramDenoiser(latent_channels=4, channels=8, condition_blocks=3, denoiser_blocks=2)
     for parameter in denoiser.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
     assert influence(lambda x: denoiser.condition(x, torch.ones(1))[1], 64) <= denoiser.condition_halo

@@ -11,7 +11,7 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.training.checkpoints import latest_checkpoint, save_checkpoint
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.config import load_config
-from sunpy_magsr.training.data import PatchSampler, TrainingField, load_fields, quiet_noise
+from sunpy_magsr.training.data import PatchSampler, TrainingField, load_fields
 
 CONFIG = """
 output = "run"
@@ -100,10 +100,6 @@ def test_strong_field_is_oversampled(rng):
     ]
     assert shares[0] < 0.3
     assert shares[1] > 0.7
-
-
-def test_quiet_noise(rng):
-    assert quiet_noise(rng.normal(0, 7, (300, 300))) == pytest.approx(7, rel=0.05)
 
 
 def test_no_usable_magnetogram(tmp_path):

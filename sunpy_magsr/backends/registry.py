@@ -55,19 +55,34 @@ def _load_folder(folder, where):
     from sunpy_magsr.models.pipeline import weights_digest
 
     card = ModelCard.read(folder, where=where)
-    if card.kind != "diffusion":
+    if card.kind not in _LOADERS:
         msg = f"model {card.name!r} is of a kind this version does not know: {card.kind!r}."
         raise ValueError(msg)
     digest = weights_digest(folder)
     if digest != card.sha256:
         msg = f"model {card.name!r} has weights with SHA-256 {digest}, and its card says {card.sha256 or 'none'}."
         raise ValueError(msg)
-    return _load_diffusion(folder, where, digest)
+    return _load(folder, where, digest)
 
 
-@functools.lru_cache(maxsize=2)
-def _load_diffusion(folder, where, _digest):
+@functools.lru_cache(maxsize=8)
+def _load(folder, where, _digest):
+    card = ModelCard.read(folder, where=where)
+    return _LOADERS[card.kind](folder, card)
+
+
+def _load_diffusion(folder, card):
     from sunpy_magsr.backends.diffusion import DiffusionBackend
     from sunpy_magsr.models.pipeline import load_components
 
-    return DiffusionBackend(*load_components(folder), ModelCard.read(folder, where=where))
+    return DiffusionBackend(*load_components(folder), card)
+
+
+def _load_regression(folder, card):
+    from sunpy_magsr.backends.regression import RegressionBackend
+    from sunpy_magsr.models.pipeline import load_network
+
+    return RegressionBackend(load_network(folder), card)
+
+
+_LOADERS = {"diffusion": _load_diffusion, "regression": _load_regression}

@@ -30,6 +30,18 @@ def _parser():
     files.add_argument("--calibrate", choices=["hmi"], help="put an MDI result on HMI's scale")
     _sampling(files, samples=1)
 
+    evaluate = commands.add_parser(
+        "evaluate", help="measure models on HMI magnetograms averaged down, or on true pairs"
+    )
+    evaluate.add_argument("--data", required=True, metavar="DIR", help="HMI FITS files: SHARP patches or full disks")
+    evaluate.add_argument("--paired", metavar="LR_DIR", help="low-resolution partners, instead of averaging down")
+    evaluate.add_argument("--models", metavar="A,B,C", help="names, folders or Hub ids (default: all names)")
+    evaluate.add_argument("--component", default="los", choices=["los", "br", "bp", "bt"], help="default: %(default)s")
+    evaluate.add_argument("-o", "--output", default="magsr_evaluation", metavar="DIR", help="default: %(default)s")
+    evaluate.add_argument("--samples", type=int, default=8, metavar="N", help="default: %(default)s")
+    evaluate.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
+    evaluate.add_argument("--device", metavar="D", help="torch device (default: CUDA if there is one, else the CPU)")
+
     models = commands.add_parser("models", help="list the models, or show one model's card")
     models.add_argument("name", nargs="?")
     return parser
@@ -58,9 +70,13 @@ def main(arguments=None):
         0: done; 1: some files failed; 2: wrong usage.
     """
     options = _parser().parse_args(arguments)
-    from sunpy_magsr.cli import commands
-
     try:
+        if options.command == "evaluate":
+            from sunpy_magsr.cli.evaluation import evaluate
+
+            return evaluate(options)
+        from sunpy_magsr.cli import commands
+
         return getattr(commands, options.command)(options)
     except (ValueError, TypeError, OSError) as error:
         sys.stderr.write(f"magsr: error: {one_line(error)}\n")

@@ -91,6 +91,11 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
         )
 
     @property
+    def latent_channels(self):
+        """Channels of the latent."""
+        return self.config.latent_channels
+
+    @property
     def halo(self):
         """Low-resolution pixels beyond a tile that its encoding or decoding depends on."""
         blocks = max(self.config.encoder_blocks, self.config.decoder_blocks)

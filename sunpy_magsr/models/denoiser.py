@@ -8,7 +8,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-__all__ = ["ResidualDenoiser"]
+__all__ = ["MagnetogramDenoiser"]
 
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
 
@@ -50,15 +50,18 @@ def timestep_features(timestep, size):
     return torch.cat([angle.sin(), angle.cos()], dim=1)
 
 
-class ResidualDenoiser(ModelMixin, ConfigMixin):
+class MagnetogramDenoiser(ModelMixin, ConfigMixin):
     r"""
-    Distribution of the latent residual given the low-resolution field.
+    Distribution of a latent given the low-resolution field.
 
-    The residual :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})` (Ramunno et al. 2025,
+    With ``residual`` and ``whitened`` (`ldm-res`), the residual :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})` (Ramunno et al. 2025,
     :doi:`10.1051/0004-6361/202453205`) is split into a predicted mean and scale and a whitened remainder,
     :math:`r = \mu + \sigma w` (after CorrDiff, Mardani et al. 2025, :doi:`10.1038/s43247-025-02042-5`). `condition`
     predicts :math:`\mu`, :math:`\sigma` and features once for an image; `forward` predicts the diffusion velocity
     of :math:`w` at one step. Both work on 2x2 blocks of low-resolution pixels and see a neighborhood only.
+
+    Without ``whitened``, :math:`\mu = 0` and :math:`\sigma` is the overall scale of the target; without ``residual``, the
+    target is the latent :math:`E(\mathrm{hr})` itself (`ldm`, or `ddpm` where the latent is the pixels).
 
     Parameters
     ----------
@@ -71,9 +74,13 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):
     field_scale : `float`
         Scale in Gauss of the input's asinh normalization.
     residual_scale : `float`
-        Overall root mean square of the residual, which sets the unit of :math:`\mu` and :math:`\sigma`.
+        Overall root mean square of the target, which sets the unit of :math:`\mu` and :math:`\sigma`.
     reference_noise : `float`
         The noise level (see `condition`) that maps to zero.
+    residual : `bool`
+        Whether the target is the difference from the low-resolution field's latent.
+    whitened : `bool`
+        Whether mean and scale are predicted.
     """
 
     patch = 2
@@ -88,12 +95,14 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):
         field_scale: float = 40.0,
         residual_scale: float = 1.0,
         reference_noise: float = 3.0,
+        residual: bool = True,
+        whitened: bool = True,
     ):
         super().__init__()
         packed = latent_channels * self.patch**2
         self.embed_low = nn.Linear(3 * self.patch**2, channels)
         self.reader = nn.ModuleList(LocalBlock(channels) for _ in range(condition_blocks))
-        self.moments = nn.Linear(channels, 2 * packed)
+        self.moments = nn.Linear(channels, 2 * packed) if whitened else None
         self.time = nn.Sequential(nn.Linear(128, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
         self.embed_noisy = nn.Linear(packed, channels)
         self.embed_features = nn.Linear(channels, channels)
@@ -102,8 +111,9 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):
         self.velocity = nn.Linear(channels, packed)
         nn.init.zeros_(self.velocity.weight)
         nn.init.zeros_(self.velocity.bias)
-        nn.init.zeros_(self.moments.weight)
-        nn.init.zeros_(self.moments.bias)
+        if whitened:
+            nn.init.zeros_(self.moments.weight)
+            nn.init.zeros_(self.moments.bias)
 
     @property
     def condition_halo(self):
@@ -131,7 +141,7 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):
         features : `torch.Tensor`
             ``[N, channels, h / 2, w / 2]``.
         mean, log_sigma : `torch.Tensor`
-            Of the residual, ``[N, latent_channels, h, w]``; the mean in latent units.
+            Of the target, ``[N, latent_channels, h, w]``; the mean in latent units.
         """
         level = torch.log(noise / self.config.reference_noise)[:, None, None, None].expand_as(low)
         strong = low / (low.abs() + 1000.0)
@@ -139,8 +149,11 @@ class ResidualDenoiser(ModelMixin, ConfigMixin):
         h = self.embed_low(_pack(x, self.patch))  # [N, h/2, w/2, C]
         for block in self.reader:
             h = block(h)
-        mean, log_sigma = self.moments(h).chunk(2, dim=-1)
         scale = self.config.residual_scale
+        if self.moments is None:
+            mean = low.new_zeros(len(low), self.config.latent_channels, *low.shape[2:])
+            return h.permute(0, 3, 1, 2), mean, torch.full_like(mean, math.log(scale))
+        mean, log_sigma = self.moments(h).chunk(2, dim=-1)
         log_sigma = _unpack(log_sigma, self.patch).clamp(*_LOG_SIGMA_LIMITS) + math.log(scale)
         return h.permute(0, 3, 1, 2), _unpack(mean, self.patch) * scale, log_sigma
 

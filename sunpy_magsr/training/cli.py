@@ -16,6 +16,7 @@ def _parser():
     for name, what in (
         ("autoencoder", "train the autoencoder"),
         ("diffusion", "train the denoiser on the autoencoder's latents"),
+        ("baseline", "train a rival: the network of [regression], or the diffusion model of [diffusion]"),
         ("export", "put a finished run and its card into a model folder"),
     ):
         stage = stages.add_parser(name, help=what)
@@ -24,6 +25,7 @@ def _parser():
         if name == "export":
             stage.add_argument("--card", required=True, metavar="CARD.toml", help="facts for the model's card")
             stage.add_argument("-o", "--output", required=True, metavar="DIR", help="the model folder")
+            stage.add_argument("--half", action="store_true", help="store the weights in half precision")
     return parser
 
 
@@ -67,7 +69,11 @@ def _run(options, config):
         from sunpy_magsr.training.diffusion import train_diffusion
 
         return train_diffusion(config)
+    if options.stage == "baseline":
+        from sunpy_magsr.training.baseline import train_baseline
+
+        return train_baseline(config)
     from sunpy_magsr.training.export import export_model
 
     card = tomllib.loads(Path(options.card).read_text())
-    return export_model(config.output, options.output, card=card)
+    return export_model(config.output, options.output, card=card, half=options.half)

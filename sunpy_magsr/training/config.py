@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from pathlib import Path
 
-__all__ = ["AutoencoderConfig", "DataConfig", "DiffusionConfig", "TrainingConfig", "load_config"]
+__all__ = ["AutoencoderConfig", "DataConfig", "DiffusionConfig", "RegressionConfig", "TrainingConfig", "load_config"]
 
 
 @dataclasses.dataclass
@@ -49,10 +49,33 @@ class AutoencoderConfig(StageConfig):
 
 @dataclasses.dataclass
 class DiffusionConfig(StageConfig):
-    """The diffusion stage."""
+    """
+    The diffusion stage.
+
+    ``codec`` is ``"trained"`` (the autoencoder of this run), ``"pixel"`` (no latents), or the name or folder of a
+    model whose autoencoder is taken.
+    """
 
     steps: int = 10000
     patch: int = 192
+    codec: str = "trained"
+    residual: bool = True
+    whitened: bool = True
+    prediction: str = "v_prediction"
+    model: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class RegressionConfig(StageConfig):
+    """
+    The one stage of a deterministic rival.
+
+    ``network`` is ``"Enhance"`` or ``"Progressive"``; empty if the rival is a diffusion model.
+    """
+
+    network: str = ""
+    squared_weight: float = 1.0
+    adversarial_weight: float = 0.0
     model: dict = dataclasses.field(default_factory=dict)
 
 
@@ -65,6 +88,7 @@ class TrainingConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     autoencoder: AutoencoderConfig = dataclasses.field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
+    regression: RegressionConfig = dataclasses.field(default_factory=RegressionConfig)
 
 
 def load_config(path, overrides=()):

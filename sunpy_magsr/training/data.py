@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-__all__ = ["PatchSampler", "TrainingField", "load_fields", "quiet_noise"]
+from sunpy_magsr.metrics.noise import quiet_noise
+
+__all__ = ["PatchSampler", "TrainingField", "load_fields"]
 
 _HARP = re.compile(r"sharp_cea_720s\.(\d+)\.(\d{8}_\d{6})_TAI\.(\w+)")
-_QUIET_FIELD = 40.0
-_MAD_TO_SIGMA = 1.4826
-_LOWEST_NOISE = 0.5
 _ATTEMPTS = 100
 
 
@@ -26,31 +25,6 @@ class TrainingField:
     date: str
     component: str
     noise: float
-
-
-def quiet_noise(data):
-    """
-    Pixel-to-pixel noise of a magnetogram where the field is weak.
-
-    The scaled median absolute difference of horizontal neighbors, over sqrt(2), where ``|B| < 40 G``. It is the
-    noise of a single pixel where the noise of neighbors is independent and the field smooth, and less in
-    resampled (CEA) data: about 3 G in ``hmi.sharp_cea_720s`` line-of-sight fields, 17 G in Br.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Field in Gauss ``[y, x]``.
-
-    Returns
-    -------
-    `float`
-        In Gauss; 0.5 G if it is less, or if no pixel is quiet.
-    """
-    difference = np.diff(data, axis=1)
-    quiet = np.isfinite(difference) & (np.abs(data[:, 1:]) < _QUIET_FIELD)
-    if not quiet.any():
-        return _LOWEST_NOISE
-    return max(float(_MAD_TO_SIGMA * np.median(np.abs(difference[quiet])) / np.sqrt(2)), _LOWEST_NOISE)
 
 
 def load_fields(root, *, pattern="*.fits", components=("los",), max_longitude=70.0):

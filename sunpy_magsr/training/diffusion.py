@@ -1,20 +1,42 @@
-"""The second stage: the distribution of the latent residual."""
+"""The second stage: the distribution of the latent, or of its residual, or of the pixels."""
 
 from pathlib import Path
 
 import torch
 from diffusers import DDIMScheduler, UniPCMultistepScheduler
 
-from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
-from sunpy_magsr.models.denoiser import ResidualDenoiser
+from sunpy_magsr.catalog import bundled_folder
+from sunpy_magsr.models.autoencoder import block_mean
+from sunpy_magsr.models.denoiser import MagnetogramDenoiser
+from sunpy_magsr.models.pipeline import load_codec
+from sunpy_magsr.models.pixels import PixelCodec
 from sunpy_magsr.training.autoencoder import sampler_of
 from sunpy_magsr.training.loop import run_stage
 
-__all__ = ["diffusion_loss", "make_sampler", "make_scheduler", "residual_rms", "train_diffusion"]
+__all__ = ["diffusion_loss", "make_sampler", "make_scheduler", "target_rms", "train_diffusion"]
 
 
-def make_scheduler():
-    """Noise of training: cosine schedule with velocity prediction (Salimans & Ho 2022, arXiv:2202.00512), steps spaced from the end."""
+def make_scheduler(prediction="v_prediction"):
+    """
+    Noise of training.
+
+    Parameters
+    ----------
+    prediction : {"v_prediction", "epsilon"}
+        Velocity on the cosine schedule, with steps spaced from the end (Salimans & Ho 2022, arXiv:2202.00512), or the
+        noise on the linear schedule (Ho et al. 2020, arXiv:2006.11239, and Palette, Saharia et al. 2022,
+        :doi:`10.1145/3528233.3530757`).
+
+    Returns
+    -------
+    `diffusers.DDIMScheduler`
+        It adds the noise, and holds the configuration that a sampler needs.
+    """
+    if prediction == "epsilon":
+        return DDIMScheduler(beta_schedule="linear", prediction_type="epsilon", clip_sample=False)
+    if prediction != "v_prediction":
+        msg = f"prediction must be 'v_prediction' or 'epsilon', got {prediction!r}."
+        raise ValueError(msg)
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
         prediction_type="v_prediction",
@@ -24,33 +46,35 @@ def make_scheduler():
     )
 
 
-def make_sampler():
+def make_sampler(prediction="v_prediction"):
     """Solver of sampling: UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867) on the schedule of training."""
-    return UniPCMultistepScheduler.from_config(make_scheduler().config)
+    return UniPCMultistepScheduler.from_config(make_scheduler(prediction).config)
 
 
-def _residual(autoencoder, high):
-    low = block_mean(high, autoencoder.config.factor)
+def _target(codec, high, *, residual):
+    """The low-resolution field in Gauss and what is diffused, ``[N, c, h, w]``."""
+    low = block_mean(high, codec.config.factor)
     with torch.no_grad():
-        return low, autoencoder.encode(high)[0] - autoencoder.encode_low(low)
+        latent = codec.encode(high)[0]
+        return low, latent - codec.encode_low(low) if residual else latent
 
 
-def residual_rms(autoencoder, sampler, batches=20, size=8):
-    """Root mean square of the latent residual over the first batches, latent units."""
+def target_rms(codec, sampler, *, residual=True, batches=20, size=8):
+    """Root mean square of what is diffused over the first batches, latent units."""
     squares = []
     for number in range(batches):
         high, _ = sampler.batch(number, size)
-        squares.append(_residual(autoencoder, torch.from_numpy(high))[1].square().mean())
+        squares.append(_target(codec, torch.from_numpy(high), residual=residual)[1].square().mean())
     return torch.stack(squares).mean().sqrt().item()
 
 
-def diffusion_loss(model, high, noise, generator, *, autoencoder, scheduler):
+def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
     r"""
-    Gaussian likelihood of the residual under the predicted mean and scale, plus the velocity loss of its remainder.
+    Loss of the whitened target's velocity or noise, plus the Gaussian likelihood of the target if it is whitened.
 
     Parameters
     ----------
-    model : `~sunpy_magsr.models.denoiser.ResidualDenoiser`
+    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
         The network.
     high : `torch.Tensor`
         Gauss, ``[N, 1, H, W]``.
@@ -58,7 +82,7 @@ def diffusion_loss(model, high, noise, generator, *, autoencoder, scheduler):
         Noise of each patch's magnetogram, Gauss ``[N]``.
     generator : `torch.Generator`
         For times and noise.
-    autoencoder : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
         Frozen.
     scheduler : `diffusers.DDIMScheduler`
         Adds the noise.
@@ -70,27 +94,47 @@ def diffusion_loss(model, high, noise, generator, *, autoencoder, scheduler):
     numbers : `dict`
         For the log.
     """
-    low, residual = _residual(autoencoder, high)
+    low, target = _target(codec, high, residual=model.config.residual)
     features, mean, log_sigma = model.condition(low, noise)
-    scale = model.config.residual_scale
-    likelihood = (0.5 * ((residual - mean) * (-log_sigma).exp()).square() + log_sigma).mean()
-    whitened = ((residual - mean) * (-log_sigma).exp()).detach().clamp(-30, 30)
+    standardized = (target - mean) * (-log_sigma).exp()
+    clean = standardized.detach().clamp(-30, 30)
     timestep = torch.randint(0, len(scheduler.betas), (len(high),), generator=generator).to(high.device)
-    epsilon = torch.randn(whitened.shape, generator=generator).to(whitened)
-    noisy = scheduler.add_noise(whitened, epsilon, timestep)
-    target = scheduler.get_velocity(whitened, epsilon, timestep)
-    velocity = (model(noisy, timestep, features) - target).square().mean()
-    mse = ((residual - mean) / scale).square().mean()
-    return velocity + likelihood, {
-        "velocity": velocity.item(),
+    epsilon = torch.randn(clean.shape, generator=generator).to(clean)
+    noisy = scheduler.add_noise(clean, epsilon, timestep)
+    is_velocity = scheduler.config.prediction_type == "v_prediction"
+    wanted = scheduler.get_velocity(clean, epsilon, timestep) if is_velocity else epsilon
+    denoising = (model(noisy, timestep, features) - wanted).square().mean()
+    if not model.config.whitened:
+        return denoising, {"denoising": denoising.item()}
+    likelihood = (0.5 * standardized.square() + log_sigma).mean()
+    mse = ((target - mean) / model.config.residual_scale).square().mean()
+    return denoising + likelihood, {
+        "denoising": denoising.item(),
         "likelihood": likelihood.item(),
         "residual_mse": mse.item(),
     }
 
 
+def _codec(config):
+    """The frozen codec that the stage asks for."""
+    name = config.diffusion.codec
+    if name == "pixel":
+        return PixelCodec()
+    folder = Path(config.output) / "autoencoder"
+    if name != "trained":
+        folder = Path(bundled_folder(name) or name) / "autoencoder"
+    if not (folder / "config.json").is_file():
+        msg = (
+            "diffusion.codec must be 'pixel', the name or folder of a model, or 'trained' after `magsr-train autoencoder`, "
+            f"got {name!r} and no autoencoder in {folder}."
+        )
+        raise ValueError(msg)
+    return load_codec(folder)
+
+
 def train_diffusion(config, *, progress=True):
     """
-    Train the denoiser on the latents of ``output/autoencoder`` and save it under ``output/denoiser``.
+    Train the denoiser on the latents of a codec and save it under ``output/denoiser``.
 
     Parameters
     ----------
@@ -106,24 +150,22 @@ def train_diffusion(config, *, progress=True):
     """
     stage = config.diffusion
     output = Path(config.output)
-    if not (output / "autoencoder" / "config.json").is_file():
-        msg = f"output must hold a trained autoencoder, and {output} does not; run `magsr-train autoencoder` first."
-        raise ValueError(msg)
-    autoencoder = MagnetogramAutoencoder.from_pretrained(output / "autoencoder").eval().requires_grad_(False)
-    autoencoder.to(memory_format=torch.channels_last)
+    scheduler = make_scheduler(stage.prediction)
+    codec = _codec(config).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     sampler = sampler_of(config, stage)
     torch.manual_seed(stage.seed)
-    model = ResidualDenoiser(
-        latent_channels=autoencoder.config.latent_channels,
-        field_scale=autoencoder.config.field_scale,
-        residual_scale=residual_rms(autoencoder, sampler),
+    model = MagnetogramDenoiser(
+        latent_channels=codec.latent_channels,
+        field_scale=codec.config.field_scale,
+        residual_scale=target_rms(codec, sampler, residual=stage.residual),
+        residual=stage.residual,
+        whitened=stage.whitened,
         **stage.model,
     )
-    autoencoder.to(config.device)
-    scheduler = make_scheduler()
+    codec.to(config.device)
 
     def loss(model, high, noise, generator):
-        return diffusion_loss(model, high, noise, generator, autoencoder=autoencoder, scheduler=scheduler)
+        return diffusion_loss(model, high, noise, generator, codec=codec, scheduler=scheduler)
 
     run_stage(
         model,
@@ -134,6 +176,10 @@ def train_diffusion(config, *, progress=True):
         batch_of=lambda number: sampler.batch(number, stage.batch_size),
         progress=progress,
     )
+    if stage.codec != "trained":
+        codec.cpu()
+        save = codec.save_config if isinstance(codec, PixelCodec) else codec.save_pretrained
+        save(output / "autoencoder")
     model.cpu().save_pretrained(output / "denoiser")
-    make_sampler().save_pretrained(output / "scheduler")
+    make_sampler(stage.prediction).save_pretrained(output / "scheduler")
     return output / "denoiser"

@@ -1,5 +1,6 @@
 """What an ensemble of samples says, and how sure it is."""
 
 from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.uncertainty.reliability import coverage, plot_reliability, rank_histogram, reliability
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "coverage", "plot_reliability", "rank_histogram", "reliability"]

@@ -1,0 +1,139 @@
+"""A frame cut into tiles for networks that see a neighborhood only."""
+
+import numpy as np
+import scipy.ndimage
+import torch
+
+from sunpy_magsr.tiling import tiles
+
+__all__ = ["Frame", "usable_device"]
+
+_MARGIN = 24
+
+
+def usable_device(name=None):
+    """
+    A torch device that this machine has.
+
+    Parameters
+    ----------
+    name : `str`, optional
+        CUDA where there is one by default, else the CPU.
+
+    Returns
+    -------
+    `torch.device`
+
+    Raises
+    ------
+    ValueError
+        If it is not usable.
+    """
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        msg = f"device must be a torch device of this machine, such as 'cpu' or 'cuda', got {name!r}."
+        raise ValueError(msg) from error
+
+
+class Frame:
+    """
+    The input continued beyond its edges onto the absolute grid, and its tiles.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        The input.
+    tile : `int`
+        Side of a tile's core in input pixels.
+    device : `torch.device`
+        Where to compute.
+    batch_size : `int` or `None`
+        Tiles computed at once; 1 on the CPU and 16 elsewhere by default.
+    """
+
+    def __init__(self, magnetogram, tile, device, batch_size):
+        before = [_MARGIN + (start - _MARGIN) % 2 for start in magnetogram.origin]
+        after = [_MARGIN + (side + first) % 2 for side, first in zip(magnetogram.data.shape, before, strict=True)]
+        around = tuple(zip(before, after, strict=True))
+        low = np.pad(magnetogram.data, around, mode="edge")
+        valid = np.pad(magnetogram.valid, around)
+        self.shape = low.shape
+        self.origin = tuple(start - first for start, first in zip(magnetogram.origin, before, strict=True))
+        self.window = tuple(
+            slice(first, first + side) for first, side in zip(before, magnetogram.data.shape, strict=True)
+        )
+        self.low = torch.from_numpy(low)[None, None].to(device)
+        self.visible = valid
+        near = scipy.ndimage.maximum_filter(valid, 2 * _MARGIN + 1)
+        self.active = (
+            near.reshape(near.shape[0] // 2, 2, near.shape[1] // 2, 2).max(axis=(1, 3)).repeat(2, 0).repeat(2, 1)
+        )
+        self.tile = tile
+        self.batch_size = batch_size or (1 if device.type == "cpu" else 16)
+        self.bar = None
+
+    def count(self, wanted):
+        """How many tiles hold a wanted pixel."""
+        return len(tiles(self.shape, size=self.tile, halo=0, wanted=wanted))
+
+    def near(self, factor):
+        """1 where a measured pixel is near, else 0, ``[1, 1, y, x]`` on the frame's grid or one that is coarser."""
+        step = round(1 / factor)
+        return torch.from_numpy(self.active[::step, ::step].astype(np.float32))[None, None].to(self.low.device)
+
+    def empty(self, channels, height, width):
+        """Zeros ``[1, channels, height, width]`` on the frame's device."""
+        return torch.zeros((1, channels, height, width), device=self.low.device)
+
+    def batches(self, wanted, halo, sources):
+        """Yield lists of tiles of one shape, and the sources ``(tensor, grid factor)`` cut out for them."""
+        groups = {}
+        for tile in tiles(self.shape, size=self.tile, halo=halo + halo % 2, wanted=wanted):
+            groups.setdefault(tile.shape, []).append(tile)
+        for group in groups.values():
+            for start in range(0, len(group), self.batch_size):
+                chosen = group[start : start + self.batch_size]
+                cut = []
+                for tensor, factor in sources:
+                    windows = [tile.scaled(factor).padded for tile in chosen]
+                    cut.append(torch.cat([tensor[:, :, y, x] for y, x in windows]))
+                yield chosen, cut
+                self.bar.update(len(chosen))
+
+    @staticmethod
+    def put(target, chosen, values, factor=1):
+        """Write the cores of the tiles' values into the frame."""
+        for tile, value in zip(chosen, values, strict=True):
+            place = tile.scaled(factor)
+            y, x = place.inner
+            target[0][(slice(None), *place.core)] = value[:, y, x].to(target.dtype)
+
+    def decoded(self, halo, sources, network, factor):
+        """
+        Evaluate a network at the output's resolution.
+
+        Parameters
+        ----------
+        halo : `int`
+            Input pixels beyond a tile that the network depends on.
+        sources : `list`
+            As for `batches`.
+        network : callable
+            From the sources' tiles to Gauss ``[N, 1, factor h, factor w]``.
+        factor : `int`
+            Output pixels along one input pixel.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            float32 ``[factor y, factor x]`` of the input's window, 0 in tiles without a measured pixel.
+        """
+        high = np.zeros([factor * side for side in self.shape], dtype=np.float32)
+        for chosen, cut in self.batches(self.visible, halo, sources):
+            for tile, field in zip(chosen, network(*cut).cpu().numpy(), strict=True):
+                fine = tile.scaled(factor)
+                high[fine.core] = field[0][fine.inner]
+        window = tuple(slice(factor * part.start, factor * part.stop) for part in self.window)
+        return np.ascontiguousarray(high[window])

@@ -1,0 +1,47 @@
+"""Scores of a result against the truth."""
+
+from sunpy_magsr.metrics.ensemble import crps, crps_gaussian, spread_skill
+from sunpy_magsr.metrics.features import FeatureSplit, feature_split
+from sunpy_magsr.metrics.flux import net_flux, unsigned_flux, unsigned_flux_error
+from sunpy_magsr.metrics.networks import random_features
+from sunpy_magsr.metrics.noise import quiet_noise
+from sunpy_magsr.metrics.perceptual import feature_label, fid, frechet_distance, lpips, patch_features
+from sunpy_magsr.metrics.pixel import bias, mae, pearson, psnr, rmse, ssim
+from sunpy_magsr.metrics.regions import (
+    MSH,
+    SharpParameters,
+    active_region_area,
+    active_region_area_error,
+    active_region_mask,
+    sharp_parameters,
+)
+
+__all__ = [
+    "MSH",
+    "FeatureSplit",
+    "SharpParameters",
+    "active_region_area",
+    "active_region_area_error",
+    "active_region_mask",
+    "bias",
+    "crps",
+    "crps_gaussian",
+    "feature_label",
+    "feature_split",
+    "fid",
+    "frechet_distance",
+    "lpips",
+    "mae",
+    "net_flux",
+    "patch_features",
+    "pearson",
+    "psnr",
+    "quiet_noise",
+    "random_features",
+    "rmse",
+    "sharp_parameters",
+    "spread_skill",
+    "ssim",
+    "unsigned_flux",
+    "unsigned_flux_error",
+]

@@ -1,0 +1,157 @@
+"""One form for what is measured: a Map, a Quantity or an array in Gauss becomes numbers with a plate scale."""
+
+import dataclasses
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.constants import R_sun, au
+
+from sunpy_magsr.prep.checks import is_helioprojective
+from sunpy_magsr.prep.disk import valid_pixels
+from sunpy_magsr.prep.units import magnetic_unit
+from sunpy_magsr.prep.wcs import plate_scale as plate_scale_of
+
+__all__ = ["Field", "read_field", "read_pair"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """
+    A magnetic field to be measured.
+
+    Attributes
+    ----------
+    data : `numpy.ndarray`
+        float64 Gauss ``[y, x]``, NaN where there is no measurement.
+    plate_scale : `tuple` of `~astropy.units.Quantity` or `None`
+        Along x and y in arcsec/pix, or deg/pix of heliographic longitude and latitude; `None` if not known.
+    smap : `sunpy.map.GenericMap` or `None`
+        The Map it came from.
+    """
+
+    data: np.ndarray
+    plate_scale: tuple | None
+    smap: object = None
+
+    @property
+    def valid(self):
+        """Measured pixels, bool ``[y, x]``."""
+        return np.isfinite(self.data)
+
+    @property
+    def is_cea(self):
+        """Whether the plate scale is in heliographic degrees."""
+        return self.plate_scale is not None and self.plate_scale[0].unit == u.deg / u.pix
+
+    @property
+    def arcsec(self):
+        """
+        Plate scale along x and y in arcsec, without unit.
+
+        A heliographic degree counts as what it subtends at disk center from 1 AU, so 0.03 deg is 0.505 arcsec.
+        """
+        if self.plate_scale is None:
+            msg = (
+                "plate_scale must be given for an array without one, as a Quantity in arcsec/pix or deg/pix, got None."
+            )
+            raise ValueError(msg)
+        if not self.is_cea:
+            return tuple(scale.to_value(u.arcsec / u.pix) for scale in self.plate_scale)
+        length = [scale.to_value(u.rad / u.pix) * R_sun for scale in self.plate_scale]
+        return tuple(float((u.rad * side / (au - R_sun)).to_value(u.arcsec)) for side in length)
+
+
+def read_field(field, *, plate_scale=None, name="field"):
+    """
+    Read a Map, Quantity or array. Nothing is changed in it.
+
+    Parameters
+    ----------
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Two-dimensional magnetic field; a plain array is in Gauss. NaN, masked and (in Maps of the plane of the sky)
+        off-disk pixels are not measured.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Of an array: scalar or ``(x, y)``, in arcsec/pix, or deg/pix for heliographic (CEA) grids. A Map knows its own.
+    name : `str`
+        Of the argument, for messages.
+
+    Returns
+    -------
+    `Field`
+
+    Raises
+    ------
+    ValueError
+        If it is not a two-dimensional magnetic field with a measured pixel, or the plate scale has another unit.
+    """
+    if isinstance(field, sunpy.map.GenericMap):
+        data = np.where(valid_pixels(field), np.asarray(field.data, dtype=float), np.nan)
+        unit = u.arcsec / u.pix if is_helioprojective(field) else u.deg / u.pix
+        scales = tuple(scale.to(unit) for scale in plate_scale_of(field))
+        return Field(_checked(data * magnetic_unit(field).to(u.G), name), scales, field)
+    if isinstance(field, u.Quantity):
+        if not field.unit.is_equivalent(u.G):
+            msg = f"{name} must have a unit of magnetic field, got {field.unit}."
+            raise ValueError(msg)
+        data = field.to_value(u.G).astype(float)
+    else:
+        data = np.ma.filled(np.ma.asarray(field).astype(float), np.nan)
+    return Field(_checked(data, name), _scales(plate_scale))
+
+
+def read_pair(result, truth, *, plate_scale=None):
+    """
+    Read two fields on one grid; see `read_field`.
+
+    Parameters
+    ----------
+    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        The two.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Of arrays.
+
+    Returns
+    -------
+    result, truth : `Field`
+        NaN in both where either has no measurement.
+
+    Raises
+    ------
+    ValueError
+        As `read_field`, and if their shapes differ or no pixel is measured in both.
+    """
+    first = read_field(result, plate_scale=plate_scale, name="result")
+    second = read_field(truth, plate_scale=plate_scale, name="truth")
+    if first.data.shape != second.data.shape:
+        msg = f"result must have the shape of truth, {second.data.shape}, got {first.data.shape}."
+        raise ValueError(msg)
+    both = first.valid & second.valid
+    if not both.any():
+        msg = "result and truth must have a measured pixel in common, got none."
+        raise ValueError(msg)
+    known = first.plate_scale or second.plate_scale
+    return tuple(Field(np.where(both, one.data, np.nan), one.plate_scale or known, one.smap) for one in (first, second))
+
+
+def _checked(data, name):
+    if data.ndim != 2:
+        msg = f"{name} must be two-dimensional, got shape {data.shape}."
+        raise ValueError(msg)
+    if not np.isfinite(data).any():
+        msg = f"{name} must have a measured pixel, got none (all NaN, masked or off the disk)."
+        raise ValueError(msg)
+    return np.where(np.isfinite(data), data, np.nan)
+
+
+def _scales(value):
+    if value is None:
+        return None
+    message = f"plate_scale must be a positive Quantity in arcsec/pix or deg/pix, got {value!r}."
+    if not isinstance(value, u.Quantity) or not value.unit.is_equivalent(u.arcsec / u.pix):
+        raise ValueError(message)
+    unit = u.deg / u.pix if value.unit == u.deg / u.pix else u.arcsec / u.pix
+    scales = np.broadcast_to(value.to_value(unit), 2)
+    if not (np.isfinite(scales).all() and (scales > 0).all()):
+        raise ValueError(message)
+    return tuple(scale * unit for scale in scales)

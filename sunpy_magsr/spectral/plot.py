@@ -1,0 +1,175 @@
+"""Figures of spectra and coherences."""
+
+import astropy.units as u
+import numpy as np
+
+__all__ = ["plot_coherence", "plot_spectra"]
+
+# Okabe & Ito's palette, told apart with any color vision, without its black (the truth) and yellow (faint on white).
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_DASHES = ("-", "--", "-.", ":")
+_MARKS = {4: '4" MDI Nyquist', 2: '2" MDI pixel'}
+
+
+def plot_spectra(spectra, *, truth=None, axes=None):
+    """
+    Plot power spectra against wavenumber, both logarithmic, with the wavelength along the top.
+
+    Bands are one standard deviation. Dotted lines mark 4 arcsec, the shortest wavelength in MDI's pixels, and 2 arcsec.
+
+    Parameters
+    ----------
+    spectra : `dict` of `str` to `Spectrum`
+        Name for the legend and power spectrum in G2 arcsec2.
+    truth : `Spectrum`, optional
+        Drawn in black; curves below a thousandth of its least power leave the frame.
+    axes : `matplotlib.axes.Axes`, optional
+        Where to draw. Defaults to those of a new figure outside of pyplot.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        ``axes.figure.savefig`` writes the figure.
+
+    Raises
+    ------
+    ValueError
+        If there is no spectrum or one is not a power in G2 arcsec2.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral import plot_spectra, power_spectrum
+    >>> noise = np.random.default_rng(0).normal(size=(64, 64))
+    >>> axes = plot_spectra({"noise": power_spectrum(noise, plate_scale=0.5 * u.arcsec / u.pix)})
+    >>> axes.get_xlabel()
+    'Wavenumber [1/arcsec]'
+    """
+    curves = _curves(spectra, u.G**2 * u.arcsec**2, "a real power in G2 arcsec2")
+    if truth is not None:
+        curves = {**_curves({"truth": truth}, u.G**2 * u.arcsec**2, "a real power in G2 arcsec2"), **curves}
+    axes = _axes(axes)
+    axes.set_yscale("log")
+    axes.set_ylabel(r"Power [G$^2$ arcsec$^2$]")
+    _draw(axes, curves, black=truth is not None)
+    if truth is not None:
+        # A blurred field falls by ten orders of magnitude and would flatten all others.
+        lowest, floor = axes.get_ylim()[0], 1e-3 * np.nanmin(curves["truth"][1])
+        axes.set_ylim(bottom=max(lowest, floor))
+    return axes
+
+
+def plot_coherence(coherences, *, axes=None):
+    """
+    Plot squared coherences or Fourier ring correlations from 0 to 1 against wavenumber.
+
+    Bands are one standard deviation; lines and axes as in `plot_spectra`.
+
+    Parameters
+    ----------
+    coherences : `dict` of `str` to `Spectrum`
+        Name for the legend and a spectrum of plain numbers.
+    axes : `matplotlib.axes.Axes`, optional
+        Where to draw. Defaults to those of a new figure outside of pyplot.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        ``axes.figure.savefig`` writes the figure.
+
+    Raises
+    ------
+    ValueError
+        If there is no spectrum or one is not a plain number.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral import coherence, plot_coherence
+    >>> first, second = np.random.default_rng(0).normal(size=(2, 64, 64))
+    >>> axes = plot_coherence({"unrelated": coherence(first, second, plate_scale=0.5 * u.arcsec / u.pix)})
+    >>> axes.get_ylabel()
+    'Coherence with the truth'
+    """
+    curves = _curves(coherences, u.dimensionless_unscaled, "a real number without unit")
+    axes = _axes(axes)
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("Coherence with the truth")
+    return _draw(axes, curves)
+
+
+def _curves(spectra, unit, wanted):
+    if not spectra:
+        msg = f"spectra must hold at least one name and Spectrum, got {spectra!r}."
+        raise ValueError(msg)
+    for name, spectrum in spectra.items():
+        value = u.Quantity(getattr(spectrum, "value", np.nan * u.m))
+        if not value.unit.is_equivalent(unit) or np.iscomplexobj(value):
+            msg = f"spectra must each be {wanted}, got {value.dtype} {value.unit} for {name!r}."
+            raise ValueError(msg)
+    return {
+        name: (
+            spectrum.wavenumber.to_value(1 / u.arcsec),
+            u.Quantity(spectrum.value).to_value(unit),
+            u.Quantity(spectrum.error).to_value(unit),
+        )
+        for name, spectrum in spectra.items()
+    }
+
+
+def _axes(axes):
+    if axes is not None:
+        return axes
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(6.4, 4.4), layout="constrained").subplots()
+
+
+def _draw(axes, curves, *, black=False):
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+    for number, (name, (wavenumber, value, error)) in enumerate(curves.items()):
+        is_truth = black and number == 0
+        place = number - black
+        color = "black" if is_truth else _COLORS[place % len(_COLORS)]
+        style = "-" if is_truth else _DASHES[place // len(_COLORS) % len(_DASHES)]
+        # A band through zero has no logarithm: it ends far below the curve instead.
+        low = np.maximum(value - error, value * 1e-3) if axes.get_yscale() == "log" else value - error
+        axes.fill_between(wavenumber, low, value + error, color=color, alpha=0.2, linewidth=0)
+        axes.plot(wavenumber, value, color=color, linestyle=style, linewidth=1.6, label=name)
+    every = np.concatenate([curve[0] for curve in curves.values()])
+    axes.set_xscale("log")
+    axes.set_xlim(every.min(), every.max())
+    axes.set_xlabel("Wavenumber [1/arcsec]")
+    for wavelength, label in _MARKS.items():
+        if every.min() < 1 / wavelength < every.max():
+            axes.axvline(1 / wavelength, color="0.35", linestyle=":", linewidth=1, zorder=1)
+            axes.text(
+                1 / wavelength,
+                0.03,
+                label,
+                transform=axes.get_xaxis_transform(),
+                rotation=90,
+                ha="right",
+                va="bottom",
+                fontsize="small",
+                color="0.35",
+                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+                zorder=1,
+            )
+    top = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
+    top.set_xlabel("Wavelength [arcsec]")
+    top.xaxis.set_major_locator(FixedLocator([2.0**power for power in range(-3, 12)]))
+    top.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_locator(FixedLocator([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0]))
+    for axis in (axes.xaxis, top.xaxis):
+        axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
+        axis.set_minor_formatter(NullFormatter())
+    axes.legend(frameon=False)
+    return axes
+
+
+def _inverse(number):
+    return 1 / np.maximum(number, 1e-9)

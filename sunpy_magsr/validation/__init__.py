@@ -1,0 +1,1 @@
+"""Validation: every model on the same magnetograms, in one table."""

@@ -1,0 +1,177 @@
+"""High-resolution magnetograms and the low-resolution ones that stand for them: what models are judged by."""
+
+import dataclasses
+import hashlib
+import re
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.io import fits
+
+from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.metadata import finer_header
+from sunpy_magsr.prep import Magnetogram, prepare
+from sunpy_magsr.prep.field import read_field
+
+__all__ = ["Region", "component_of", "degraded_region", "open_magnetogram", "read_regions"]
+
+_FACTOR = 4
+_SEGMENT = re.compile(r"[:.](magnetogram|br|bp|bt)(\.fits?)?(\.gz)?$", re.IGNORECASE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Region:
+    """
+    A pair to judge models by.
+
+    Attributes
+    ----------
+    name : `str`
+        Name of the file of the truth.
+    truth : `numpy.ndarray`
+        float32 Gauss ``[4 y, 4 x]``, NaN where there is no measurement.
+    low : `~sunpy_magsr.prep.Magnetogram`
+        The models' input, ``[y, x]``.
+    plate_scale : `~astropy.units.Quantity`
+        Of the truth, along x and y, in arcsec/pix or deg/pix.
+    sha256 : `str`
+        Of the files, joined by ``+`` for a true pair.
+    gain : `float`
+        What the low-resolution instrument reads for 1 G of the truth's; results are divided by it.
+    """
+
+    name: str
+    truth: np.ndarray
+    low: Magnetogram
+    plate_scale: u.Quantity
+    sha256: str
+    gain: float = 1.0
+
+
+def open_magnetogram(path):
+    """
+    Open a FITS file as a Map.
+
+    HMI's SHARP series as JSOC exports it has no BUNIT card but ``_BUNIT``, which is taken in its place.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The file; its first two-dimensional image is read.
+
+    Returns
+    -------
+    `sunpy.map.GenericMap`
+        The Map.
+
+    Raises
+    ------
+    ValueError, OSError
+        If it holds no image, or sunpy cannot make a Map of it.
+    """
+    with fits.open(path, memmap=False) as hdus:
+        found = [hdu for hdu in hdus if getattr(hdu, "data", None) is not None and hdu.data.ndim == 2]
+        if not found:
+            msg = f"FILE must hold a two-dimensional image, got none in {path}."
+            raise ValueError(msg)
+        data, header = found[0].data, found[0].header.copy()
+    if not header.get("BUNIT") and header.get("_BUNIT"):
+        header["BUNIT"] = header["_BUNIT"]
+    return sunpy.map.Map(data.astype(data.dtype.newbyteorder("=")), header)
+
+
+def component_of(smap, name):
+    """
+    Component of the field that a file holds.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The Map; ``DRMS_ID`` says it in JSOC's files.
+    name : `str`
+        The file's name, which says it if the header does not.
+
+    Returns
+    -------
+    `str`
+        ``"los"``, ``"br"``, ``"bp"`` or ``"bt"``.
+    """
+    match = _SEGMENT.search(str(smap.meta.get("drms_id") or "")) or _SEGMENT.search(name)
+    component = match[1].lower() if match else "los"
+    return "los" if component == "magnetogram" else component
+
+
+def degraded_region(smap, *, name, sha256=""):
+    """
+    Average a high-resolution magnetogram over 4 x 4 pixels.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The truth; at most three rows and columns at the top and right are left out.
+    name, sha256 : `str`
+        For the `Region`.
+
+    Returns
+    -------
+    `Region`
+        A low-resolution pixel with a pixel that is not measured is not measured.
+    """
+    field = read_field(smap, name="smap")
+    rows, columns = (side // _FACTOR * _FACTOR for side in field.data.shape)
+    truth = field.data[:rows, :columns].astype(np.float32)
+    low = degrade(truth, factor=_FACTOR)
+    header = finer_header(smap, (1 / _FACTOR, 1 / _FACTOR), (0, 0), low.shape)
+    magnetogram = prepare(sunpy.map.Map(low, header))
+    truth[~_on_fine_grid(magnetogram.valid)] = np.nan
+    return Region(name, truth, magnetogram, u.Quantity(field.plate_scale), sha256)
+
+
+def _on_fine_grid(valid):
+    return valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
+
+
+def file_digest(path):
+    """SHA-256 of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_regions(folder, *, component="los"):
+    """
+    Read every HMI magnetogram of a folder: SHARP patches and full disks.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        Searched at all depths for ``*.fits``.
+    component : {"los", "br", "bp", "bt"}
+        Files of other components are passed over.
+
+    Returns
+    -------
+    regions : `list` of `Region`
+        In the order of their names.
+    failed : `dict`
+        What is wrong with the files that could not be read, by name.
+
+    Raises
+    ------
+    ValueError
+        If no file is left.
+    """
+    regions, failed = [], {}
+    for path in sorted(Path(folder).rglob("*.fits")):
+        try:
+            smap = open_magnetogram(path)
+            if component_of(smap, path.name) == component:
+                regions.append(degraded_region(smap, name=path.name, sha256=file_digest(path)))
+        except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
+            failed[path.name] = " ".join(str(error).split()) or type(error).__name__
+    if not regions:
+        reasons = "".join(f"; {name}: {reason}" for name, reason in failed.items())
+        msg = f"--data must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}{reasons}."
+        raise ValueError(msg)
+    return regions, failed

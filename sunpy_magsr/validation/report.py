@@ -1,0 +1,169 @@
+"""The table of an evaluation: for the terminal, for papers and for machines."""
+
+import io
+import json
+import platform
+import sys
+from importlib.metadata import version as installed
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from sunpy_magsr import metrics, spectral
+from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.validation.scores import BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, SMALL
+from sunpy_magsr.version import version
+
+__all__ = ["ROWS", "small_features", "table", "write_report"]
+
+_LABEL = "random features, seed 0"
+_BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in BANDS]
+#: Rows of the table: name of the number, label, decimals.
+ROWS = (
+    ("psnr", "PSNR of a sample (dB)", 2),
+    ("psnr_mean", "PSNR of the mean (dB)", 2),
+    ("ssim", "SSIM of a sample", 4),
+    ("ssim_mean", "SSIM of the mean", 4),
+    ("lpips", f"LPIPS ({_LABEL})", 4),
+    ("fid", f"1000 FID ({_LABEL})", 3),
+    *((f"flux_{cut}", f"Flux above {cut} G, error (%)", 1) for cut in FLUX_THRESHOLDS),
+    ("area", "Active-region area, error (%)", 1),
+    ("rmse", "RMSE of a sample (G)", 2),
+    ("rmse_mean", "RMSE of the mean (G)", 2),
+    ("mae_mean", "MAE of the mean (G)", 2),
+    ("bias_mean", "Bias of the mean (G)", 3),
+    ("pearson_mean", "Correlation of the mean", 4),
+    ("crps", "CRPS (G)", 2),
+    *((f"power_{name}", f"Power / truth, {label}", 2) for name, label in _BANDS),
+    *((f"coherence_{name}", f"Coherence of a sample, {label}", 2) for name, label in _BANDS),
+    *((f"coherence_mean_{name}", f"Coherence of the mean, {label}", 2) for name, label in _BANDS),
+    ("resolution_mean", "Resolution of the mean (arcsec)", 2),
+    ("spread_skill", "Spread / skill", 2),
+    ("spread_skill_strong", "Spread / skill, |B| > 100 G", 2),
+    ("coverage", f"Truth in the {100 * COVERAGE_LEVEL:g} % interval (%)", 1),
+    ("improvement", "Features improved (%)", 0),
+    ("omission", "Features omitted (%)", 0),
+    ("hallucination", "Features hallucinated (%)", 0),
+    ("raw_rmse", "RMSE of a sample, uncorrected (G)", 2),
+    ("raw_psnr", "PSNR of a sample, uncorrected (dB)", 2),
+    (f"raw_flux_{FLUX_THRESHOLDS[0]}", f"Flux above {FLUX_THRESHOLDS[0]} G, uncorrected (%)", 1),
+    ("raw_departure", "Block means, uncorrected, off by (G)", 2),
+)
+_VERDICTS = {"sample": 'Features below 2", a sample', "mean": 'Features below 2", the mean'}
+_PACKAGES = ("numpy", "scipy", "scikit-image", "astropy", "sunpy", "torch", "diffusers")
+
+
+def table(evaluation, *, interval=False):
+    """
+    Quantities against models.
+
+    Parameters
+    ----------
+    evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
+        What came out.
+    interval : `bool`
+        Whether to add the bootstrap intervals.
+
+    Returns
+    -------
+    `astropy.table.Table`
+        Of strings; a dash where a number does not exist for a model.
+    """
+    pooled = {name: evaluation.pooled(name) for name in evaluation.cards}
+    result = Table()
+    result["quantity"] = [label for _, label, _ in ROWS] + list(_VERDICTS.values())
+    for name, numbers in pooled.items():
+        cells = [_cell(numbers.get(key), decimals, interval) for key, _, decimals in ROWS]
+        result[name] = [*cells, *(small_features(numbers, kind).verdict for kind in _VERDICTS)]
+    return result
+
+
+def small_features(pooled, kind="sample", band=BANDS[-1]):
+    """
+    What a model holds in a band of small scales.
+
+    Parameters
+    ----------
+    pooled : `dict`
+        From `~sunpy_magsr.validation.evaluate.Evaluation.pooled`.
+    kind : {"sample", "mean"}
+        Of a sample or of the mean.
+    band : `tuple` of `float`
+        Longest and shortest wavelength in arcsec. Defaults to what is below MDI's pixel.
+
+    Returns
+    -------
+    `~sunpy_magsr.spectral.SmallFeatures`
+        Means over the regions.
+    """
+    longest, shortest = band
+    return spectral.SmallFeatures(**{key: pooled[f"{key}_{kind}_{longest:g}_{shortest:.3g}"][0] for key in SMALL})
+
+
+def _cell(value, decimals, interval):
+    if value is None or not np.isfinite(value[0]):
+        return "-"
+    mean, low, high = (f"{number:.{decimals}f}" for number in value)
+    return f"{mean} [{low}, {high}]" if interval and np.isfinite(value[1]) else mean
+
+
+def write_report(evaluation, folder, *, failed):
+    """
+    Write ``table.csv``, ``table.rst`` and ``evaluation.json``.
+
+    Parameters
+    ----------
+    evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
+        What came out.
+    folder : `str` or `pathlib.Path`
+        Where to.
+    failed : `dict`
+        What is wrong with files that were not read, by name.
+
+    Returns
+    -------
+    `list` of `pathlib.Path`
+        The files.
+    """
+    folder = Path(folder)
+    full = table(evaluation, interval=True)
+    texts = {}
+    for suffix, form in (("csv", "ascii.csv"), ("rst", "ascii.rst")):
+        stream = io.StringIO()
+        full.write(stream, format=form)
+        texts[f"table.{suffix}"] = stream.getvalue()
+    texts["evaluation.json"] = json.dumps(_record(evaluation, failed), indent=1, allow_nan=False) + "\n"
+    for name, text in texts.items():
+        with whole_file(folder / name) as stream:
+            stream.write(text.encode())
+    return [folder / name for name in texts]
+
+
+def _record(evaluation, failed):
+    facts = ("name", "kind", "revision", "sha256", "steps", "where")
+    return {
+        "versions": {"sunpy_magsr": version, "python": platform.python_version()}
+        | {name: installed(name) for name in _PACKAGES},
+        "platform": f"{sys.platform} {platform.machine()}",
+        "settings": evaluation.settings,
+        "perceptual": metrics.feature_label(None),
+        "files": {region.name: region.sha256 for region in evaluation.regions},
+        "failed": failed,
+        "models": {name: {fact: getattr(card, fact) for fact in facts} for name, card in evaluation.cards.items()},
+        "pooled": {
+            name: {
+                key: {part: _finite(number) for part, number in zip(("mean", "low", "high"), value, strict=True)}
+                for key, value in evaluation.pooled(name).items()
+            }
+            for name in evaluation.cards
+        },
+        "regions": {
+            name: {region: {key: _finite(value) for key, value in row.items()} for region, row in rows.items()}
+            for name, rows in evaluation.numbers.items()
+        },
+    }
+
+
+def _finite(value):
+    return value if np.isfinite(value) else None

@@ -1,0 +1,209 @@
+"""How one model does on one region."""
+
+import astropy.units as u
+import numpy as np
+
+from sunpy_magsr import metrics, spectral
+from sunpy_magsr.backends.interpolation import bicubic
+from sunpy_magsr.consistency import exact
+from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.uncertainty import coverage, reliability
+
+__all__ = ["BANDS", "COVERAGE_LEVEL", "FLUX_THRESHOLDS", "SMALL", "panel_window", "score"]
+
+#: Bands of wavelengths in arcsec; HMI's heliographic maps carry next to nothing below the last.
+BANDS = ((8, 4), (4, 2), (2, 4 / 3))
+#: Gauss; unsigned flux without a threshold measures the noise first.
+FLUX_THRESHOLDS = (50, 100)
+#: A central interval that 8 samples can give.
+COVERAGE_LEVEL = 0.7
+#: What `sunpy_magsr.spectral.SmallFeatures` holds.
+SMALL = ("power_ratio", "coherence", "coherence_error")
+_STRONG = 100.0
+_PANEL_ARCSEC = 60.0
+
+
+def score(backend, region, *, n_samples, seed, segment, device=None):
+    """
+    Draw samples, restore the input's block means, and measure them against the truth.
+
+    Parameters
+    ----------
+    backend : `~sunpy_magsr.backends.base.Backend`
+        The model.
+    region : `~sunpy_magsr.validation.regions.Region`
+        Truth and input.
+    n_samples : `int`
+        Samples; a deterministic model gives 1.
+    seed : `int`
+        Of the samples.
+    segment : `float`
+        Side in arcsec of the segments that spectra are averaged over.
+    device : `str`, optional
+        Where to compute.
+
+    Returns
+    -------
+    numbers : `dict`
+        By name, see `sunpy_magsr.validation.report.ROWS`. Numbers of one sample are means over the samples.
+    arrays : `dict` of `numpy.ndarray`
+        Spectra, reliability, features and the detail for the pictures.
+    """
+    low, factor = region.low, backend.card.factor
+    count = 1 if backend.card.is_deterministic else n_samples
+    machine = {"steps": None, "device": device, "batch_size": None, "progress": False}
+    outside = np.isnan(region.truth)
+    raw, members = [], []
+    for drawn in backend.samples(low, n_samples=count, seed=seed, **machine):
+        for kept, field in ((raw, drawn), (members, exact(drawn, low.data))):
+            kept.append(np.where(outside, np.nan, field / np.float32(region.gain)))
+    known = np.where(outside, np.nan, exact(bicubic(low.data, factor), low.data) / np.float32(region.gain))
+    truth, mean = region.truth, np.mean(members, axis=0)
+    scale = {"plate_scale": region.plate_scale}
+    numbers = _average([_of_one(member, truth, scale) for member in members])
+    numbers |= {f"{key}_mean": value for key, value in _pixels(mean, truth).items()}
+    numbers["pearson_mean"] = metrics.pearson(mean, truth)
+    numbers["bias_mean"] = metrics.bias(mean, truth).to_value(u.G)
+    numbers |= _of_ensemble(members, truth, np.abs(np.nan_to_num(known)) > _STRONG)
+    numbers |= _average([_of_features(member, truth, known) for member in members])
+    uncorrected = _average([_pixels(field, truth) | _flux(field, truth, scale, FLUX_THRESHOLDS[:1]) for field in raw])
+    numbers |= {f"raw_{key}": value for key, value in uncorrected.items()}
+    numbers["raw_departure"] = _departure(raw[0] * region.gain, low, factor)
+    spectra, arrays = _spectra(members, mean, truth, {**scale, "segment": segment})
+    numbers |= spectra
+    for name, fields in (("sample", members), ("mean", [mean])):
+        numbers |= _small_features(name, fields, truth, {**scale, "segment": segment})
+    if count > 1:
+        table = reliability(members, truth)
+        arrays |= {"level": np.array(table["level"]), "coverage": np.array(table["coverage"])}
+    network = metrics.random_features()
+    arrays["features"] = metrics.patch_features([members[0]], network=network)
+    arrays["features_truth"] = metrics.patch_features([truth], network=network)
+    window = panel_window(region)
+    arrays |= {f"panel_{name}": field[window] for name, field in (("sample", members[0]), ("mean", mean))}
+    return {key: float(value) for key, value in numbers.items()}, arrays
+
+
+def _average(rows):
+    return {key: float(np.mean([row[key] for row in rows])) for key in rows[0]}
+
+
+def _pixels(field, truth):
+    return {
+        "psnr": metrics.psnr(field, truth),
+        "ssim": metrics.ssim(field, truth),
+        "rmse": metrics.rmse(field, truth).to_value(u.G),
+        "mae": metrics.mae(field, truth).to_value(u.G),
+    }
+
+
+def _flux(field, truth, scale, thresholds):
+    return {
+        f"flux_{threshold}": _relative(metrics.unsigned_flux_error, field, truth, threshold=threshold * u.G, **scale)
+        for threshold in thresholds
+    }
+
+
+def _relative(function, field, truth, **options):
+    """A relative error in per cent, NaN where the truth has nothing to be relative to."""
+    try:
+        return function(field, truth, **options).value
+    except ValueError:
+        return np.nan
+
+
+def _of_one(member, truth, scale):
+    return {
+        **_pixels(member, truth),
+        **_flux(member, truth, scale, FLUX_THRESHOLDS),
+        "lpips": metrics.lpips(member, truth),
+        "area": _relative(metrics.active_region_area_error, member, truth, **scale),
+    }
+
+
+def _of_ensemble(members, truth, strong):
+    numbers = {"crps": metrics.crps(members, truth).to_value(u.G)}
+    if len(members) > 1:
+        numbers["spread_skill"] = metrics.spread_skill(members, truth)
+        if strong.any():
+            numbers["spread_skill_strong"] = metrics.spread_skill(members, truth, where=strong)
+        if (len(members) - 1) / (len(members) + 1) >= COVERAGE_LEVEL:
+            numbers["coverage"] = 100 * coverage(members, truth, level=COVERAGE_LEVEL)
+    return numbers
+
+
+def _of_features(member, truth, known):
+    split = metrics.feature_split(member, truth, known, noise=metrics.quiet_noise(truth) * u.G)
+    return {key: 100 * getattr(split, key) for key in ("improvement", "omission", "hallucination")}
+
+
+def _departure(field, low, factor):
+    """Root mean square difference of the block means from the input, Gauss."""
+    difference = (degrade(field, factor=factor) - low.data)[low.valid]
+    return float(np.sqrt(np.nanmean(difference**2)))
+
+
+def _spectra(members, mean, truth, options):
+    power = [spectral.power_spectrum(member, **options) for member in members]
+    reference = spectral.power_spectrum(truth, **options)
+    of_sample = [spectral.coherence(member, truth, **options) for member in members]
+    of_mean = spectral.coherence(mean, truth, **options)
+    value = np.mean([spectrum.value.value for spectrum in power], axis=0)
+    arrays = {
+        "wavenumber": reference.wavenumber.to_value(1 / u.arcsec),
+        "n_modes": reference.n_modes,
+        "power": value,
+        "power_error": power[0].error.value,
+        "power_truth": reference.value.value,
+        "power_truth_error": reference.error.value,
+        "coherence": np.mean([spectrum.value for spectrum in of_sample], axis=0),
+        "coherence_mean": of_mean.value,
+        "coherence_error": of_mean.error,
+    }
+    numbers = {}
+    for longest, shortest in BANDS:
+        name = f"{longest:g}_{shortest:.3g}"
+        ratios = [one.band(longest, shortest) / reference.band(longest, shortest) for one in power]
+        numbers[f"power_{name}"] = np.mean([float(ratio) for ratio in ratios])
+        numbers[f"coherence_{name}"] = np.mean([float(one.band(longest, shortest)) for one in of_sample])
+        numbers[f"coherence_mean_{name}"] = float(of_mean.band(longest, shortest))
+    numbers["resolution_mean"] = spectral.effective_resolution(of_mean).to_value(u.arcsec)
+    return numbers, arrays
+
+
+def _small_features(name, fields, truth, options):
+    numbers = {}
+    for longest, shortest in BANDS[1:]:
+        found = spectral.small_features(fields, truth, band=(longest, shortest) * u.arcsec, **options)
+        numbers |= {f"{key}_{name}_{longest:g}_{shortest:.3g}": getattr(found, key) for key in SMALL}
+    return numbers
+
+
+def panel_window(region):
+    """
+    Where to look: the detail of 60 arcsec with the strongest gradients.
+
+    Parameters
+    ----------
+    region : `~sunpy_magsr.validation.regions.Region`
+        With the truth.
+
+    Returns
+    -------
+    `tuple` of `slice`
+        Rows and columns of the truth.
+    """
+    import scipy.ndimage
+
+    from sunpy_magsr.prep.field import read_field
+
+    scales = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1]
+    sides = [min(round(_PANEL_ARCSEC / scale), size) for scale, size in zip(scales, region.truth.shape, strict=True)]
+    slope = np.hypot(*np.gradient(np.nan_to_num(region.truth)))
+    inner = scipy.ndimage.uniform_filter(slope, sides, mode="constant")
+    center = np.unravel_index(np.argmax(inner), inner.shape)
+    corners = (
+        min(max(0, place - side // 2), size - side)
+        for place, side, size in zip(center, sides, region.truth.shape, strict=True)
+    )
+    return tuple(slice(corner, corner + side) for corner, side in zip(corners, sides, strict=True))

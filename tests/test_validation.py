@@ -1,0 +1,222 @@
+"""Evaluation: pairs from files, the table, the figures, and a run that goes on where it stopped."""
+
+import json
+
+import astropy.units as u
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.io import ascii as tables
+from astropy.io import fits
+
+from sunpy_magsr import metrics
+from sunpy_magsr.backends import load_backend
+from sunpy_magsr.cli.main import main
+from sunpy_magsr.data import sample_truth
+from sunpy_magsr.metadata import finer_header
+from sunpy_magsr.validation.evaluate import evaluate
+from sunpy_magsr.validation.pairs import observation_time, paired_region
+from sunpy_magsr.validation.regions import component_of, degraded_region, open_magnetogram, read_regions
+from sunpy_magsr.validation.scores import score
+
+HMI = {"telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "bunit": "Gauss"}
+
+
+@pytest.fixture(scope="session")
+def hmi(sample):
+    """The truth behind the sample on the x4 grid, as HMI would deliver it."""
+    truth = sample_truth()[0].astype(np.float32)
+    meta = finer_header(sample, (4, 4), (0, 0), truth.shape)
+    for card in ("camera", "drms_id"):
+        meta.pop(card, None)
+    return sunpy.map.Map(truth, {**meta, **HMI, "t_obs": str(sample.meta.get("t_obs", sample.meta["date-obs"]))})
+
+
+def cut(smap, y, x, rows, columns):
+    return smap.submap([x, y] * u.pix, top_right=[x + columns - 1, y + rows - 1] * u.pix)
+
+
+@pytest.fixture
+def folder(hmi, tmp_path):
+    """A folder with two magnetograms of HMI."""
+    (tmp_path / "hmi").mkdir()
+    for number, (y, x) in enumerate(((380, 800), (560, 420))):
+        smap = cut(hmi, y, x, 180, 202)
+        fits.PrimaryHDU(smap.data, smap.fits_header).writeto(tmp_path / "hmi" / f"hmi.m_720s.{number}.fits")
+    return tmp_path / "hmi"
+
+
+def test_input_is_the_block_mean_at_the_same_place(hmi):
+    region = degraded_region(cut(hmi, 380, 800, 181, 203), name="a")
+    assert region.truth.shape == (180, 200)
+    expected = region.truth.reshape(45, 4, 50, 4).mean(axis=(1, 3))
+    assert region.low.data == pytest.approx(expected, abs=1e-3)
+    assert region.plate_scale.to_value(u.arcsec / u.pix) == pytest.approx(hmi.scale[0].value)
+    assert region.low.plate_scale[0].value == pytest.approx(4 * hmi.scale[0].value)
+
+
+def test_a_gap_leaves_out_its_block_in_input_and_truth(hmi):
+    smap = cut(hmi, 380, 800, 120, 120)
+    data = smap.data.copy()
+    data[50, 41] = np.nan
+    region = degraded_region(sunpy.map.Map(data, smap.meta), name="a")
+    assert np.isnan(region.truth).sum() == 16
+    assert not region.low.valid[12, 10]
+    assert region.low.valid.sum() == 30 * 30 - 1
+
+
+def test_a_perfect_model_gets_perfect_scores(hmi):
+    region = degraded_region(cut(hmi, 380, 800, 160, 200), name="a")
+
+    class Perfect:
+        card = load_backend("bicubic").card
+
+        def samples(self, *_, **__):
+            yield region.truth
+
+    numbers, _ = score(Perfect(), region, n_samples=1, seed=0, segment=40.0)
+    assert numbers["psnr"] > 100
+    assert numbers["ssim"] == pytest.approx(1)
+    assert numbers["lpips"] == pytest.approx(0, abs=1e-6)
+    for name in ("flux_50", "flux_100", "area", "crps", "rmse_mean", "omission", "hallucination", "raw_departure"):
+        assert numbers[name] == pytest.approx(0, abs=1e-3), name
+    for name in ("power_8_4", "power_4_2", "coherence_8_4", "coherence_4_2", "pearson_mean"):
+        assert numbers[name] == pytest.approx(1, abs=1e-3), name
+    assert numbers["improvement"] == 100
+
+
+def test_correction_helps_interpolation(hmi):
+    region = degraded_region(cut(hmi, 380, 800, 160, 200), name="a")
+    numbers, _ = score(load_backend("bicubic"), region, n_samples=1, seed=0, segment=40.0)
+    assert numbers["rmse"] < numbers["raw_rmse"]
+    assert numbers["raw_departure"] > 1
+
+
+def test_scores_are_those_of_the_metrics(hmi):
+    region = degraded_region(cut(hmi, 380, 800, 160, 200), name="a")
+    numbers, _ = score(load_backend("bicubic"), region, n_samples=1, seed=0, segment=40.0)
+    raw = next(iter(load_backend("bicubic").samples(region.low)))
+    assert numbers["raw_rmse"] == pytest.approx(metrics.rmse(raw, region.truth).value)
+    assert numbers["raw_psnr"] == pytest.approx(20 * np.log10(6000 / numbers["raw_rmse"]))
+
+
+def test_pooled_numbers_are_means_with_intervals_around_them(folder):
+    regions, failed = read_regions(folder)
+    result = evaluate(regions, ["bicubic"])
+    each = [row["rmse"] for row in result.numbers["bicubic"].values()]
+    mean, low, high = result.pooled("bicubic")["rmse"]
+    assert not failed
+    assert mean == pytest.approx(np.mean(each))
+    assert (low, high) == pytest.approx((min(each), max(each)))
+
+
+def test_command_writes_table_figures_and_record(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    command = ["evaluate", "--data", str(folder), "-o", str(out), "--models", "bicubic,default", "--samples", "3"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "RMSE of the mean (G)" in printed
+    table = tables.read(out / "table.csv", format="csv")
+    assert table.colnames == ["quantity", "bicubic", "default"]
+    assert len(tables.read(out / "table.rst", format="rst")) == len(table)
+    record = json.loads((out / "evaluation.json").read_text())
+    assert record["settings"]["seed"] == 0
+    assert len(record["files"]) == 2
+    assert all(len(digest) == 64 for digest in record["files"].values())
+    assert record["models"]["default"]["sha256"] == load_backend("default").card.sha256
+    pooled = record["pooled"]["default"]["rmse_mean"]["mean"]
+    assert f"{pooled:.2f}" in printed
+    for name in ("spectra", "coherence", "small_features", "panels", "reliability"):
+        assert (out / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_stopped_run_goes_on(folder, tmp_path, monkeypatch):
+    from sunpy_magsr.validation import evaluate as module
+
+    calls = []
+    original = module.score
+
+    def counted(backend, region, **options):
+        calls.append(region.name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(backend, region, **options)
+
+    monkeypatch.setattr(module, "score", counted)
+    command = ["evaluate", "--data", str(folder), "-o", str(tmp_path / "out"), "--models", "bicubic"]
+    assert main(command) == 130
+    assert main(command) == 0
+    assert len(calls) == 3, "the finished part is not computed again"
+    assert main([*command, "--samples", "2"]) == 0
+    assert len(calls) == 5, "other settings are"
+    part = next((tmp_path / "out" / "parts").glob("*.npz"))
+    part.write_bytes(part.read_bytes()[:50])
+    assert main([*command, "--samples", "2"]) == 0
+    assert len(calls) == 6, "so is a damaged part"
+
+
+def test_a_damaged_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
+    (folder / "torn.fits").write_bytes(b"SIMPLE  =                    T")
+    assert main(["evaluate", "--data", str(folder), "-o", str(tmp_path / "out"), "--models", "bicubic"]) == 1
+    assert "torn.fits" in capsys.readouterr().err
+    assert "torn.fits" in json.loads((tmp_path / "out" / "evaluation.json").read_text())["failed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--data", "nowhere"], "--data must be a folder, got 'nowhere'"),
+        (["--models", "bicubic,best"], "model must be one of"),
+        (["--component", "br"], "--data must be a folder with magnetograms"),
+        (["--samples", "0"], "n_samples must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_wrong_usage_is_one_line(folder, tmp_path, capsys, options, message):
+    command = ["evaluate", "--data", str(folder), "--models", "bicubic", "-o", str(tmp_path / "out"), *options]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_sharp_files_without_unit_and_of_other_components(hmi, tmp_path):
+    smap = cut(hmi, 380, 800, 64, 64)
+    header = smap.fits_header
+    header.remove("BUNIT")
+    header["_BUNIT"] = "Mx/cm^2"
+    for segment in ("magnetogram", "Br"):
+        header["DRMS_ID"] = f"hmi.sharp_cea_720s:1:{segment}"
+        fits.PrimaryHDU(smap.data, header).writeto(tmp_path / f"{segment}.fits")
+    assert component_of(open_magnetogram(tmp_path / "Br.fits"), "Br.fits") == "br"
+    assert component_of(smap, "hmi.sharp_cea_720s.1.20110101_000000_TAI.Bt.fits") == "bt"
+    regions, _ = read_regions(tmp_path)
+    assert [region.name for region in regions] == ["magnetogram.fits"]
+
+
+def test_times_are_those_of_the_middle_of_the_exposure(small):
+    meta = {**small.meta, "t_obs": "2001.03.29_12:02:30_TAI"}
+    assert observation_time(sunpy.map.Map(small.data, meta)).tai.isot == "2001-03-29T12:02:30.000"
+
+
+def test_a_true_pair_meets_on_the_grid_of_the_input(sample, hmi):
+    """The truth of the synthetic sample, brought back from another grid, is what the sample was made of."""
+    low = cut(sample, 200, 100, 50, 40)
+    shifted = cut(hmi, 790, 383, 232, 187)  # not on the block grid
+    region = paired_region(low, shifted, name="pair")
+    expected = hmi.data[800:1000, 400:560]
+    assert region.truth.shape == (200, 160)
+    assert region.gain == pytest.approx(1.40)
+    inner = np.isfinite(region.truth)
+    assert inner.mean() > 0.9
+    assert np.corrcoef(region.truth[inner], expected[inner])[0, 1] > 0.98
+
+
+def test_paired_command(sample, hmi, tmp_path):
+    for name, smap in (("mdi", cut(sample, 200, 100, 50, 44)), ("hmi", cut(hmi, 790, 383, 232, 200))):
+        (tmp_path / name).mkdir()
+        fits.PrimaryHDU(smap.data, smap.fits_header).writeto(tmp_path / name / "a.fits")
+    command = ["evaluate", "--data", str(tmp_path / "hmi"), "--models", "bicubic", "-o", str(tmp_path / "out")]
+    assert main([*command, "--paired", str(tmp_path / "mdi")]) == 0
+    record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert "+" in record["files"]["a.fits"]
+    assert record["pooled"]["bicubic"]["pearson_mean"]["mean"] > 0.7
