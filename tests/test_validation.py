@@ -80,7 +80,13 @@ def test_a_perfect_model_gets_perfect_scores(hmi):
     assert numbers["lpips"] == pytest.approx(0, abs=1e-6)
     for name in ("flux_50", "flux_100", "area", "crps", "rmse_mean", "omission", "hallucination", "raw_departure"):
         assert numbers[name] == pytest.approx(0, abs=1e-3), name
-    for name in ("power_8_4", "power_4_2", "coherence_8_4", "coherence_4_2", "pearson_mean"):
+    for name in (
+        "power_ratio_sample_8_4",
+        "power_ratio_mean_4_2",
+        "coherence_sample_8_4",
+        "coherence_mean_4_2",
+        "pearson_mean",
+    ):
         assert numbers[name] == pytest.approx(1, abs=1e-3), name
     assert numbers["improvement"] == 100
 

@@ -137,7 +137,7 @@ def patch_features(fields, *, network=None, patch=64, stride=32, name="fields"):
     Returns
     -------
     `numpy.ndarray`
-        float64 ``[n, d]``; n is 0 where no patch is fully measured.
+        float64 ``[n, d]``, or ``[0, 0]`` where no patch is fully measured.
 
     Raises
     ------
@@ -164,7 +164,7 @@ def patch_features(fields, *, network=None, patch=64, stride=32, name="fields"):
     if isinstance(fields, sunpy.map.GenericMap) or getattr(fields, "ndim", 3) < 3:
         msg = f"{name} must be a sequence of fields, got one {type(fields).__name__}."
         raise TypeError(msg)
-    features = [_features(network, np.zeros((1, patch, patch)))[:0]]
+    features = []
     for field in fields:
         data = read_field(field, name=name).data
         if min(data.shape) < patch:
@@ -173,7 +173,7 @@ def patch_features(fields, *, network=None, patch=64, stride=32, name="fields"):
         measured = np.argwhere(np.isfinite(windows).all(axis=(-2, -1)))
         batches = (measured[start : start + _BATCH] for start in range(0, len(measured), _BATCH))
         features.extend(_features(network, windows[tuple(batch.T)]) for batch in batches)
-    return np.concatenate(features)
+    return np.concatenate(features) if features else np.empty((0, 0))
 
 
 def frechet_distance(features_a, features_b):

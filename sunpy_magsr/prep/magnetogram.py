@@ -11,7 +11,7 @@ from sunpy_magsr.prep.disk import fill_missing, valid_pixels
 from sunpy_magsr.prep.units import magnetic_unit
 from sunpy_magsr.prep.wcs import plate_scale
 
-__all__ = ["Magnetogram", "prepare"]
+__all__ = ["Magnetogram", "is_radial", "prepare"]
 
 # A place in the fraction of a pixel that no instrument's CRPIX is likely to sit at, so that rounding is stable.
 _ANCHOR = 0.3137
@@ -88,11 +88,12 @@ def prepare(smap):
         plate_scale=tuple(scale.to(scale_unit) for scale in plate_scale(smap)),
         is_cea=is_cea,
         instrument=instrument_of(smap),
-        is_radial=_is_radial(smap),
+        is_radial=is_radial(smap),
     )
 
 
-def _is_radial(smap):
+def is_radial(smap):
+    """Whether a Map shows a component of the vector field rather than the field along the line of sight."""
     segment = str(smap.meta.get("drms_id") or "").lower()
     content = str(smap.meta.get("content") or "").lower()
     return segment.endswith((":br", ":bp", ":bt")) or "radial" in content or " br " in f" {content} "

@@ -22,6 +22,7 @@ MODELS = ("bicubic", "enhance", "progressive", "ddpm", "ldm", "ldm-res", "defaul
 _LARGEST_SEGMENT = 64.0
 _RESAMPLES = 4000
 _LEVEL = 0.95
+_FEWEST_PATCHES = 64  # as many as there are features
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,10 +75,9 @@ class Evaluation:
                 low = high = np.nan
             if len(values):
                 found[key] = (float(values.mean()), float(low), float(high))
-        features = [
-            np.concatenate([one[key] for one in self.arrays[model].values()]) for key in ("features", "features_truth")
-        ]
-        if len(features[0]) > features[0].shape[1]:
+        parts = [one for one in self.arrays[model].values() if len(one["features"])]
+        if sum(len(one["features"]) for one in parts) > _FEWEST_PATCHES:
+            features = [np.concatenate([one[key] for one in parts]) for key in ("features", "features_truth")]
             found["fid"] = (1000 * float(metrics.frechet_distance(*features)), np.nan, np.nan)
         return found
 

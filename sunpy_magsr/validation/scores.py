@@ -69,10 +69,10 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     uncorrected = _average([_pixels(field, truth) | _flux(field, truth, scale, FLUX_THRESHOLDS[:1]) for field in raw])
     numbers |= {f"raw_{key}": value for key, value in uncorrected.items()}
     numbers["raw_departure"] = _departure(raw[0] * region.gain, low, factor)
-    spectra, arrays = _spectra(members, mean, truth, {**scale, "segment": segment})
-    numbers |= spectra
-    for name, fields in (("sample", members), ("mean", [mean])):
-        numbers |= _small_features(name, fields, truth, {**scale, "segment": segment})
+    options = {**scale, "segment": segment}
+    arrays, numbers["resolution_mean"] = _spectra(members, mean, truth, options)
+    for kind, fields in (("sample", members), ("mean", [mean])):
+        numbers |= _in_bands(kind, fields, truth, options)
     if count > 1:
         table = reliability(members, truth)
         arrays |= {"level": np.array(table["level"]), "coverage": np.array(table["coverage"])}
@@ -148,11 +148,10 @@ def _spectra(members, mean, truth, options):
     reference = spectral.power_spectrum(truth, **options)
     of_sample = [spectral.coherence(member, truth, **options) for member in members]
     of_mean = spectral.coherence(mean, truth, **options)
-    value = np.mean([spectrum.value.value for spectrum in power], axis=0)
     arrays = {
         "wavenumber": reference.wavenumber.to_value(1 / u.arcsec),
         "n_modes": reference.n_modes,
-        "power": value,
+        "power": np.mean([spectrum.value.value for spectrum in power], axis=0),
         "power_error": power[0].error.value,
         "power_truth": reference.value.value,
         "power_truth_error": reference.error.value,
@@ -160,22 +159,14 @@ def _spectra(members, mean, truth, options):
         "coherence_mean": of_mean.value,
         "coherence_error": of_mean.error,
     }
+    return arrays, spectral.effective_resolution(of_mean).to_value(u.arcsec)
+
+
+def _in_bands(kind, fields, truth, options):
     numbers = {}
     for longest, shortest in BANDS:
-        name = f"{longest:g}_{shortest:.3g}"
-        ratios = [one.band(longest, shortest) / reference.band(longest, shortest) for one in power]
-        numbers[f"power_{name}"] = np.mean([float(ratio) for ratio in ratios])
-        numbers[f"coherence_{name}"] = np.mean([float(one.band(longest, shortest)) for one in of_sample])
-        numbers[f"coherence_mean_{name}"] = float(of_mean.band(longest, shortest))
-    numbers["resolution_mean"] = spectral.effective_resolution(of_mean).to_value(u.arcsec)
-    return numbers, arrays
-
-
-def _small_features(name, fields, truth, options):
-    numbers = {}
-    for longest, shortest in BANDS[1:]:
         found = spectral.small_features(fields, truth, band=(longest, shortest) * u.arcsec, **options)
-        numbers |= {f"{key}_{name}_{longest:g}_{shortest:.3g}": getattr(found, key) for key in SMALL}
+        numbers |= {f"{key}_{kind}_{longest:g}_{shortest:.3g}": getattr(found, key) for key in SMALL}
     return numbers
 
 
