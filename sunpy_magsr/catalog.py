@@ -115,6 +115,7 @@ BICUBIC = ModelCard(
     kind="interpolation",
     summary="Bicubic interpolation with the input's block means restored; adds no structure.",
     revision="1",
+    halo=2,
 )
 ALIASES = {"ldm-res": "default"}
 
@@ -149,11 +150,15 @@ def list_models():
     --------
     >>> import sunpy_magsr
     >>> print(sunpy_magsr.list_models()["name", "kind"])
-      name       kind
-    ------- -------------
-    default     diffusion
-    ldm-res     diffusion
-    bicubic interpolation
+        name         kind
+    ----------- -------------
+        default     diffusion
+        ldm-res     diffusion
+           ddpm     diffusion
+        enhance    regression
+            ldm     diffusion
+    progressive    regression
+        bicubic interpolation
     """
     table = Table(
         names=["name", "kind", "size", "license", "revision", "where", "summary"],

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from astropy.io import fits
+from safetensors.torch import load_file
 
 import sunpy_magsr
 from sunpy_magsr.data import sample_truth
@@ -42,6 +43,9 @@ RIVALS = {
 }
 
 
+LAST = {"enhance": "detail.weight", "progressive": "fine.detail.weight", "adversarial": "fine.detail.weight"}
+
+
 @pytest.fixture(scope="module")
 def truth():
     return sample_truth()[0]
@@ -64,6 +68,11 @@ def project(folder, truth, rival):
 def test_one_command_trains_a_rival(rival, tmp_path, truth, small):
     config = project(tmp_path, truth, rival)
     assert main(["baseline", config]) == 0
+    log = next((tmp_path / "run" / "checkpoints").glob("*/log.csv")).read_text().splitlines()
+    assert len(log) == 4
+    weights = load_file(next((tmp_path / "run").glob("[dn]e*/*.safetensors")))
+    last = weights["velocity.weight" if "velocity.weight" in weights else LAST[rival]]
+    assert last.abs().max() > 0, "starts from zero"
     model = tmp_path / "model"
     assert main(["export", config, "--card", str(tmp_path / "card.toml"), "--half", "-o", str(model)]) == 0
     result = sunpy_magsr.superresolve(small, model=model, plate_scale=None)

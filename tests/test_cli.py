@@ -94,7 +94,10 @@ def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_pat
         (["superresolve", "a.fits", "-o", "x", "--samples", "0"], "n_samples must be a whole number of at least 1"),
         (["superresolve", "a.fits", "-o", "x", "--model", "nothing"], "model must be one of default"),
         (["superresolve", "b/a.fits", "c/a.fits", "-o", "x"], "FILE must have different names, got two for x/a.magsr"),
-        (["models", "enhanse"], "NAME must be one of default, ldm-res, bicubic or a model folder, got 'enhanse'"),
+        (
+            ["models", "enhanse"],
+            "NAME must be one of default, ldm-res, ddpm, enhance, ldm, progressive, bicubic or a model folder, got 'enhanse'",
+        ),
         (["demo", "--seed", "-1"], "seed must be a whole number of at least 0"),
         (["demo", "--model", "nothing"], "model must be one of default"),
     ],

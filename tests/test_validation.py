@@ -1,20 +1,27 @@
 """Evaluation: pairs from files, the table, the figures, and a run that goes on where it stopped."""
 
 import json
+import shutil
 
 import astropy.units as u
+import docutils.core
+import docutils.nodes
 import numpy as np
 import pytest
+import scipy.stats
 import sunpy.map
 from astropy.io import ascii as tables
 from astropy.io import fits
 
-from sunpy_magsr import metrics
+from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends import load_backend
+from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.data import sample_truth
+from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.metadata import finer_header
-from sunpy_magsr.validation.evaluate import evaluate
+from sunpy_magsr.prep import prepare
+from sunpy_magsr.validation.evaluate import Evaluation, evaluate
 from sunpy_magsr.validation.pairs import observation_time, paired_region
 from sunpy_magsr.validation.regions import component_of, degraded_region, open_magnetogram, read_regions
 from sunpy_magsr.validation.scores import score
@@ -109,11 +116,22 @@ def test_scores_are_those_of_the_metrics(hmi):
 def test_pooled_numbers_are_means_with_intervals_around_them(folder):
     regions, failed = read_regions(folder)
     result = evaluate(regions, ["bicubic"])
-    each = [row["rmse"] for row in result.numbers["bicubic"].values()]
-    mean, low, high = result.pooled("bicubic")["rmse"]
     assert not failed
+    mean, low, high = result.pooled("bicubic")["rmse"]
+    each = [row["rmse"] for row in result.numbers["bicubic"].values()]
     assert mean == pytest.approx(np.mean(each))
-    assert (low, high) == pytest.approx((min(each), max(each)))
+    assert low < mean < high
+
+
+def test_interval_of_many_regions_is_that_of_their_mean(rng):
+    """Close to Student's for a normal sample."""
+    rows = {str(number): {"rmse": value} for number, value in enumerate(rng.normal(30, 4, 60))}
+    nothing = {name: {"features": np.empty((0, 0))} for name in rows}
+    result = Evaluation([], {}, {}, {"a": rows}, {"a": nothing}, {}, {})
+    _, low, high = result.pooled("a")["rmse"]
+    values = [row["rmse"] for row in rows.values()]
+    expected = scipy.stats.t.interval(0.95, 59, np.mean(values), scipy.stats.sem(values))
+    assert (low, high) == pytest.approx(expected, abs=0.15)
 
 
 def test_command_writes_table_figures_and_record(folder, tmp_path, capsys):
@@ -124,7 +142,10 @@ def test_command_writes_table_figures_and_record(folder, tmp_path, capsys):
     assert "RMSE of the mean (G)" in printed
     table = tables.read(out / "table.csv", format="csv")
     assert table.colnames == ["quantity", "bicubic", "default"]
-    assert len(tables.read(out / "table.rst", format="rst")) == len(table)
+    document = docutils.core.publish_doctree((out / "table.rst").read_text(), settings_overrides={"report_level": 5})
+    assert not list(document.findall(docutils.nodes.system_message))
+    assert not list(document.findall(docutils.nodes.bullet_list))
+    assert len(list(document.findall(docutils.nodes.row))) == len(table) + 1
     record = json.loads((out / "evaluation.json").read_text())
     assert record["settings"]["seed"] == 0
     assert len(record["files"]) == 2
@@ -137,7 +158,7 @@ def test_command_writes_table_figures_and_record(folder, tmp_path, capsys):
 
 
 def test_a_stopped_run_goes_on(folder, tmp_path, monkeypatch):
-    from sunpy_magsr.validation import evaluate as module
+    from sunpy_magsr.validation import parts as module
 
     calls = []
     original = module.score
@@ -156,9 +177,10 @@ def test_a_stopped_run_goes_on(folder, tmp_path, monkeypatch):
     assert main([*command, "--samples", "2"]) == 0
     assert len(calls) == 5, "other settings are"
     part = next((tmp_path / "out" / "parts").glob("*.npz"))
-    part.write_bytes(part.read_bytes()[:50])
-    assert main([*command, "--samples", "2"]) == 0
-    assert len(calls) == 6, "so is a damaged part"
+    for size in (50, 0):
+        part.write_bytes(part.read_bytes()[:size])
+        assert main([*command, "--samples", "2"]) == 0
+    assert len(calls) == 7, "so is a damaged part"
 
 
 def test_a_damaged_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
@@ -195,8 +217,14 @@ def test_sharp_files_without_unit_and_of_other_components(hmi, tmp_path):
         fits.PrimaryHDU(smap.data, header).writeto(tmp_path / f"{segment}.fits")
     assert component_of(open_magnetogram(tmp_path / "Br.fits"), "Br.fits") == "br"
     assert component_of(smap, "hmi.sharp_cea_720s.1.20110101_000000_TAI.Bt.fits") == "bt"
-    regions, _ = read_regions(tmp_path)
+    assert component_of(smap, "hmi.sharp_cea_720s.1.20110101_000000_TAI.Br_err.fits") == "br_err"
+    regions, failed = read_regions(tmp_path)
     assert [region.name for region in regions] == ["magnetogram.fits"]
+    assert not failed
+    assert not regions[0].low.is_radial
+    (tmp_path / "Br.fits").rename(tmp_path / "a_TAI.Br.fits")
+    fits.delval(tmp_path / "a_TAI.Br.fits", "DRMS_ID")
+    assert read_regions(tmp_path, component="br")[0][0].low.is_radial
 
 
 def test_times_are_those_of_the_middle_of_the_exposure(small):
@@ -206,23 +234,106 @@ def test_times_are_those_of_the_middle_of_the_exposure(small):
 
 def test_a_true_pair_meets_on_the_grid_of_the_input(sample, hmi):
     """The truth of the synthetic sample, brought back from another grid, is what the sample was made of."""
-    low = cut(sample, 200, 100, 50, 40)
-    shifted = cut(hmi, 790, 383, 232, 187)  # not on the block grid
+    low = cut(sample, 100, 200, 40, 50)
+    shifted = cut(hmi, 383, 790, 187, 232)  # not on the block grid
     region = paired_region(low, shifted, name="pair")
-    expected = hmi.data[800:1000, 400:560]
-    assert region.truth.shape == (200, 160)
+    expected = hmi.data[400:560, 800:1000]
+    assert region.truth.shape == (160, 200)
     assert region.gain == pytest.approx(1.40)
     inner = np.isfinite(region.truth)
     assert inner.mean() > 0.9
-    assert np.corrcoef(region.truth[inner], expected[inner])[0, 1] > 0.98
+    assert np.corrcoef(region.truth[inner], expected[inner])[0, 1] > 0.99
+    window = (slice(20, 140), slice(20, 180))
+    scale = {"plate_scale": region.plate_scale}
+    power, reference = (spectral.power_spectrum(field[window], **scale) for field in (region.truth, expected))
+    for band, lowest in (((8, 4), 0.98), ((4, 2), 0.95), ((2, 4 / 3), 0.75)):
+        assert lowest < power.band(*band) / reference.band(*band) < 1.05, band
 
 
-def test_paired_command(sample, hmi, tmp_path):
-    for name, smap in (("mdi", cut(sample, 200, 100, 50, 44)), ("hmi", cut(hmi, 790, 383, 232, 200))):
-        (tmp_path / name).mkdir()
-        fits.PrimaryHDU(smap.data, smap.fits_header).writeto(tmp_path / name / "a.fits")
-    command = ["evaluate", "--data", str(tmp_path / "hmi"), "--models", "bicubic", "-o", str(tmp_path / "out")]
-    assert main([*command, "--paired", str(tmp_path / "mdi")]) == 0
-    record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    assert "+" in record["files"]["a.fits"]
-    assert record["pooled"]["bicubic"]["pearson_mean"]["mean"] > 0.7
+def test_a_pair_is_cut_to_what_the_truth_covers(sample, hmi):
+    region = paired_region(sample, cut(hmi, 500, 700, 100, 120), name="pair")
+    assert max(region.low.data.shape) <= 30 + 2 * 64 + 2
+    covered = np.argwhere(np.isfinite(region.truth))
+    place = covered.min(axis=0) + 4 * (np.array(region.low.origin) - prepare(sample).origin)
+    assert np.abs(place - (500, 700)).max() <= 2
+
+
+@pytest.fixture
+def pair_folders(sample, hmi, tmp_path):
+    """MDI magnetograms of two places and an HMI one of the second, all of one time."""
+    for name, smap in (
+        ("mdi/a.fits", cut(sample, 10, 100, 44, 50)),
+        ("mdi/b.fits", cut(sunpy.map.Map(MDI_GAIN * sample.data, sample.meta), 100, 200, 44, 50)),
+        ("hmi/one.fits", cut(hmi, 383, 790, 200, 232)),
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        fits.PrimaryHDU(smap.data, smap.fits_header).writeto(tmp_path / name)
+    return tmp_path
+
+
+def test_paired_command(pair_folders, capsys):
+    """The partner is the one that overlaps, and results are on the scale of the truth."""
+    out = pair_folders / "out"
+    command = ["evaluate", "--data", str(pair_folders / "hmi"), "--models", "bicubic", "-o", str(out)]
+    assert main([*command, "--paired", str(pair_folders / "mdi")]) == 0
+    record = json.loads((out / "evaluation.json").read_text())
+    assert "+" in record["files"]["one.fits"]
+    assert abs(record["pooled"]["bicubic"]["flux_100"]["mean"]) < 15, "without the gain it would be 40 % and more"
+    assert main([*command, "--paired", str(pair_folders / "mdi"), "--component", "br"]) == 2
+    (pair_folders / "empty").mkdir()
+    capsys.readouterr()
+    assert main([*command, "--paired", str(pair_folders / "empty")]) == 2
+    assert "no low-resolution magnetogram of component 'los' within 30 min" in capsys.readouterr().err
+
+
+def test_files_of_one_name_are_two_regions(folder):
+    (folder / "more").mkdir()
+    (folder / "hmi.m_720s.0.fits").rename(folder / "more" / "hmi.m_720s.1.fits")
+    regions, _ = read_regions(folder)
+    result = evaluate(regions, ["bicubic"])
+    assert len(result.numbers["bicubic"]) == 2
+
+
+def test_models_of_the_same_weights_but_other_cards_differ(folder, tmp_path):
+    default = bundled_folder("default")
+    for name, steps in (("one", 1), ("two", 2)):
+        shutil.copytree(default, tmp_path / name)
+        card = json.loads((default / "card.json").read_text())
+        (tmp_path / name / "card.json").write_text(json.dumps({**card, "steps": steps}))
+    regions, _ = read_regions(folder)
+    models = [str(tmp_path / name) for name in ("one", "two")]
+    result = evaluate(regions[:1], models, n_samples=1, folder=tmp_path / "out")
+    first, second = (result.pooled(name)["rmse"][0] for name in models)
+    assert first != second
+    again = evaluate(regions[:1], models[1:], n_samples=1, folder=tmp_path / "out")
+    assert again.pooled(models[1])["rmse"][0] == second
+
+
+def test_a_region_that_cannot_be_scored_is_named(folder, hmi, tmp_path, capsys):
+    smap = cut(hmi, 380, 800, 80, 80)
+    fits.PrimaryHDU(0 * smap.data, smap.fits_header).writeto(folder / "empty.fits")
+    assert main(["evaluate", "--data", str(folder), "-o", str(tmp_path / "out"), "--models", "bicubic"]) == 1
+    captured = capsys.readouterr()
+    assert "magsr: empty.fits: bicubic:" in captured.err
+    assert "Mean over 2 regions" in captured.out
+
+
+def test_regions_of_different_size_and_scale(hmi):
+    regions = [degraded_region(cut(hmi, 380, 800, 180, 200), name="a")]
+    smap = cut(hmi, 560, 420, 170, 190)
+    other = sunpy.map.Map(smap.data, {**smap.meta, "cdelt1": 0.4, "cdelt2": 0.4})
+    regions.append(degraded_region(other, name="b"))
+    result = evaluate(regions, ["bicubic"])
+    spectrum = result.spectrum("bicubic", "power")
+    assert np.isfinite(spectrum.value).all()
+    assert result.pooled("bicubic")["rmse"][0] > 0
+
+
+def test_numbers_that_a_region_does_not_have(hmi):
+    """A quiet region has no active-region area to be wrong about; the other's counts."""
+    smap = cut(hmi, 380, 800, 120, 120)
+    quiet = sunpy.map.Map(0.01 * smap.data, smap.meta)
+    regions = [degraded_region(one, name=name) for name, one in (("quiet", quiet), ("active", smap))]
+    result = evaluate(regions, ["bicubic"])
+    assert np.isnan(result.numbers["bicubic"]["quiet"]["area"])
+    assert result.pooled("bicubic")["area"][0] == result.numbers["bicubic"]["active"]["area"]

@@ -42,9 +42,10 @@ def evaluate(options):
             device=options.device,
             progress=True,
         )
+    failed |= result.failed
     _report(result, folder, failed)
-    for name, reason in failed.items():
-        sys.stderr.write(f"magsr: {name}: {reason}\n")
+    for name, why in failed.items():
+        sys.stderr.write(f"magsr: {name}: {why}\n")
     return 1 if failed else 0
 
 
@@ -55,6 +56,9 @@ def _report(result, folder, failed):
     lines = table(result).pformat(max_lines=-1, max_width=-1, align=["<", *[">"] * len(result.cards)])
     count = len(result.regions)
     samples = result.settings["n_samples"]
-    title = f"Mean over {count} region{'s' if count > 1 else ''}; {samples} samples, seed {result.settings['seed']}."
+    title = (
+        f"Mean over {count} region{'s' if count > 1 else ''}; {samples} sample{'s' if samples > 1 else ''}, seed "
+        f"{result.settings['seed']}; spectra over squares of {result.settings['segment']:.0f} arcsec."
+    )
     products = [*write_report(result, folder, failed=failed), *draw_figures(result, folder)]
     sys.stdout.write("\n".join([title, *lines, *map(str, products)]) + "\n")

@@ -54,14 +54,14 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
     r"""
     Distribution of a latent given the low-resolution field.
 
-    With ``residual`` and ``whitened`` (`ldm-res`), the residual :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})` (Ramunno et al. 2025,
-    :doi:`10.1051/0004-6361/202453205`) is split into a predicted mean and scale and a whitened remainder,
+    With ``residual`` and ``whitened`` (`ldm-res`), the residual :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})` (Ramunno et al.
+    2025, :doi:`10.1051/0004-6361/202453205`) is split into a predicted mean and scale and a whitened remainder,
     :math:`r = \mu + \sigma w` (after CorrDiff, Mardani et al. 2025, :doi:`10.1038/s43247-025-02042-5`). `condition`
     predicts :math:`\mu`, :math:`\sigma` and features once for an image; `forward` predicts the diffusion velocity
     of :math:`w` at one step. Both work on 2x2 blocks of low-resolution pixels and see a neighborhood only.
 
-    Without ``whitened``, :math:`\mu = 0` and :math:`\sigma` is the overall scale of the target; without ``residual``, the
-    target is the latent :math:`E(\mathrm{hr})` itself (`ldm`, or `ddpm` where the latent is the pixels).
+    Without ``whitened``, :math:`\mu = 0` and :math:`\sigma` is the overall scale of the target; without ``residual``,
+    the target is the latent :math:`E(\mathrm{hr})` itself (`ldm`, or `ddpm` where the latent is the pixels).
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class PixelCodec(nn.Module, ConfigMixin):
         return 3
 
     def encode(self, high):
-        """Gauss ``[N, 1, factor h, factor w]`` to ``[N, factor^2, h, w]``; the log-variance is that of an exact code."""
+        """Gauss ``[N, 1, factor h, factor w]`` to ``[N, factor^2, h, w]``; the log-variance says that it is exact."""
         code = normalize(high, scale=self.config.field_scale, kind=self.config.normalization)
         mean = F.pixel_unshuffle(code, self.config.factor)
         return mean, torch.full_like(mean, -20.0)

@@ -3,10 +3,10 @@
 import astropy.units as u
 import numpy as np
 
-__all__ = ["plot_coherence", "plot_spectra"]
+__all__ = ["COLORS", "plot_coherence", "plot_spectra"]
 
-# Okabe & Ito's palette, told apart with any color vision, without its black (the truth) and yellow (faint on white).
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+#: Okabe & Ito's palette, told apart with any color vision, without its black (the truth) and yellow (faint on white).
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", "-.", ":")
 _MARKS = {4: '4" MDI Nyquist', 2: '2" MDI pixel'}
 
@@ -133,8 +133,8 @@ def _draw(axes, curves, *, black=False):
     for number, (name, (wavenumber, value, error)) in enumerate(curves.items()):
         is_truth = black and number == 0
         place = number - black
-        color = "black" if is_truth else _COLORS[place % len(_COLORS)]
-        style = "-" if is_truth else _DASHES[place // len(_COLORS) % len(_DASHES)]
+        color = "black" if is_truth else COLORS[place % len(COLORS)]
+        style = "-" if is_truth else _DASHES[place // len(COLORS) % len(_DASHES)]
         # A band through zero has no logarithm: it ends far below the curve instead.
         low = np.maximum(value - error, value * 1e-3) if axes.get_yscale() == "log" else value - error
         axes.fill_between(wavenumber, low, value + error, color=color, alpha=0.2, linewidth=0)

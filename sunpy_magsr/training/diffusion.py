@@ -125,8 +125,8 @@ def _codec(config):
         folder = Path(bundled_folder(name) or name) / "autoencoder"
     if not (folder / "config.json").is_file():
         msg = (
-            "diffusion.codec must be 'pixel', the name or folder of a model, or 'trained' after `magsr-train autoencoder`, "
-            f"got {name!r} and no autoencoder in {folder}."
+            "diffusion.codec must be 'pixel', the name or folder of a model, or 'trained' after `magsr-train "
+            f"autoencoder`, got {name!r} and no autoencoder in {folder}."
         )
         raise ValueError(msg)
     return load_codec(folder)

@@ -1,19 +1,20 @@
-"""Every model on every region, one part at a time."""
+"""Every model on every region."""
 
 import dataclasses
-import json
-import zipfile
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
+import scipy.stats
 from tqdm import tqdm
 
-from sunpy_magsr import metrics
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends import load_backend
+from sunpy_magsr.job import check_options
 from sunpy_magsr.prep.field import read_field
-from sunpy_magsr.validation.scores import score
-from sunpy_magsr.version import version
+from sunpy_magsr.validation.parts import Part, identity
+from sunpy_magsr.validation.regions import reason
+from sunpy_magsr.validation.scores import BANDS, SMALL
 
 __all__ = ["MODELS", "Evaluation", "evaluate"]
 
@@ -33,20 +34,24 @@ class Evaluation:
     Attributes
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        The pairs.
-    cards : `dict` of `~sunpy_magsr.catalog.ModelCard`
-        By the names that were asked for.
+        Those that were scored.
+    cards, identities : `dict`
+        `~sunpy_magsr.catalog.ModelCard` and digest of the model, by the names that were asked for.
     numbers, arrays : `dict`
         ``[model][region]``, as `~sunpy_magsr.validation.scores.score` returns them.
     settings : `dict`
         Samples, seed and segment length in arcsec.
+    failed : `dict`
+        Why a region could not be scored, by name.
     """
 
     regions: list
     cards: dict
+    identities: dict
     numbers: dict
     arrays: dict
     settings: dict
+    failed: dict
 
     def pooled(self, model):
         """
@@ -61,29 +66,88 @@ class Evaluation:
         -------
         `dict`
             By name of the number: mean, lower and upper end of the 95 % interval that resampling the regions gives
-            (percentiles of 4000 resamples; NaN with one region). The FID, times 1000, is of the patches of all regions.
+            (percentiles of 4000 resamples; NaN with one region). A region without a number, such as the flux
+            error where there is no flux, is left out of its mean. The FID, times 1000, is of the patches of all
+            regions.
         """
         rows = list(self.numbers[model].values())
-        rng = np.random.default_rng(0)
         found = {}
-        for key in rows[0]:
+        for key in dict.fromkeys(key for row in rows for key in row):
             values = np.array([row[key] for row in rows if np.isfinite(row.get(key, np.nan))])
-            if len(values) > 1:
-                drawn = values[rng.integers(len(values), size=(_RESAMPLES, len(values)))].mean(axis=1)
-                low, high = np.quantile(drawn, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-            else:
-                low = high = np.nan
             if len(values):
-                found[key] = (float(values.mean()), float(low), float(high))
+                found[key] = (float(values.mean()), *_interval(values))
         parts = [one for one in self.arrays[model].values() if len(one["features"])]
         if sum(len(one["features"]) for one in parts) > _FEWEST_PATCHES:
             features = [np.concatenate([one[key] for one in parts]) for key in ("features", "features_truth")]
             found["fid"] = (1000 * float(metrics.frechet_distance(*features)), np.nan, np.nan)
         return found
 
-    def average(self, model, key):
-        """Mean of an array over the regions, for pictures."""
-        return np.mean([one[key] for one in self.arrays[model].values()], axis=0)
+    def small_features(self, model, kind="sample", band=BANDS[-1]):
+        """
+        What a model holds in a band of small scales.
+
+        Parameters
+        ----------
+        model : `str`
+            One of ``cards``.
+        kind : {"sample", "mean"}
+            Of a sample or of the mean.
+        band : `tuple` of `float`
+            Longest and shortest wavelength in arcsec. Defaults to what is below MDI's pixel.
+
+        Returns
+        -------
+        `~sunpy_magsr.spectral.SmallFeatures`
+            Means over the regions, and the error of the mean.
+        """
+        longest, shortest = band
+        rows = [
+            [row[f"{key}_{kind}_{longest:g}_{shortest:.3g}"] for key in SMALL] for row in self.numbers[model].values()
+        ]
+        power_ratio, coherence, error = np.array(rows).T
+        return spectral.SmallFeatures(power_ratio.mean(), coherence.mean(), _error_of_mean(error))
+
+    def spectrum(self, model, key, error=None, unit=1):
+        """
+        Mean over the regions of an array of spectral values, for pictures.
+
+        Parameters
+        ----------
+        model : `str`
+            One of ``cards``.
+        key, error : `str`
+            Names of the values and of their errors.
+        unit : `~astropy.units.Unit`
+            Of the values.
+
+        Returns
+        -------
+        `~sunpy_magsr.spectral.Spectrum`
+            At the wavenumbers of the first region; regions on other grids are interpolated.
+        """
+        parts = list(self.arrays[model].values())
+        highest = min(one["wavenumber"][-1] for one in parts)
+        wavenumber = parts[0]["wavenumber"][parts[0]["wavenumber"] <= highest * (1 + 1e-9)]
+        value, spread, modes = (
+            np.array([np.interp(wavenumber, one["wavenumber"], one[name]) for one in parts])
+            for name in (key, error or f"{key}_error", "n_modes")
+        )
+        errors = _error_of_mean(spread)
+        return spectral.Spectrum(wavenumber / u.arcsec, value.mean(axis=0) * unit, errors * unit, modes.sum(axis=0))
+
+
+def _error_of_mean(errors):
+    return np.sqrt((errors**2).sum(axis=0)) / len(errors)
+
+
+def _interval(values):
+    if len(values) == 1:
+        return np.nan, np.nan
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    options = {"confidence_level": _LEVEL, "n_resamples": _RESAMPLES, "method": "percentile", "rng": 0}
+    interval = scipy.stats.bootstrap((values,), np.mean, **options).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device=None, progress=False):
@@ -95,14 +159,14 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         The pairs.
     models : sequence
-        As for `sunpy_magsr.superresolve`. Names of the same weights are computed once.
+        As for `sunpy_magsr.superresolve`. Names of the same model are computed once.
     n_samples : `int`
         Samples of the diffusion models.
     seed : `int`
         Of the samples.
     folder : `str` or `pathlib.Path`, optional
-        Keeps finished parts (one model on one region), and those found there are not computed again if the files, the
-        weights, the settings and the version are the same.
+        Keeps finished parts (one model on one region), and those found there are not computed again if files, model,
+        settings and version are the same.
     device : `str`, optional
         Where to compute.
     progress : `bool`
@@ -111,64 +175,45 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
     Returns
     -------
     `Evaluation`
+        A region that one of the models or metrics cannot take is left out for all of them, and named.
 
     Raises
     ------
     ValueError
-        For an unknown model.
+        For an unknown model, and if no region is left.
     """
+    check_options(n_samples=n_samples, seed=seed, steps=None, batch_size=None)
     backends = {str(model): load_backend(model) for model in models}
-    sides = [
-        min(scale * size for scale, size in zip(field.arcsec[::-1], field.data.shape, strict=True))
-        for field in (read_field(region.truth, plate_scale=region.plate_scale) for region in regions)
-    ]
-    settings = {"n_samples": n_samples, "seed": seed, "segment": min(_LARGEST_SEGMENT, *sides, _LARGEST_SEGMENT)}
-    numbers, arrays, done = {}, {}, {}
+    identities = {name: identity(backend) for name, backend in backends.items()}
+    settings = {"n_samples": n_samples, "seed": seed, "segment": _segment(regions)}
+    folder = None if folder is None else Path(folder)
+    done, failed = {}, {}
     with tqdm(total=len(regions) * len(backends), disable=None if progress else True, unit="part") as bar:
         for name, backend in backends.items():
-            numbers[name], arrays[name] = {}, {}
-            identity = backend.card.sha256 or backend.card.name
             for region in regions:
                 bar.set_postfix_str(f"{name}, {region.name[-48:]}")
-                if (identity, region.sha256) not in done:
-                    part = _Part(folder, name, region, backend, settings)
-                    done[identity, region.sha256] = part.load() or part.compute(device)
-                numbers[name][region.name], arrays[name][region.name] = done[identity, region.sha256]
+                key = (identities[name], region.name)
+                if key not in done and region.name not in failed:
+                    try:
+                        done[key] = Part(backend, region, settings, folder).result(device)
+                    except ValueError as error:
+                        failed[region.name] = f"{name}: {reason(error)}"
                 bar.update()
+    kept = [region for region in regions if region.name not in failed]
+    if not kept:
+        reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
+        msg = f"regions must hold one that can be scored, got none{reasons}."
+        raise ValueError(msg)
+    numbers, arrays = (
+        {name: {region.name: done[identities[name], region.name][which] for region in kept} for name in backends}
+        for which in (0, 1)
+    )
     cards = {name: backend.card for name, backend in backends.items()}
-    return Evaluation(regions, cards, numbers, arrays, settings)
+    return Evaluation(kept, cards, identities, numbers, arrays, settings, failed)
 
 
-class _Part:
-    """One model on one region, and the file that keeps it."""
-
-    def __init__(self, folder, name, region, backend, settings):
-        self.region, self.backend, self.settings = region, backend, settings
-        safe = "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in f"{region.name}.{name}")
-        self.path = Path(folder) / "parts" / f"{safe}.npz" if folder else None
-        card = backend.card
-        identity = {"files": region.sha256, "weights": card.sha256, "model": card.name, "steps": card.steps}
-        self.fingerprint = json.dumps({**identity, **settings, "version": version}, sort_keys=True)
-
-    def load(self):
-        """What an earlier run kept, or `None` if it is not there, damaged, or of something else."""
-        if self.path is None or not self.path.is_file():
-            return None
-        try:
-            with np.load(self.path, allow_pickle=False) as kept:
-                if str(kept["fingerprint"]) != self.fingerprint:
-                    return None
-                arrays = {key: kept[key] for key in kept if key not in ("fingerprint", "numbers")}
-                return json.loads(str(kept["numbers"])), arrays
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            return None
-
-    def compute(self, device):
-        """Do the work and keep it."""
-        numbers, arrays = score(self.backend, self.region, device=device, **self.settings)
-        if self.path is not None:
-            with whole_file(self.path) as stream:
-                np.savez_compressed(
-                    stream, fingerprint=np.array(self.fingerprint), numbers=np.array(json.dumps(numbers)), **arrays
-                )
-        return numbers, arrays
+def _segment(regions):
+    """Side in arcsec of the segments of spectra: that of the smallest region, at most 64."""
+    fields = [read_field(region.truth, plate_scale=region.plate_scale) for region in regions]
+    sides = [scale * size for field in fields for scale, size in zip(field.arcsec[::-1], field.data.shape, strict=True)]
+    return float(min([_LARGEST_SEGMENT, *sides]))

@@ -8,21 +8,21 @@ from matplotlib.figure import Figure
 
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.spectral import Spectrum, plot_coherence, plot_spectra
+from sunpy_magsr.spectral.plot import COLORS
 from sunpy_magsr.uncertainty import plot_reliability
-from sunpy_magsr.validation.report import small_features
 from sunpy_magsr.validation.scores import BANDS, panel_window
 
 __all__ = ["draw_figures"]
 
 _LIMIT = 600.0
-_COLUMNS = 5
+_COLUMNS = 4
 _LONGEST = 20.0
 _SHORTEST = 4 / 3
 
 
 def draw_figures(evaluation, folder):
     """
-    Draw ``spectra.png``, ``coherence.png``, ``small_features.png``, ``panels.png`` and, with samples, ``reliability.png``.
+    Draw spectra, coherence, small features, panels of one region and, with samples, reliability.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def draw_figures(evaluation, folder):
     `list` of `pathlib.Path`
         The files.
     """
-    names = _distinct(evaluation.cards)
+    names = _distinct(evaluation)
     figures = {
         "spectra.png": _spectra(evaluation, names),
         "coherence.png": _coherence(evaluation, names),
@@ -52,12 +52,12 @@ def draw_figures(evaluation, folder):
     return [folder / name for name in figures]
 
 
-def _distinct(cards):
-    """The first name of each set of weights."""
+def _distinct(evaluation):
+    """The first name of each model, with a color."""
     first = {}
-    for name, card in cards.items():
-        first.setdefault(card.sha256 or card.name, name)
-    return list(first.values())
+    for name in evaluation.cards:
+        first.setdefault(evaluation.identities[name], name)
+    return {name: COLORS[number % len(COLORS)] for number, name in enumerate(first.values())}
 
 
 def _figure(width, height):
@@ -66,28 +66,25 @@ def _figure(width, height):
     return figure
 
 
-def _spectrum(evaluation, name, key, error, unit=1):
-    average = {part: evaluation.average(name, part) for part in ("wavenumber", key, error, "n_modes")}
-    shown = (average["wavenumber"] > 1 / _LONGEST) & (average["wavenumber"] < 1 / _SHORTEST)
-    errors = average[error] / np.sqrt(len(evaluation.regions))
-    return Spectrum(
-        average["wavenumber"][shown] / u.arcsec,
-        average[key][shown] * unit,
-        errors[shown] * unit,
-        average["n_modes"][shown],
-    )
+def _spectrum(evaluation, name, key, unit=1, error=None):
+    found = evaluation.spectrum(name, key, error, unit)
+    wavelength = found.wavelength.to_value(u.arcsec)
+    shown = (wavelength < _LONGEST) & (wavelength > _SHORTEST)
+    parts = (part[shown] for part in (found.wavenumber, found.value, found.error, found.n_modes))
+    return Spectrum(*parts)
 
 
 def _source(evaluation):
     count = len(evaluation.regions)
-    return f"{count} region{'s' if count > 1 else ''}, {evaluation.settings['n_samples']} samples"
+    samples = evaluation.settings["n_samples"]
+    return f"{count} region{'s' if count > 1 else ''}, {samples} sample{'s' if samples > 1 else ''}"
 
 
 def _spectra(evaluation, names):
     figure = _figure(8, 6)
     unit = u.G**2 * u.arcsec**2
-    truth = _spectrum(evaluation, names[0], "power_truth", "power_truth_error", unit)
-    models = {name: _spectrum(evaluation, name, "power", "power_error", unit) for name in names}
+    truth = _spectrum(evaluation, next(iter(names)), "power_truth", unit)
+    models = {name: _spectrum(evaluation, name, "power", unit) for name in names}
     axes = plot_spectra(models, truth=truth, axes=figure.add_subplot())
     axes.set_title(f"Power of one sample, mean over {_source(evaluation)}")
     return figure
@@ -96,7 +93,7 @@ def _spectra(evaluation, names):
 def _coherence(evaluation, names):
     figure = _figure(13, 5.5)
     for number, (key, what) in enumerate((("coherence", "one sample"), ("coherence_mean", "the mean of the samples"))):
-        models = {name: _spectrum(evaluation, name, key, "coherence_error") for name in names}
+        models = {name: _spectrum(evaluation, name, key, error="coherence_error") for name in names}
         axes = plot_coherence(models, axes=figure.add_subplot(1, 2, number + 1))
         axes.set_title(f"Coherence of {what} with the truth")
     figure.suptitle(f"What is at the right place: {_source(evaluation)}")
@@ -106,15 +103,14 @@ def _coherence(evaluation, names):
 def _small(evaluation, names):
     """Power against coherence at small scales: right texture is at 1 along x, right places at the top."""
     figure = _figure(14, 5.5)
-    pooled = {name: evaluation.pooled(name) for name in names}
     for number, (longest, shortest) in enumerate(BANDS[1:]):
         axes = figure.add_subplot(1, 2, number + 1)
-        for place, name in enumerate(names):
+        for name, color in names.items():
             kinds = {"sample": "o"} if evaluation.cards[name].is_deterministic else {"sample": "o", "mean": "s"}
             for kind, mark in kinds.items():
-                found = small_features(pooled[name], kind, (longest, shortest))
+                found = evaluation.small_features(name, kind, (longest, shortest))
                 label = f"{name}{'' if len(kinds) == 1 else f', {kind}'}: {found.verdict}"
-                style = {"fmt": mark, "ms": 9, "color": f"C{place}", "mfc": None if mark == "o" else "none"}
+                style = {"fmt": mark, "ms": 9, "color": color, "mfc": None if mark == "o" else "none"}
                 axes.errorbar(found.power_ratio, found.coherence, yerr=found.coherence_error, label=label, **style)
         axes.axvline(1, color="black", lw=1)
         axes.axhline(0.1, color="gray", ls=":", lw=1)
@@ -133,31 +129,38 @@ def _small(evaluation, names):
 def _panels(evaluation, names):
     region = max(evaluation.regions, key=lambda one: np.nanmax(np.abs(one.truth)))
     window = panel_window(region)
-    coarse = tuple(slice(part.start // 4, -(-part.stop // 4)) for part in window)
+    coarse = tuple(slice(part.start // 4, part.stop // 4) for part in window)
     pictures = [("input", region.low.data[coarse] / region.gain)]
     for name in names:
         arrays = evaluation.arrays[name][region.name]
-        is_deterministic = evaluation.cards[name].is_deterministic
-        pictures.append((name if is_deterministic else f"{name}, one sample", arrays["panel_sample"]))
-        if name in ("default", "ldm-res") or (not is_deterministic and name == names[-1]):
+        if evaluation.cards[name].is_deterministic:
+            pictures.append((name, arrays["panel_sample"]))
+        else:
+            pictures.append((f"{name}, one sample", arrays["panel_sample"]))
             pictures.append((f"{name}, mean of {evaluation.settings['n_samples']}", arrays["panel_mean"]))
     pictures.append(("truth", region.truth[window]))
-    rows = -(-len(pictures) // _COLUMNS)
-    figure = _figure(3.2 * _COLUMNS, 3.4 * rows + 0.8)
+    columns = min(_COLUMNS, len(pictures))
+    rows = -(-len(pictures) // columns)
+    figure = _figure(3.2 * columns + 1.2, 3.4 * rows + 0.8)
     for number, (title, field) in enumerate(pictures):
-        axes = figure.add_subplot(rows, _COLUMNS, number + 1)
+        axes = figure.add_subplot(rows, columns, number + 1)
         drawn = axes.imshow(field, origin="lower", cmap="gray", vmin=-_LIMIT, vmax=_LIMIT, interpolation="nearest")
         axes.set_title(title)
         axes.set_xticks([])
         axes.set_yticks([])
     figure.colorbar(drawn, ax=figure.axes, shrink=0.6, label="magnetic field [G], the same scale everywhere")
-    figure.suptitle(f"60 arcsec of {region.name}. Structure finer than the input's pixels is plausible, not measured.")
+    height = coarse[0].stop - coarse[0].start
+    warning = "Structure finer than the input's pixels is plausible, not measured."
+    figure.suptitle(f"{height} input pixels of {region.name}.\n{warning}")
     return figure
 
 
 def _reliability(evaluation, names):
     figure = _figure(6.5, 6)
-    tables = {name: Table({key: evaluation.average(name, key) for key in ("level", "coverage")}) for name in names}
+    tables = {}
+    for name in names:
+        parts = evaluation.arrays[name].values()
+        tables[name] = Table({key: np.mean([one[key] for one in parts], axis=0) for key in ("level", "coverage")})
     axes = plot_reliability(tables, axes=figure.add_subplot())
     axes.set_title(f"How often the truth is inside: {_source(evaluation)}")
     return figure

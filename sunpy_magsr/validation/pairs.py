@@ -1,5 +1,7 @@
 """True pairs: a low-resolution magnetogram of one instrument and the high-resolution one of another."""
 
+import contextlib
+import dataclasses
 from pathlib import Path
 
 import astropy.units as u
@@ -13,12 +15,17 @@ from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import valid_pixels
 from sunpy_magsr.prep.units import magnetic_unit
-from sunpy_magsr.validation.regions import Region, component_of, file_digest, open_magnetogram
+from sunpy_magsr.validation.regions import Region, component_of, file_digest, open_magnetogram, reason
 
 __all__ = ["observation_time", "paired_region", "read_pairs"]
 
 _FACTOR = 4
 _LARGEST_DELAY = 30 * u.min
+_MARGIN = 64  # the largest halo of a bundled model, input pixels
+
+
+class _NoOverlapError(ValueError):
+    pass
 
 
 def observation_time(smap):
@@ -45,12 +52,13 @@ def observation_time(smap):
     return Time(f"{day.replace('.', '-')}T{clock or '00:00:00'}", scale=scale).utc
 
 
-def paired_region(low, high, *, name, sha256=""):
+def paired_region(low, high, *, name, sha256="", component="los"):
     """
     Bring the high-resolution magnetogram onto the x4 grid of the low-resolution one.
 
-    The truth is moved with the surface from its time to the other's and interpolated (adaptively, with flux weights
-    of DeForest 2004, :doi:`10.1023/B:SOLA.0000021743.24248.b0`).
+    The truth is moved with the surface from its time to the other's and interpolated with cubic splines, which keeps
+    its power: all at 4 arcsec, at least 85 % between 2 and 1.33 arcsec. What the truth does not cover is cut away, but
+    for a margin that the models' halo needs.
 
     Parameters
     ----------
@@ -58,6 +66,8 @@ def paired_region(low, high, *, name, sha256=""):
         The two; not changed.
     name, sha256 : `str`
         For the `Region`.
+    component : `str`
+        From `~sunpy_magsr.validation.regions.component_of`.
 
     Returns
     -------
@@ -69,20 +79,31 @@ def paired_region(low, high, *, name, sha256=""):
     ValueError
         If they do not overlap.
     """
-    magnetogram = prepare(low)
+    magnetogram = dataclasses.replace(prepare(low), is_radial=component != "los")
     shape = tuple(_FACTOR * side for side in magnetogram.data.shape)
     grid = Map(np.zeros(shape, np.float32), finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape))
     data = np.where(valid_pixels(high), high.data, np.nan) * magnetic_unit(high).to(u.G)
     source = Map(data, high.meta)
     with propagate_with_solar_surface():
-        truth = source.reproject_to(grid.wcs, algorithm="adaptive").data.astype(np.float32)
+        truth = source.reproject_to(grid.wcs, algorithm="interpolation", order="bicubic").data.astype(np.float32)
     truth[~magnetogram.valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)] = np.nan
     if not np.isfinite(truth).any():
-        msg = f"--paired must hold magnetograms that overlap with those of --data, and {name} has no common pixel."
-        raise ValueError(msg)
+        msg = f"low must overlap with high, and {name} has no common pixel."
+        raise _NoOverlapError(msg)
     is_mdi = magnetogram.instrument == "MDI" and not str(high.instrument).upper().startswith("MDI")
     scales = u.Quantity([scale / _FACTOR for scale in magnetogram.plate_scale])
-    return Region(name, truth, magnetogram, scales, sha256, MDI_GAIN if is_mdi else 1.0)
+    return Region(name, *_covered(truth, magnetogram), scales, sha256, MDI_GAIN if is_mdi else 1.0)
+
+
+def _covered(truth, low):
+    """Truth and input around what the truth covers."""
+    covered = np.isfinite(truth).reshape(low.data.shape[0], _FACTOR, low.data.shape[1], _FACTOR).any(axis=(1, 3))
+    (rows,), (columns,) = (np.nonzero(covered.any(axis=axis)) for axis in (1, 0))
+    start = [max(0, places[0] - _MARGIN) for places in (rows, columns)]
+    window = tuple(slice(first, places[-1] + _MARGIN + 1) for first, places in zip(start, (rows, columns), strict=True))
+    fine = tuple(slice(_FACTOR * part.start, _FACTOR * part.stop) for part in window)
+    origin = tuple(int(place + first) for place, first in zip(low.origin, start, strict=True))
+    return truth[fine], dataclasses.replace(low, data=low.data[window], valid=low.valid[window], origin=origin)
 
 
 def read_pairs(folder, low_folder, *, component="los", largest_delay=_LARGEST_DELAY):
@@ -111,32 +132,40 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=_LARGEST_DE
         If no pair is left.
     """
     failed, lows, regions = {}, [], []
-    for path in sorted(Path(low_folder).rglob("*.fits")):
+    for path, name in _files(low_folder):
         try:
             smap = open_magnetogram(path)
-            lows.append((path, smap, observation_time(smap)))
+            if component_of(smap, path.name) == component:
+                lows.append((path, smap, observation_time(smap)))
         except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
-            failed[path.name] = _reason(error)
-    for path in sorted(Path(folder).rglob("*.fits")):
+            failed[f"low resolution: {name}"] = reason(error)
+    search = {"lows": lows, "component": component, "largest_delay": largest_delay}
+    for path, name in _files(folder):
         try:
             high = open_magnetogram(path)
-            if component_of(high, path.name) != component:
-                continue
-            time = observation_time(high)
-            low_path, low, delay = min(((p, m, abs(t - time)) for p, m, t in lows), key=lambda item: item[2].sec)
-            if delay.to(u.min) > largest_delay:
-                failed[path.name] = f"the nearest in time of --paired, {low_path.name}, is {delay.to(u.min):.0f} away"
-                continue
-            digest = f"{file_digest(path)}+{file_digest(low_path)}"
-            regions.append(paired_region(low, high, name=path.name, sha256=digest))
+            if component_of(high, path.name) == component:
+                regions.append(_partnered(high, path, name=name, **search))
         except Exception as error:  # noqa: BLE001  as above
-            failed[path.name] = _reason(error)
+            failed[name] = reason(error)
     if not regions:
-        reasons = "".join(f"; {name}: {reason}" for name, reason in failed.items())
+        reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
         msg = f"--paired must hold a partner in time for a magnetogram of --data, got none in {low_folder}{reasons}."
         raise ValueError(msg)
     return regions, failed
 
 
-def _reason(error):
-    return " ".join(str(error).split()) or type(error).__name__
+def _files(folder):
+    return [(path, path.relative_to(folder).as_posix()) for path in sorted(Path(folder).rglob("*.fits"))]
+
+
+def _partnered(high, path, *, name, lows, component, largest_delay):
+    """The pair with the nearest in time that overlaps."""
+    time = observation_time(high)
+    for low_path, low, low_time in sorted(lows, key=lambda item: abs((item[2] - time).sec)):
+        if abs(low_time - time) > largest_delay:
+            break
+        with contextlib.suppress(_NoOverlapError):
+            digest = f"{file_digest(path)}+{file_digest(low_path)}"
+            return paired_region(low, high, name=name, sha256=digest, component=component)
+    msg = f"no low-resolution magnetogram of component {component!r} within {largest_delay:.0f} overlaps with it."
+    raise ValueError(msg)

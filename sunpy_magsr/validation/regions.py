@@ -15,10 +15,11 @@ from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import Magnetogram, prepare
 from sunpy_magsr.prep.field import read_field
 
-__all__ = ["Region", "component_of", "degraded_region", "open_magnetogram", "read_regions"]
+__all__ = ["Region", "component_of", "degraded_region", "file_digest", "open_magnetogram", "read_regions", "reason"]
 
 _FACTOR = 4
-_SEGMENT = re.compile(r"[:.](magnetogram|br|bp|bt)(\.fits?)?(\.gz)?$", re.IGNORECASE)
+_NAME = re.compile(r"_TAI\.([a-z]\w*)\.fits?(\.gz)?$", re.IGNORECASE)
+_LINE_OF_SIGHT = ("", "magnetogram", "data")  # the last in MDI's series
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Region:
     Attributes
     ----------
     name : `str`
-        Name of the file of the truth.
+        Path of the file of the truth in its folder.
     truth : `numpy.ndarray`
         float32 Gauss ``[4 y, 4 x]``, NaN where there is no measurement.
     low : `~sunpy_magsr.prep.Magnetogram`
@@ -89,21 +90,22 @@ def component_of(smap, name):
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The Map; ``DRMS_ID`` says it in JSOC's files.
+        The Map; ``DRMS_ID`` names the segment in JSOC's files.
     name : `str`
         The file's name, which says it if the header does not.
 
     Returns
     -------
     `str`
-        ``"los"``, ``"br"``, ``"bp"`` or ``"bt"``.
+        ``"los"``, or the segment's name in lower case: ``"br"``, ``"bp"``, ``"bt"``, ``"br_err"``, ...
     """
-    match = _SEGMENT.search(str(smap.meta.get("drms_id") or "")) or _SEGMENT.search(name)
-    component = match[1].lower() if match else "los"
-    return "los" if component == "magnetogram" else component
+    parts = str(smap.meta.get("drms_id") or "").split(":")
+    match = _NAME.search(name)
+    segment = (parts[2] if len(parts) > 2 else match[1] if match else "").lower()
+    return "los" if segment in _LINE_OF_SIGHT else segment
 
 
-def degraded_region(smap, *, name, sha256=""):
+def degraded_region(smap, *, name, sha256="", component="los"):
     """
     Average a high-resolution magnetogram over 4 x 4 pixels.
 
@@ -113,6 +115,8 @@ def degraded_region(smap, *, name, sha256=""):
         The truth; at most three rows and columns at the top and right are left out.
     name, sha256 : `str`
         For the `Region`.
+    component : `str`
+        From `component_of`.
 
     Returns
     -------
@@ -124,13 +128,18 @@ def degraded_region(smap, *, name, sha256=""):
     truth = field.data[:rows, :columns].astype(np.float32)
     low = degrade(truth, factor=_FACTOR)
     header = finer_header(smap, (1 / _FACTOR, 1 / _FACTOR), (0, 0), low.shape)
-    magnetogram = prepare(sunpy.map.Map(low, header))
+    magnetogram = dataclasses.replace(prepare(sunpy.map.Map(low, header)), is_radial=component != "los")
     truth[~_on_fine_grid(magnetogram.valid)] = np.nan
     return Region(name, truth, magnetogram, u.Quantity(field.plate_scale), sha256)
 
 
 def _on_fine_grid(valid):
     return valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
+
+
+def reason(error):
+    """The message of an exception on one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def file_digest(path):
@@ -164,14 +173,15 @@ def read_regions(folder, *, component="los"):
     """
     regions, failed = [], {}
     for path in sorted(Path(folder).rglob("*.fits")):
+        name = path.relative_to(folder).as_posix()
         try:
             smap = open_magnetogram(path)
             if component_of(smap, path.name) == component:
-                regions.append(degraded_region(smap, name=path.name, sha256=file_digest(path)))
+                regions.append(degraded_region(smap, name=name, sha256=file_digest(path), component=component))
         except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
-            failed[path.name] = " ".join(str(error).split()) or type(error).__name__
+            failed[name] = reason(error)
     if not regions:
-        reasons = "".join(f"; {name}: {reason}" for name, reason in failed.items())
+        reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
         msg = f"--data must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}{reasons}."
         raise ValueError(msg)
     return regions, failed

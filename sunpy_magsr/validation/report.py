@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from sunpy_magsr import metrics, spectral
+from sunpy_magsr import metrics
 from sunpy_magsr.atomic import whole_file
-from sunpy_magsr.validation.scores import BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, SMALL
+from sunpy_magsr.validation.scores import BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS
 from sunpy_magsr.version import version
 
-__all__ = ["ROWS", "small_features", "table", "write_report"]
+__all__ = ["ROWS", "table", "write_report"]
 
 _LABEL = "random features, seed 0"
 _BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in BANDS]
@@ -40,7 +40,7 @@ ROWS = (
     *((f"coherence_mean_{name}", f"Coherence of the mean, {label}", 2) for name, label in _BANDS),
     ("resolution_mean", "Resolution of the mean (arcsec)", 2),
     ("spread_skill", "Spread / skill", 2),
-    ("spread_skill_strong", "Spread / skill, |B| > 100 G", 2),
+    ("spread_skill_strong", "Spread / skill, input above 100 G", 2),
     ("coverage", f"Truth in the {100 * COVERAGE_LEVEL:g} % interval (%)", 1),
     ("improvement", "Features improved (%)", 0),
     ("omission", "Features omitted (%)", 0),
@@ -75,40 +75,18 @@ def table(evaluation, *, interval=False):
     result["quantity"] = [label for _, label, _ in ROWS] + list(_VERDICTS.values())
     for name, numbers in pooled.items():
         cells = [_cell(numbers.get(key), decimals, interval) for key, _, decimals in ROWS]
-        result[name] = [*cells, *(small_features(numbers, kind).verdict for kind in _VERDICTS)]
+        result[name] = [*cells, *(evaluation.small_features(name, kind).verdict for kind in _VERDICTS)]
     return result
-
-
-def small_features(pooled, kind="sample", band=BANDS[-1]):
-    """
-    What a model holds in a band of small scales.
-
-    Parameters
-    ----------
-    pooled : `dict`
-        From `~sunpy_magsr.validation.evaluate.Evaluation.pooled`.
-    kind : {"sample", "mean"}
-        Of a sample or of the mean.
-    band : `tuple` of `float`
-        Longest and shortest wavelength in arcsec. Defaults to what is below MDI's pixel.
-
-    Returns
-    -------
-    `~sunpy_magsr.spectral.SmallFeatures`
-        Means over the regions.
-    """
-    longest, shortest = band
-    return spectral.SmallFeatures(**{key: pooled[f"{key}_{kind}_{longest:g}_{shortest:.3g}"][0] for key in SMALL})
 
 
 def _cell(value, decimals, interval):
     if value is None or not np.isfinite(value[0]):
-        return "-"
+        return "\N{EN DASH}"
     mean, low, high = (f"{number:.{decimals}f}" for number in value)
     return f"{mean} [{low}, {high}]" if interval and np.isfinite(value[1]) else mean
 
 
-def write_report(evaluation, folder, *, failed):
+def write_report(evaluation, folder, *, failed=None):
     """
     Write ``table.csv``, ``table.rst`` and ``evaluation.json``.
 
@@ -118,8 +96,8 @@ def write_report(evaluation, folder, *, failed):
         What came out.
     folder : `str` or `pathlib.Path`
         Where to.
-    failed : `dict`
-        What is wrong with files that were not read, by name.
+    failed : `dict`, optional
+        What is wrong with files that were not read, by name, besides the regions that could not be scored.
 
     Returns
     -------
@@ -133,7 +111,9 @@ def write_report(evaluation, folder, *, failed):
         stream = io.StringIO()
         full.write(stream, format=form)
         texts[f"table.{suffix}"] = stream.getvalue()
-    texts["evaluation.json"] = json.dumps(_record(evaluation, failed), indent=1, allow_nan=False) + "\n"
+    texts["evaluation.json"] = (
+        json.dumps(_record(evaluation, {**(failed or {}), **evaluation.failed}), indent=1, allow_nan=False) + "\n"
+    )
     for name, text in texts.items():
         with whole_file(folder / name) as stream:
             stream.write(text.encode())
@@ -150,7 +130,10 @@ def _record(evaluation, failed):
         "perceptual": metrics.feature_label(None),
         "files": {region.name: region.sha256 for region in evaluation.regions},
         "failed": failed,
-        "models": {name: {fact: getattr(card, fact) for fact in facts} for name, card in evaluation.cards.items()},
+        "models": {
+            name: {fact: getattr(card, fact) for fact in facts} | {"identity": evaluation.identities[name]}
+            for name, card in evaluation.cards.items()
+        },
         "pooled": {
             name: {
                 key: {part: _finite(number) for part, number in zip(("mean", "low", "high"), value, strict=True)}

@@ -53,22 +53,26 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     count = 1 if backend.card.is_deterministic else n_samples
     machine = {"steps": None, "device": device, "batch_size": None, "progress": False}
     outside = np.isnan(region.truth)
-    raw, members = [], []
+    truth, scale = region.truth, {"plate_scale": region.plate_scale}
+    members, uncorrected = [], []
     for drawn in backend.samples(low, n_samples=count, seed=seed, **machine):
-        for kept, field in ((raw, drawn), (members, exact(drawn, low.data))):
-            kept.append(np.where(outside, np.nan, field / np.float32(region.gain)))
+        raw, member = (
+            np.where(outside, np.nan, field / np.float32(region.gain)) for field in (drawn, exact(drawn, low.data))
+        )
+        members.append(member)
+        departure = _departure(drawn, low, factor)
+        uncorrected.append(
+            {**_pixels(raw, truth), **_flux(raw, truth, scale, FLUX_THRESHOLDS[:1]), "departure": departure}
+        )
     known = np.where(outside, np.nan, exact(bicubic(low.data, factor), low.data) / np.float32(region.gain))
-    truth, mean = region.truth, np.mean(members, axis=0)
-    scale = {"plate_scale": region.plate_scale}
+    mean = np.mean(members, axis=0)
     numbers = _average([_of_one(member, truth, scale) for member in members])
     numbers |= {f"{key}_mean": value for key, value in _pixels(mean, truth).items()}
     numbers["pearson_mean"] = metrics.pearson(mean, truth)
     numbers["bias_mean"] = metrics.bias(mean, truth).to_value(u.G)
     numbers |= _of_ensemble(members, truth, np.abs(np.nan_to_num(known)) > _STRONG)
     numbers |= _average([_of_features(member, truth, known) for member in members])
-    uncorrected = _average([_pixels(field, truth) | _flux(field, truth, scale, FLUX_THRESHOLDS[:1]) for field in raw])
-    numbers |= {f"raw_{key}": value for key, value in uncorrected.items()}
-    numbers["raw_departure"] = _departure(raw[0] * region.gain, low, factor)
+    numbers |= {f"raw_{key}": value for key, value in _average(uncorrected).items()}
     options = {**scale, "segment": segment}
     arrays, numbers["resolution_mean"] = _spectra(members, mean, truth, options)
     for kind, fields in (("sample", members), ("mean", [mean])):
@@ -172,7 +176,7 @@ def _in_bands(kind, fields, truth, options):
 
 def panel_window(region):
     """
-    Where to look: the detail of 60 arcsec with the strongest gradients.
+    Where to look: the detail of 60 arcsec with the strongest gradients, in whole input pixels.
 
     Parameters
     ----------
@@ -189,12 +193,14 @@ def panel_window(region):
     from sunpy_magsr.prep.field import read_field
 
     scales = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1]
-    sides = [min(round(_PANEL_ARCSEC / scale), size) for scale, size in zip(scales, region.truth.shape, strict=True)]
+    sides = [
+        min(4 * round(_PANEL_ARCSEC / scale / 4), size) for scale, size in zip(scales, region.truth.shape, strict=True)
+    ]
     slope = np.hypot(*np.gradient(np.nan_to_num(region.truth)))
     inner = scipy.ndimage.uniform_filter(slope, sides, mode="constant")
     center = np.unravel_index(np.argmax(inner), inner.shape)
     corners = (
-        min(max(0, place - side // 2), size - side)
+        min(max(0, place - side // 2), size - side) // 4 * 4
         for place, side, size in zip(center, sides, region.truth.shape, strict=True)
     )
     return tuple(slice(corner, corner + side) for corner, side in zip(corners, sides, strict=True))
