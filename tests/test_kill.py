@@ -1,0 +1,78 @@
+"""A run that is killed, again and again, ends with the weights of one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from astropy.io import fits
+from safetensors.torch import load_file
+
+from sunpy_magsr.data import sample_truth
+
+KILLS = 5
+STEPS = 60
+CONFIG = f"""
+output = "run"
+[data]
+root = "fits"
+[autoencoder]
+steps = {STEPS}
+patch = 64
+batch_size = 4
+warmup = 1
+checkpoint_every = 4
+log_every = 1
+model = {{ latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }}
+"""
+COMMAND = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main())"
+
+
+@pytest.fixture
+def config(tmp_path):
+    (tmp_path / "fits").mkdir()
+    data = sample_truth()[0][300:600, 600:900]
+    fits.PrimaryHDU(data).writeto(tmp_path / "fits" / "hmi.sharp_cea_720s.1.20110215_000000_TAI.magnetogram.fits")
+    (tmp_path / "train.toml").write_text(CONFIG)
+    return tmp_path / "train.toml"
+
+
+def start(config, output):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-P", "-c", COMMAND, "autoencoder", str(config), "--set", f"output={output}"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def finished_steps(output):
+    log = output / "checkpoints" / "autoencoder" / "log.csv"
+    lines = log.read_text().splitlines() if log.is_file() else []
+    return int(lines[-1].split(",")[0]) if lines and lines[-1].split(",")[0].isdigit() else 0
+
+
+def weights(output):
+    return load_file(next((output / "autoencoder").glob("*.safetensors")))
+
+
+def test_killed_runs_end_with_the_weights_of_an_uninterrupted_one(config, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    uninterrupted = start(config, whole)
+    rng = np.random.default_rng()
+    for step in np.sort(rng.choice(np.arange(2, STEPS - 2), KILLS, replace=False)):
+        (killed / "checkpoints" / "autoencoder" / "log.csv").unlink(missing_ok=True)
+        process = start(config, killed)
+        while finished_steps(killed) < step and process.poll() is None:
+            time.sleep(0.002)
+        assert process.poll() is None, f"ended before step {step}"
+        time.sleep(rng.uniform(0, 0.02))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (killed / "autoencoder").exists()
+    assert start(config, killed).wait() == 0
+    assert uninterrupted.wait() == 0
+    expected, found = weights(whole), weights(killed)
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
