@@ -16,6 +16,9 @@ from sunpy_magsr.training.loop import run_stage
 __all__ = ["diffusion_loss", "make_sampler", "make_scheduler", "target_rms", "train_diffusion"]
 
 
+_STRONGEST = 4000.0  # Gauss
+
+
 def make_scheduler(prediction="v_prediction"):
     """
     Noise of training.
@@ -46,9 +49,30 @@ def make_scheduler(prediction="v_prediction"):
     )
 
 
-def make_sampler(prediction="v_prediction"):
-    """Solver of sampling: UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867) on the schedule of training."""
-    return UniPCMultistepScheduler.from_config(make_scheduler(prediction).config)
+def make_sampler(prediction="v_prediction", *, largest=1.0):
+    """
+    Solver of sampling, on the schedule of training.
+
+    UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867). Where the noise is predicted, DDIM (Song et al. 2021,
+    arXiv:2010.02502) with the predicted field kept within its range, as in Palette: an error of the first steps is
+    magnified more than a hundred times otherwise.
+
+    Parameters
+    ----------
+    prediction : {"v_prediction", "epsilon"}
+        As for `make_scheduler`.
+    largest : `float`
+        Largest absolute value of what is diffused, in units of its scale.
+
+    Returns
+    -------
+    `diffusers.SchedulerMixin`
+    """
+    config = make_scheduler(prediction).config
+    if prediction == "epsilon":
+        limits = {"clip_sample": True, "clip_sample_range": largest}
+        return DDIMScheduler.from_config(config, timestep_spacing="trailing", **limits)
+    return UniPCMultistepScheduler.from_config(config)
 
 
 def _target(codec, high, *, residual):
@@ -176,10 +200,11 @@ def train_diffusion(config, *, progress=True):
         batch_of=lambda number: sampler.batch(number, stage.batch_size),
         progress=progress,
     )
+    codec.cpu()
     if stage.codec != "trained":
-        codec.cpu()
         save = codec.save_config if isinstance(codec, PixelCodec) else codec.save_pretrained
         save(output / "autoencoder")
     model.cpu().save_pretrained(output / "denoiser")
-    make_sampler(stage.prediction).save_pretrained(output / "scheduler")
+    largest = codec.encode(torch.full((1, 1, 32, 32), _STRONGEST))[0].abs().max().item() / model.config.residual_scale
+    make_sampler(stage.prediction, largest=largest).save_pretrained(output / "scheduler")
     return output / "denoiser"
