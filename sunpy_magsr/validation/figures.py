@@ -110,7 +110,7 @@ def _small(evaluation, names):
             for kind, mark in kinds.items():
                 found = evaluation.small_features(name, kind, (longest, shortest))
                 label = f"{name}{'' if len(kinds) == 1 else f', {kind}'}: {found.verdict}"
-                style = {"fmt": mark, "ms": 9, "color": color, "mfc": None if mark == "o" else "none"}
+                style = {"fmt": mark, "ms": 9, "color": color, "mfc": color if mark == "o" else "white"}
                 axes.errorbar(found.power_ratio, found.coherence, yerr=found.coherence_error, label=label, **style)
         axes.axvline(1, color="black", lw=1)
         axes.axhline(0.1, color="gray", ls=":", lw=1)
