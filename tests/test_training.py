@@ -1,5 +1,9 @@
 """Training: configuration, patches, a run that is stopped and goes on, and a model that comes out of it."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -179,6 +183,42 @@ def test_a_bad_batch_is_named(project, capsys, monkeypatch):
     )
     assert main(["autoencoder", str(project / "train.toml")]) == 1
     assert "the loss of batch 0 is nan" in capsys.readouterr().err
+
+
+def test_two_processes_train_one_model(project):
+    """Each sees other batches, one writes, and the result is not that of one process."""
+    assert main(["autoencoder", str(project / "train.toml")]) == 0
+    alone = weights(project / "run" / "autoencoder")
+    stage = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main(sys.argv[1:]))"
+    (project / "train.py").write_text(stage)
+    command = ["torch.distributed.run", "--nproc_per_node", "2", "train.py", "autoencoder", "train.toml"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--set", "output=pair"],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    together = weights(project / "pair" / "autoencoder")
+    assert all(torch.isfinite(value).all() for value in together.values())
+    assert any(not torch.equal(value, alone[name]) for name, value in together.items())
+    log = (project / "pair" / "checkpoints" / "autoencoder" / "log.csv").read_text()
+    assert len(log.splitlines()) == 6
+
+
+@pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 1e-3)])
+def test_schedules(project, schedule, last):
+    assert main(["autoencoder", str(project / "train.toml"), "--set", f"autoencoder.schedule={schedule}"]) == 0
+    state = latest_checkpoint(project / "run" / "checkpoints" / "autoencoder")
+    assert state["schedule"]["_last_lr"][0] == pytest.approx(last)
+
+
+def test_unknown_schedule(project, capsys):
+    assert main(["autoencoder", str(project / "train.toml"), "--set", "autoencoder.schedule=linear"]) == 2
+    assert "schedule must be one of cosine, constant, got 'linear'" in capsys.readouterr().err
 
 
 def test_from_fits_files_to_a_model(project, truth, small, capsys):

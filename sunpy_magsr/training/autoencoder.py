@@ -7,12 +7,27 @@ import torch
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.training.data import PatchSampler, load_fields
 from sunpy_magsr.training.loop import run_stage
+from sunpy_magsr.training.splits import split_fields
 
-__all__ = ["autoencoder_loss", "sampler_of", "train_autoencoder"]
+__all__ = ["autoencoder_loss", "samplers_of", "train_autoencoder"]
 
 
-def sampler_of(config, stage):
-    """The `~sunpy_magsr.training.data.PatchSampler` of a stage of a `~sunpy_magsr.training.config.TrainingConfig`."""
+def samplers_of(config, stage):
+    """
+    Where the patches of a stage come from.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.TrainingConfig`
+        The run.
+    stage : `~sunpy_magsr.training.config.StageConfig`
+        One of its stages.
+
+    Returns
+    -------
+    training, validation : `~sunpy_magsr.training.data.PatchSampler`
+        The second is `None` if nothing is set aside.
+    """
     data = config.data
     if len(data.components) != len(data.component_weights):
         msg = (
@@ -20,14 +35,17 @@ def sampler_of(config, stage):
         )
         raise ValueError(msg)
     fields = load_fields(data.root, pattern=data.pattern, components=data.components, max_longitude=data.max_longitude)
-    return PatchSampler(
-        fields,
-        patch=stage.patch,
-        component_weights=dict(zip(data.components, data.component_weights, strict=True)),
-        strong_field=data.strong_field,
-        strong_share=data.strong_share,
-        seed=stage.seed,
+    sides = split_fields(
+        fields, harps=data.validation_harps, dates=data.validation_dates, least_gap=data.least_gap_days
     )
+    options = {
+        "patch": stage.patch,
+        "component_weights": dict(zip(data.components, data.component_weights, strict=True)),
+        "strong_field": data.strong_field,
+        "strong_share": data.strong_share,
+        "seed": stage.seed,
+    }
+    return tuple(PatchSampler(side, **options) if side else None for side in sides)
 
 
 def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
@@ -82,20 +100,22 @@ def train_autoencoder(config, *, progress=True):
     stage = config.autoencoder
     torch.manual_seed(stage.seed)
     model = MagnetogramAutoencoder(**stage.model).to(memory_format=torch.channels_last)
-    sampler = sampler_of(config, stage)
+    sampler, validation = samplers_of(config, stage)
     output = Path(config.output)
 
     def loss(model, high, _noise, generator):
         return autoencoder_loss(model, high, generator, kl_weight=stage.kl_weight, gauss_weight=stage.gauss_weight)
 
-    run_stage(
+    writes = run_stage(
         model,
         loss,
         stage,
         folder=output / "checkpoints" / "autoencoder",
         device=config.device,
-        batch_of=lambda number: sampler.batch(number, stage.batch_size),
+        sampler=sampler,
+        validation=validation,
         progress=progress,
     )
-    model.cpu().save_pretrained(output / "autoencoder")
+    if writes:
+        model.cpu().save_pretrained(output / "autoencoder")
     return output / "autoencoder"

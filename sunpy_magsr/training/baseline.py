@@ -9,7 +9,7 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
 from sunpy_magsr.models.pipeline import NETWORKS
 from sunpy_magsr.models.regression import Critic
-from sunpy_magsr.training.autoencoder import sampler_of
+from sunpy_magsr.training.autoencoder import samplers_of
 from sunpy_magsr.training.diffusion import train_diffusion
 from sunpy_magsr.training.loop import run_stage
 
@@ -87,21 +87,23 @@ def train_baseline(config, *, progress=True):
     if stage.adversarial_weight:
         parts["critic"] = Critic(field_scale=parts["network"].config.field_scale)
     model = nn.ModuleDict(parts).to(memory_format=torch.channels_last)
-    sampler = sampler_of(config, stage)
+    sampler, validation = samplers_of(config, stage)
     output = Path(config.output)
 
     def loss(model, high, _noise, _generator):
         weights = {"squared_weight": stage.squared_weight, "adversarial_weight": stage.adversarial_weight}
         return regression_loss(model, high, **weights)
 
-    run_stage(
+    writes = run_stage(
         model,
         loss,
         stage,
         folder=output / "checkpoints" / "regression",
         device=config.device,
-        batch_of=lambda number: sampler.batch(number, stage.batch_size),
+        sampler=sampler,
+        validation=validation,
         progress=progress,
     )
-    model["network"].cpu().save_pretrained(output / "network")
+    if writes:
+        model["network"].cpu().save_pretrained(output / "network")
     return output / "network"

@@ -50,6 +50,9 @@ def main(arguments=None):
     except (ValueError, TypeError, OSError) as error:
         sys.stderr.write(f"magsr-train: error: {' '.join(str(error).split())}\n")
         return 2
+    except ImportError as error:
+        sys.stderr.write(f"magsr-train: error: {error}; training needs `pip install sunpy-magsr[train]`.\n")
+        return 2
     except (FloatingPointError, RuntimeError, AssertionError) as error:
         sys.stderr.write(f"magsr-train: failed: {' '.join(str(error).split())}\n")
         return 1

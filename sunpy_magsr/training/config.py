@@ -18,6 +18,9 @@ class DataConfig:
     max_longitude: float = 70.0
     strong_field: float = 200.0
     strong_share: float = 0.5
+    validation_harps: list = dataclasses.field(default_factory=list)
+    validation_dates: list = dataclasses.field(default_factory=list)
+    least_gap_days: float = 3.0
 
 
 @dataclasses.dataclass
@@ -28,11 +31,13 @@ class StageConfig:
     batch_size: int = 8
     steps: int = 1000
     learning_rate: float = 1e-3
+    schedule: str = "cosine"
     warmup: int = 100
     weight_decay: float = 1e-2
     clip: float = 1.0
     ema_decay: float = 0.999
     checkpoint_every: int = 200
+    validate_every: int = 200
     log_every: int = 20
     seed: int = 0
 

@@ -10,7 +10,7 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.pipeline import load_codec
 from sunpy_magsr.models.pixels import PixelCodec
-from sunpy_magsr.training.autoencoder import sampler_of
+from sunpy_magsr.training.autoencoder import samplers_of
 from sunpy_magsr.training.loop import run_stage
 
 __all__ = ["diffusion_loss", "make_sampler", "make_scheduler", "target_rms", "train_diffusion"]
@@ -176,7 +176,7 @@ def train_diffusion(config, *, progress=True):
     output = Path(config.output)
     scheduler = make_scheduler(stage.prediction)
     codec = _codec(config).eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    sampler = sampler_of(config, stage)
+    sampler, validation = samplers_of(config, stage)
     torch.manual_seed(stage.seed)
     model = MagnetogramDenoiser(
         latent_channels=codec.latent_channels,
@@ -191,15 +191,18 @@ def train_diffusion(config, *, progress=True):
     def loss(model, high, noise, generator):
         return diffusion_loss(model, high, noise, generator, codec=codec, scheduler=scheduler)
 
-    run_stage(
+    writes = run_stage(
         model,
         loss,
         stage,
         folder=output / "checkpoints" / "diffusion",
         device=config.device,
-        batch_of=lambda number: sampler.batch(number, stage.batch_size),
+        sampler=sampler,
+        validation=validation,
         progress=progress,
     )
+    if not writes:
+        return output / "denoiser"
     codec.cpu()
     if stage.codec != "trained":
         save = codec.save_config if isinstance(codec, PixelCodec) else codec.save_pretrained
