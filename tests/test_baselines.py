@@ -75,6 +75,7 @@ def test_one_command_trains_a_rival(rival, tmp_path, truth, small):
     assert last.abs().max() > 0, "starts from zero"
     model = tmp_path / "model"
     assert main(["export", config, "--card", str(tmp_path / "card.toml"), "--half", "-o", str(model)]) == 0
+    assert not any("_name_or_path" in path.read_text() for path in model.glob("*/config.json"))
     result = sunpy_magsr.superresolve(small, model=model, plate_scale=None)
     assert degrade(result.data) == pytest.approx(small.data, abs=0.1)
     assert result.meta["magsrmod"] == rival

@@ -1,6 +1,7 @@
 """The last stage: a model folder with its card."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,10 @@ def export_model(run, destination, *, card, half=False):
         if half:
             save_file({name: tensor.half() for name, tensor in load_file(path).items()}, path, {"format": "pt"})
         path.chmod(0o644)  # safetensors writes files that only their owner can read
+    for path in temporary.rglob("config.json"):
+        config = json.loads(path.read_text())
+        config.pop("_name_or_path", None)  # where the part was loaded from on the machine that trained
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
     dataclasses.replace(card, sha256=weights_digest(temporary)).write(temporary)
     old = destination.with_name(destination.name + ".old")
     shutil.rmtree(old, ignore_errors=True)
