@@ -1,5 +1,6 @@
 """Evaluation: pairs from files, the table, the figures, and a run that goes on where it stopped."""
 
+import dataclasses
 import json
 import shutil
 
@@ -18,12 +19,20 @@ from sunpy_magsr.backends import load_backend
 from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.data import sample_truth
+from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.metadata import finer_header
-from sunpy_magsr.prep import prepare
+from sunpy_magsr.prep import Magnetogram, prepare
 from sunpy_magsr.validation.evaluate import Evaluation, evaluate
 from sunpy_magsr.validation.pairs import observation_time, paired_region
-from sunpy_magsr.validation.regions import component_of, degraded_region, open_magnetogram, read_regions
+from sunpy_magsr.validation.regions import (
+    Region,
+    component_of,
+    cut_region,
+    degraded_region,
+    open_magnetogram,
+    read_regions,
+)
 from sunpy_magsr.validation.scores import score
 
 HMI = {"telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "bunit": "Gauss"}
@@ -256,6 +265,28 @@ def test_a_pair_is_cut_to_what_the_truth_covers(sample, hmi):
     covered = np.argwhere(np.isfinite(region.truth))
     place = covered.min(axis=0) + 4 * (np.array(region.low.origin) - prepare(sample).origin)
     assert np.abs(place - (500, 700)).max() <= 2
+
+
+def test_a_large_region_is_cut_into_pieces_that_cover_it(rng):
+    """Pieces hold every measured pixel but those of pieces that are nearly empty."""
+    truth = rng.normal(0, 50, (2400, 1200)).astype(np.float32)
+    truth[:, :100] = np.nan
+    truth[1200:1800, 300:] = np.nan
+    data = degrade(truth)
+    valid = np.isfinite(data)
+    low = Magnetogram(np.nan_to_num(data), valid, (-300, -150), (None, None), True, "HMI", False)
+    region = Region("disk", truth, low, [0.03, 0.03] * u.deg / u.pix, "")
+    pieces = cut_region(region)
+    assert [piece.name for piece in pieces] == ["disk[0,0]", "disk[1,0]"]
+    assert sum(np.isfinite(piece.truth).sum() for piece in pieces) == np.isfinite(truth).sum()
+    second = pieces[1]
+    start = second.low.origin[0] + 300
+    assert np.array_equal(second.truth, truth[4 * start :], equal_nan=True)
+    assert np.array_equal(second.low.valid, valid[start:])
+    small = dataclasses.replace(
+        region, truth=truth[:400], low=dataclasses.replace(low, data=data[:100], valid=valid[:100])
+    )
+    assert cut_region(small) == [small]
 
 
 @pytest.fixture

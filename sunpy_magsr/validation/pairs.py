@@ -15,7 +15,15 @@ from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import valid_pixels
 from sunpy_magsr.prep.units import magnetic_unit
-from sunpy_magsr.validation.regions import Region, component_of, file_digest, open_magnetogram, reason
+from sunpy_magsr.validation.regions import (
+    Region,
+    component_of,
+    cut_region,
+    file_digest,
+    open_magnetogram,
+    reason,
+    window_of,
+)
 
 __all__ = ["observation_time", "paired_region", "read_pairs"]
 
@@ -92,18 +100,17 @@ def paired_region(low, high, *, name, sha256="", component="los"):
         raise _NoOverlapError(msg)
     is_mdi = magnetogram.instrument == "MDI" and not str(high.instrument).upper().startswith("MDI")
     scales = u.Quantity([scale / _FACTOR for scale in magnetogram.plate_scale])
-    return Region(name, *_covered(truth, magnetogram), scales, sha256, MDI_GAIN if is_mdi else 1.0)
+    return _covered(Region(name, truth, magnetogram, scales, sha256, MDI_GAIN if is_mdi else 1.0))
 
 
-def _covered(truth, low):
-    """Truth and input around what the truth covers."""
-    covered = np.isfinite(truth).reshape(low.data.shape[0], _FACTOR, low.data.shape[1], _FACTOR).any(axis=(1, 3))
+def _covered(region):
+    """The region around what the truth covers."""
+    height, width = region.low.data.shape
+    covered = np.isfinite(region.truth).reshape(height, _FACTOR, width, _FACTOR).any(axis=(1, 3))
     (rows,), (columns,) = (np.nonzero(covered.any(axis=axis)) for axis in (1, 0))
-    start = [max(0, places[0] - _MARGIN) for places in (rows, columns)]
-    window = tuple(slice(first, places[-1] + _MARGIN + 1) for first, places in zip(start, (rows, columns), strict=True))
-    fine = tuple(slice(_FACTOR * part.start, _FACTOR * part.stop) for part in window)
-    origin = tuple(int(place + first) for place, first in zip(low.origin, start, strict=True))
-    return truth[fine], dataclasses.replace(low, data=low.data[window], valid=low.valid[window], origin=origin)
+    sides = ((rows, height), (columns, width))
+    windows = (slice(max(0, int(side[0]) - _MARGIN), min(size, int(side[-1]) + _MARGIN + 1)) for side, size in sides)
+    return window_of(region, *windows)
 
 
 def read_pairs(folder, low_folder, *, component="los", largest_delay=_LARGEST_DELAY):
@@ -144,7 +151,7 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=_LARGEST_DE
         try:
             high = open_magnetogram(path)
             if component_of(high, path.name) == component:
-                regions.append(_partnered(high, path, name=name, **search))
+                regions += cut_region(_partnered(high, path, name=name, **search))
         except Exception as error:  # noqa: BLE001  as above
             failed[name] = reason(error)
     if not regions:

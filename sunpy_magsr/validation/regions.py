@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import re
 from pathlib import Path
 
@@ -15,9 +16,21 @@ from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import Magnetogram, prepare
 from sunpy_magsr.prep.field import read_field
 
-__all__ = ["Region", "component_of", "degraded_region", "file_digest", "open_magnetogram", "read_regions", "reason"]
+__all__ = [
+    "Region",
+    "component_of",
+    "cut_region",
+    "degraded_region",
+    "file_digest",
+    "open_magnetogram",
+    "read_regions",
+    "reason",
+    "window_of",
+]
 
 _FACTOR = 4
+_PIECE = 256  # low-resolution pixels
+_LEAST_SHARE = 0.25
 _NAME = re.compile(r"_TAI\.([a-z]\w*)\.fits?(\.gz)?$", re.IGNORECASE)
 _LINE_OF_SIGHT = ("", "magnetogram", "data")  # the last in MDI's series
 
@@ -30,7 +43,7 @@ class Region:
     Attributes
     ----------
     name : `str`
-        Path of the file of the truth in its folder.
+        Path of the file of the truth in its folder, and row and column of a piece of it.
     truth : `numpy.ndarray`
         float32 Gauss ``[4 y, 4 x]``, NaN where there is no measurement.
     low : `~sunpy_magsr.prep.Magnetogram`
@@ -137,6 +150,60 @@ def _on_fine_grid(valid):
     return valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
 
 
+def window_of(region, rows, columns):
+    """
+    Part of a region.
+
+    Parameters
+    ----------
+    region : `Region`
+        The whole.
+    rows, columns : `slice`
+        Low-resolution pixels.
+
+    Returns
+    -------
+    `Region`
+        Of the same name.
+    """
+    fine = tuple(slice(_FACTOR * part.start, _FACTOR * part.stop) for part in (rows, columns))
+    low = region.low
+    origin = (low.origin[0] + rows.start, low.origin[1] + columns.start)
+    low = dataclasses.replace(low, data=low.data[rows, columns], valid=low.valid[rows, columns], origin=origin)
+    return dataclasses.replace(region, truth=region.truth[fine], low=low)
+
+
+def cut_region(region):
+    """
+    Cut a large region, such as a full disk, into pieces of about 1024 x 1024 pixels.
+
+    Numbers of pieces can be averaged and resampled, and the memory that metrics need stays small.
+
+    Parameters
+    ----------
+    region : `Region`
+        Of any size.
+
+    Returns
+    -------
+    `list` of `Region`
+        The region itself if it is small; else the pieces of which a quarter is measured, named by row and column.
+    """
+    counts = [max(1, round(size / _PIECE)) for size in region.low.data.shape]
+    if counts == [1, 1]:
+        return [region]
+    rows, columns = (
+        np.linspace(0, size, count + 1).astype(int) for size, count in zip(region.low.data.shape, counts, strict=True)
+    )
+    pieces = []
+    for y, (top, bottom) in enumerate(itertools.pairwise(rows)):
+        for x, (left, right) in enumerate(itertools.pairwise(columns)):
+            piece = window_of(region, slice(int(top), int(bottom)), slice(int(left), int(right)))
+            if np.isfinite(piece.truth).mean() >= _LEAST_SHARE:
+                pieces.append(dataclasses.replace(piece, name=f"{region.name}[{y},{x}]"))
+    return pieces
+
+
 def reason(error):
     """The message of an exception on one line."""
     return " ".join(str(error).split()) or type(error).__name__
@@ -150,7 +217,7 @@ def file_digest(path):
 
 def read_regions(folder, *, component="los"):
     """
-    Read every HMI magnetogram of a folder: SHARP patches and full disks.
+    Read every HMI magnetogram of a folder: SHARP patches and full disks, these in pieces (see `cut_region`).
 
     Parameters
     ----------
@@ -177,7 +244,8 @@ def read_regions(folder, *, component="los"):
         try:
             smap = open_magnetogram(path)
             if component_of(smap, path.name) == component:
-                regions.append(degraded_region(smap, name=name, sha256=file_digest(path), component=component))
+                region = degraded_region(smap, name=name, sha256=file_digest(path), component=component)
+                regions += cut_region(region)
         except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
             failed[name] = reason(error)
     if not regions:
