@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+from sunpy_magsr.backends import load_backend
 from sunpy_magsr.job import check_options
 from sunpy_magsr.validation.evaluate import MODELS
 from sunpy_magsr.validation.evaluate import evaluate as run
@@ -19,6 +20,8 @@ def evaluate(options):
     logging.getLogger("sunpy").setLevel(logging.ERROR)
     check_options(n_samples=options.samples, seed=options.seed, steps=None, batch_size=None)
     models = [name.strip() for name in options.models.split(",")] if options.models else MODELS
+    for model in models:
+        load_backend(model)  # a wrong name is said before the data are read
     folder = Path(options.output)
     for name, value in (("--data", options.data), ("--paired", options.paired)):
         if value is not None and not Path(value).is_dir():
