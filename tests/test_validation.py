@@ -236,6 +236,12 @@ def test_sharp_files_without_unit_and_of_other_components(hmi, tmp_path):
     assert read_regions(tmp_path, component="br")[0][0].low.is_radial
 
 
+def test_low_resolution_data_are_refused_as_truth(sample, tmp_path):
+    fits.PrimaryHDU(sample.data, sample.fits_header).writeto(tmp_path / "mdi.fits")
+    with pytest.raises(ValueError, match=r"high-resolution magnetogram of 0\.667 arcsec/pix or finer, got 1\.99"):
+        read_regions(tmp_path)
+
+
 def test_times_are_those_of_the_middle_of_the_exposure(small):
     meta = {**small.meta, "t_obs": "2001.03.29_12:02:30_TAI"}
     assert observation_time(sunpy.map.Map(small.data, meta)).tai.isot == "2001-03-29T12:02:30.000"

@@ -45,8 +45,8 @@ def evaluate(options):
             device=options.device,
             progress=True,
         )
-    failed |= result.failed
     _report(result, folder, failed)
+    failed |= result.failed
     for name, why in failed.items():
         sys.stderr.write(f"magsr: {name}: {why}\n")
     return 1 if failed else 0

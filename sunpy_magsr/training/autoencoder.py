@@ -5,47 +5,10 @@ from pathlib import Path
 import torch
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
-from sunpy_magsr.training.data import PatchSampler, load_fields
+from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.loop import run_stage
-from sunpy_magsr.training.splits import split_fields
 
-__all__ = ["autoencoder_loss", "samplers_of", "train_autoencoder"]
-
-
-def samplers_of(config, stage):
-    """
-    Where the patches of a stage come from.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run.
-    stage : `~sunpy_magsr.training.config.StageConfig`
-        One of its stages.
-
-    Returns
-    -------
-    training, validation : `~sunpy_magsr.training.data.PatchSampler`
-        The second is `None` if nothing is set aside.
-    """
-    data = config.data
-    if len(data.components) != len(data.component_weights):
-        msg = (
-            f"data.component_weights must have one weight for each of {data.components}, got {data.component_weights}."
-        )
-        raise ValueError(msg)
-    fields = load_fields(data.root, pattern=data.pattern, components=data.components, max_longitude=data.max_longitude)
-    sides = split_fields(
-        fields, harps=data.validation_harps, dates=data.validation_dates, least_gap=data.least_gap_days
-    )
-    options = {
-        "patch": stage.patch,
-        "component_weights": dict(zip(data.components, data.component_weights, strict=True)),
-        "strong_field": data.strong_field,
-        "strong_share": data.strong_share,
-        "seed": stage.seed,
-    }
-    return tuple(PatchSampler(side, **options) if side else None for side in sides)
+__all__ = ["autoencoder_loss", "train_autoencoder"]
 
 
 def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):

@@ -9,7 +9,7 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
 from sunpy_magsr.models.pipeline import NETWORKS
 from sunpy_magsr.models.regression import Critic
-from sunpy_magsr.training.autoencoder import samplers_of
+from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.diffusion import train_diffusion
 from sunpy_magsr.training.loop import run_stage
 

@@ -8,8 +8,9 @@ import numpy as np
 from astropy.io import fits
 
 from sunpy_magsr.metrics.noise import quiet_noise
+from sunpy_magsr.training.splits import split_fields
 
-__all__ = ["PatchSampler", "TrainingField", "load_fields"]
+__all__ = ["PatchSampler", "TrainingField", "load_fields", "samplers_of"]
 
 _HARP = re.compile(r"sharp_cea_720s\.(\d+)\.(\d{8}_\d{6})_TAI\.(\w+)")
 _ATTEMPTS = 100
@@ -163,3 +164,39 @@ class PatchSampler:
         else:
             corner = np.array([rng.integers(side - self.patch + 1) for side in shape])
         return np.clip(corner, 0, np.array(shape) - self.patch)
+
+
+def samplers_of(config, stage):
+    """
+    Where the patches of a stage come from.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.TrainingConfig`
+        The run.
+    stage : `~sunpy_magsr.training.config.StageConfig`
+        One of its stages.
+
+    Returns
+    -------
+    training, validation : `~sunpy_magsr.training.data.PatchSampler`
+        The second is `None` if nothing is set aside.
+    """
+    data = config.data
+    if len(data.components) != len(data.component_weights):
+        msg = (
+            f"data.component_weights must have one weight for each of {data.components}, got {data.component_weights}."
+        )
+        raise ValueError(msg)
+    fields = load_fields(data.root, pattern=data.pattern, components=data.components, max_longitude=data.max_longitude)
+    sides = split_fields(
+        fields, harps=data.validation_harps, dates=data.validation_dates, least_gap=data.least_gap_days
+    )
+    options = {
+        "patch": stage.patch,
+        "component_weights": dict(zip(data.components, data.component_weights, strict=True)),
+        "strong_field": data.strong_field,
+        "strong_share": data.strong_share,
+        "seed": stage.seed,
+    }
+    return tuple(PatchSampler(side, **options) if side else None for side in sides)

@@ -10,7 +10,7 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.pipeline import load_codec
 from sunpy_magsr.models.pixels import PixelCodec
-from sunpy_magsr.training.autoencoder import samplers_of
+from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.loop import run_stage
 
 __all__ = ["diffusion_loss", "make_sampler", "make_scheduler", "target_rms", "train_diffusion"]

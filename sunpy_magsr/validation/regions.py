@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _FACTOR = 4
+_COARSEST = 2 / 3  # arcsec/pix: the shortest wavelength that is scored, 4/3 arcsec, has two pixels
 _PIECE = 256  # low-resolution pixels
 _LEAST_SHARE = 0.25
 _NAME = re.compile(r"_TAI\.([a-z]\w*)\.fits?(\.gz)?$", re.IGNORECASE)
@@ -135,8 +136,19 @@ def degraded_region(smap, *, name, sha256="", component="los"):
     -------
     `Region`
         A low-resolution pixel with a pixel that is not measured is not measured.
+
+    Raises
+    ------
+    ValueError
+        If the plate scale is coarser than 2/3 arcsec/pix.
     """
     field = read_field(smap, name="smap")
+    if max(field.arcsec) > _COARSEST:
+        msg = (
+            f"smap must be a high-resolution magnetogram of {_COARSEST:.3g} arcsec/pix or finer, got "
+            f"{max(field.arcsec):.3g} arcsec/pix."
+        )
+        raise ValueError(msg)
     rows, columns = (side // _FACTOR * _FACTOR for side in field.data.shape)
     truth = field.data[:rows, :columns].astype(np.float32)
     low = degrade(truth, factor=_FACTOR)
