@@ -2,11 +2,12 @@
 
 import numpy as np
 import scipy.ndimage
+import sunpy.coordinates
 from sunpy.map.maputils import all_coordinates_from_map
 
 from sunpy_magsr.prep.checks import is_helioprojective
 
-__all__ = ["fill_missing", "valid_pixels"]
+__all__ = ["fill_missing", "limb_cosine", "valid_pixels"]
 
 
 def valid_pixels(smap):
@@ -34,6 +35,38 @@ def valid_pixels(smap):
         distance = np.hypot(coordinates.Tx.to_value("arcsec"), coordinates.Ty.to_value("arcsec"))
         valid &= ~(distance > smap.rsun_obs.to_value("arcsec"))
     return valid
+
+
+def limb_cosine(smap):
+    r"""
+    Cosine of the heliocentric angle, :math:`\mu`: 1 at disk center, 0 at the limb.
+
+    In a helioprojective map :math:`\sqrt{1 - (\rho / R)^2}` with the angular distance :math:`\rho` from disk center
+    and the radius ``smap.rsun_obs``; in a heliographic one the angle between a pixel and the observer's foot point.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The map.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        float32 ``[y, x]``, NaN off the disk and on the far side.
+    """
+    coordinates = all_coordinates_from_map(smap)
+    if is_helioprojective(smap):
+        distance = np.hypot(coordinates.Tx.to_value("arcsec"), coordinates.Ty.to_value("arcsec"))
+        squared = 1 - (distance / smap.rsun_obs.to_value("arcsec")) ** 2
+        return np.where(squared < 0, np.nan, np.sqrt(np.abs(squared))).astype(np.float32)
+    frame = sunpy.coordinates.HeliographicStonyhurst(obstime=smap.observer_coordinate.obstime)
+    observer = smap.observer_coordinate.transform_to(frame)
+    place = coordinates.transform_to(frame)
+    cosine = np.sin(place.lat) * np.sin(observer.lat) + np.cos(place.lat) * np.cos(observer.lat) * np.cos(
+        place.lon - observer.lon
+    )
+    cosine = cosine.to_value("")
+    return np.where(cosine < 0, np.nan, cosine).astype(np.float32)
 
 
 def fill_missing(data, valid):
