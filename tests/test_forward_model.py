@@ -1,9 +1,22 @@
-"""The degradation operator."""
+"""The degradation operator: flux, widths, offsets, noise, and its twin on tensors."""
 
 import numpy as np
 import pytest
+import torch
 
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.forward_model import (
+    MDI_GAIN,
+    MDI_NOISE,
+    MDI_PSF_FWHM_WIDEST,
+    degrade,
+    input_noise,
+    local_noise,
+    sampling_kernel,
+)
+from sunpy_magsr.models.degradation import degrade as degrade_tensors
+from sunpy_magsr.prep import prepare
+
+from .conftest import real_or_sample
 
 
 def test_mean_of_blocks(rng):
@@ -16,8 +29,8 @@ def test_mean_of_blocks(rng):
 def test_flux_is_kept_by_every_part(rng):
     field = np.zeros((160, 160))
     field[60:100, 60:100] = rng.normal(0, 300, (40, 40))
-    low = degrade(field, psf_fwhm=6.6, gain=1.4)
-    assert 16 * low.sum() == pytest.approx(1.4 * field.sum())
+    low = degrade(field, psf_fwhm=6.6, offset=(0.7, -1.3), gain=1.4)
+    assert 16 * low.sum() == pytest.approx(1.4 * field.sum(), abs=1e-5 * np.abs(field).sum())
 
 
 def test_point_spread_function_has_its_width():
@@ -27,10 +40,42 @@ def test_point_spread_function_has_its_width():
     assert np.count_nonzero(seen > seen.max() / 2) == pytest.approx(20, abs=1)
 
 
+@pytest.mark.parametrize("fwhm", [0.0, 3.6, 6.6])
+@pytest.mark.parametrize("offset", [-1.5, 0.0, 0.4])
+def test_kernel_is_where_it_should_be_and_as_wide(fwhm, offset):
+    kernel = sampling_kernel(fwhm, offset=offset)
+    place = np.arange(len(kernel)) - (len(kernel) - 1) / 2
+    center = (kernel * place).sum()
+    assert kernel.sum() == pytest.approx(1)
+    assert center == pytest.approx(offset, abs=1e-4)
+    # variances add up: the pixel of 4, that of 1 (where it is not on the grid) and the Gaussian
+    expected = 16 / 12 + (fwhm / 2.3548) ** 2
+    on_grid = 1 / 12 if fwhm == 0 and offset in (0.0,) else 0
+    assert (kernel * (place - center) ** 2).sum() == pytest.approx(expected - on_grid, abs=0.3)
+
+
+def test_offset_moves_the_grid(rng):
+    field = rng.normal(0, 300, (40, 40))
+    moved = degrade(field, offset=(4.0, -8.0))
+    assert moved[2:6, 3:6] == pytest.approx(degrade(field)[3:7, 1:4])
+
+
+def test_gain_of_each_pixel(rng):
+    field = rng.normal(0, 300, (16, 16))
+    gain = np.full((16, 16), MDI_GAIN)
+    gain[:8] = 1.0
+    assert degrade(field, gain=gain)[:2] == pytest.approx(degrade(field)[:2])
+    assert degrade(field, gain=gain)[2:] == pytest.approx(degrade(field)[2:] / 0.701)
+
+
 def test_noise(rng):
     low = degrade(np.zeros((400, 400)), noise=12.0, seed=1)
     assert low.std() == pytest.approx(12, rel=0.05)
     assert np.array_equal(low, degrade(np.zeros((400, 400)), noise=12.0, seed=1))
+    noise = np.full((100, 100), 5.0)
+    noise[50:] = 20.0
+    low = degrade(np.zeros((400, 400)), noise=noise, seed=1)
+    assert [half.std() for half in (low[:50], low[50:])] == pytest.approx([5, 20], rel=0.05)
 
 
 def test_missing_data_stay_missing():
@@ -44,3 +89,61 @@ def test_errors():
         degrade(np.zeros((9, 8)))
     with pytest.raises(ValueError, match="seed must be given"):
         degrade(np.zeros((8, 8)), noise=1.0)
+
+
+def test_twins_agree(rng):
+    """What training sees is what consistency and evaluation assume."""
+    field = rng.normal(0, 500, (3, 64, 48)).astype(np.float32)
+    widths, offsets = [0.0, 3.6, 6.64], np.array([[0, 0], [0.5, -0.3], [1.2, 0]])
+    found = degrade_tensors(torch.from_numpy(field)[:, None], psf_fwhm=widths, offset=offsets, gain=MDI_GAIN)
+    for number, (width, offset) in enumerate(zip(widths, offsets, strict=True)):
+        expected = degrade(field[number], psf_fwhm=width, offset=offset, gain=MDI_GAIN)
+        assert found[number, 0].numpy() == pytest.approx(expected, abs=0.01)
+
+
+def test_noise_of_the_twin():
+    noise = torch.tensor([3.0, 30.0])[:, None, None, None]
+    low = degrade_tensors(torch.zeros(2, 1, 400, 400), noise=noise, generator=torch.Generator().manual_seed(0))
+    assert low.std(dim=(1, 2, 3)).tolist() == pytest.approx([3, 30], rel=0.05)
+
+
+def blurred(rng, noise, shape=(240, 240)):
+    """Network-like field as MDI would see it, with noise that grows from left to right."""
+    sources = np.zeros([4 * side for side in shape])
+    for y, x in rng.integers(0, 4 * min(shape), (400, 2)):
+        sources[y, x] += rng.choice([-1, 1]) * 2e4
+    smooth = degrade(sources, psf_fwhm=float(MDI_PSF_FWHM_WIDEST.value) / 0.5)
+    return smooth + noise * rng.standard_normal(shape)
+
+
+def test_local_noise_follows_the_noise_and_not_the_sun(rng):
+    noise = np.broadcast_to(np.linspace(9, 22, 240), (240, 240))
+    found = local_noise(blurred(rng, noise), np.ones((240, 240), bool), 11.0)
+    assert np.abs(found / noise - 1).max() < 0.25
+    assert np.mean(found / noise) == pytest.approx(1, abs=0.05)
+
+
+def test_local_noise_without_quiet_sun_is_the_nominal_one():
+    data = np.full((64, 64), 900.0) + np.random.default_rng(0).normal(0, 40, (64, 64))
+    assert local_noise(data, np.ones((64, 64), bool), 11.0) == pytest.approx(np.full((64, 64), 11.0))
+
+
+def test_local_noise_of_a_cutout_is_that_of_the_frame(rng):
+    data = rng.normal(0, 15, (200, 200))
+    frame = local_noise(data, np.ones((200, 200), bool), 11.0)
+    cutout = local_noise(data[50:150, 40:170], np.ones((100, 130), bool), 11.0)
+    assert cutout[40:-40, 40:-40] == pytest.approx(frame[90:110, 80:130], rel=1e-4)
+
+
+@pytest.mark.parametrize(("pattern", "exposure"), [("mdi/*19991211*", 30), ("mdi/*20110401*", 300)])
+def test_real_noise_is_near_the_nominal_one_and_white(pattern, exposure):
+    """On real MDI frames the finest waves along one axis carry as much as those along both: noise, and white."""
+    magnetogram = prepare(real_or_sample(pattern))
+    noise = input_noise(magnetogram)
+    assert np.median(noise[magnetogram.valid]) == pytest.approx(MDI_NOISE[exposure], rel=0.35)
+    rows, columns = (side // 2 for side in magnetogram.data.shape)
+    data = magnetogram.data[rows - 60 : rows + 60, columns - 60 : columns + 60]
+    power = np.abs(np.fft.fft2(data * np.outer(np.hanning(120), np.hanning(120)))) ** 2
+    ky, kx = np.abs(np.fft.fftfreq(120))[:, None], np.abs(np.fft.fftfreq(120))[None]
+    corner = power[(kx > 0.4) & (ky > 0.4)].mean()
+    assert power[(kx > 0.42) & (ky < 0.15)].mean() / corner == pytest.approx(1, abs=0.4)

@@ -8,6 +8,7 @@ import numpy as np
 
 from sunpy_magsr.prep.checks import check_magnetogram, instrument_of, is_helioprojective
 from sunpy_magsr.prep.disk import fill_missing, valid_pixels
+from sunpy_magsr.prep.exposure import exposure_time
 from sunpy_magsr.prep.units import magnetic_unit
 from sunpy_magsr.prep.wcs import plate_scale
 
@@ -39,6 +40,8 @@ class Magnetogram:
         ``"MDI"``, ``"HMI"`` or what the header says.
     is_radial : `bool`
         Whether the field is a component of the vector field rather than the line-of-sight one.
+    exposure : `float` or `None`
+        Seconds over which an MDI magnetogram was averaged.
     """
 
     data: np.ndarray
@@ -48,6 +51,7 @@ class Magnetogram:
     is_cea: bool
     instrument: str
     is_radial: bool
+    exposure: float | None = None
 
 
 def prepare(smap):
@@ -89,6 +93,7 @@ def prepare(smap):
         is_cea=is_cea,
         instrument=instrument_of(smap),
         is_radial=is_radial(smap),
+        exposure=exposure_time(smap) if instrument_of(smap) == "MDI" else None,
     )
 
 

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
-from astropy.time import Time
+from reproject import reproject_interp
 from sunpy.coordinates import propagate_with_solar_surface
 from sunpy.map import Map
 
 from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.disk import valid_pixels
+from sunpy_magsr.prep.disk import fill_missing, valid_pixels
+from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.units import magnetic_unit
 from sunpy_magsr.validation.regions import (
     Region,
@@ -25,39 +26,16 @@ from sunpy_magsr.validation.regions import (
     window_of,
 )
 
-__all__ = ["observation_time", "paired_region", "read_pairs"]
+__all__ = ["LARGEST_DELAY", "paired_region", "read_pairs"]
 
 _FACTOR = 4
-_LARGEST_DELAY = 30 * u.min
+LARGEST_DELAY = 30 * u.min
+_COVERED = 0.95  # of the interpolated mask
 _MARGIN = 64  # the largest halo of a bundled model, input pixels
 
 
 class _NoOverlapError(ValueError):
     pass
-
-
-def observation_time(smap):
-    """
-    Middle of the exposure.
-
-    ``T_OBS`` where there is one: sunpy's date is the start of the exposure for MDI and its middle for HMI.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        The Map.
-
-    Returns
-    -------
-    `astropy.time.Time`
-        UTC.
-    """
-    card = str(smap.meta.get("t_obs") or "")
-    if not card:
-        return smap.date
-    day, _, clock = card.removesuffix("Z").removesuffix("_TAI").replace("T", "_").partition("_")
-    scale = "tai" if card.endswith("_TAI") else "utc"
-    return Time(f"{day.replace('.', '-')}T{clock or '00:00:00'}", scale=scale).utc
 
 
 def paired_region(low, high, *, name, sha256="", component="los"):
@@ -90,10 +68,12 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     magnetogram = dataclasses.replace(prepare(low), is_radial=component != "los")
     shape = tuple(_FACTOR * side for side in magnetogram.data.shape)
     grid = Map(np.zeros(shape, np.float32), finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape))
-    data = np.where(valid_pixels(high), high.data, np.nan) * magnetic_unit(high).to(u.G)
-    source = Map(data, high.meta)
-    with propagate_with_solar_surface():
-        truth = source.reproject_to(grid.wcs, algorithm="interpolation", order="bicubic").data.astype(np.float32)
+    valid = valid_pixels(high)
+    data = fill_missing(np.asarray(high.data, dtype=float), valid) * magnetic_unit(high).to(u.G)
+    with propagate_with_solar_surface():  # a NaN would spread along its whole row and column of the splines
+        layers = (np.stack([data, valid]), high.wcs)
+        truth, share = reproject_interp(layers, grid.wcs, shape_out=shape, order="bicubic", return_footprint=False)
+    truth = np.where(share > _COVERED, truth, np.nan).astype(np.float32)
     truth[~magnetogram.valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)] = np.nan
     if not np.isfinite(truth).any():
         msg = f"low must overlap with high, and {name} has no common pixel."
@@ -113,7 +93,7 @@ def _covered(region):
     return window_of(region, *windows)
 
 
-def read_pairs(folder, low_folder, *, component="los", largest_delay=_LARGEST_DELAY):
+def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DELAY):
     """
     Read every high-resolution magnetogram of a folder with the low-resolution one nearest in time.
 
