@@ -1,6 +1,7 @@
 """Which models there are, and what their cards say."""
 
 import dataclasses
+import hashlib
 import json
 from importlib import resources
 from pathlib import Path
@@ -24,7 +25,8 @@ class ModelCard:
     name : `str`
         What users call it.
     kind : `str`
-        ``"interpolation"``, ``"regression"`` or ``"diffusion"``.
+        ``"interpolation"``, ``"regression"``, ``"diffusion"``, or ``"adapter"`` for what makes of a diffusion model
+        one for another instrument.
     summary : `str`
         One sentence.
     factor : `int`
@@ -45,6 +47,14 @@ class ModelCard:
         Pixel noise in Gauss given to the output, for ``"los"`` and ``"radial"`` input.
     sigma_limit : `dict`
         Largest scale of the latent residual, likewise; an input unlike the training data asks for more and gets this.
+    psf_fwhm : `float`
+        Full width at half maximum of the input's point-spread function in its pixels; 0 where it does not matter.
+    base : `str`
+        Of an adapter: the model that it is for.
+    base_sha256 : `str`
+        Of an adapter: the weights that it was trained on.
+    adapters : `dict`
+        Of a base: the bundled adapter for input of an instrument.
     license, revision, sha256 : `str`
         Of the weights.
     training, validation, limits : `dict` or `list`
@@ -65,6 +75,10 @@ class ModelCard:
     plate_scale_range: dict = dataclasses.field(default_factory=dict)
     noise: dict = dataclasses.field(default_factory=dict)
     sigma_limit: dict = dataclasses.field(default_factory=dict)
+    psf_fwhm: float = 0.0
+    base: str = ""
+    base_sha256: str = ""
+    adapters: dict = dataclasses.field(default_factory=dict)
     license: str = "BSD-3-Clause"
     revision: str = ""
     sha256: str = ""
@@ -120,21 +134,52 @@ BICUBIC = ModelCard(
 ALIASES = {"ldm-res": "default"}
 
 
-def _bundle():
-    """Folders of the bundled models by name."""
-    root = Path(str(resources.files("sunpy_magsr") / "data" / "models"))
+_FOLDERS = {"model": "models", "adapter": "adapters"}
+
+
+def _bundle(kind):
+    """Folders of what is bundled by name."""
+    root = Path(str(resources.files("sunpy_magsr") / "data" / _FOLDERS[kind]))
     return {path.parent.name: path.parent for path in root.glob(f"*/{_CARD}")}
 
 
-def bundled_folder(name):
-    """Folder of a bundled model, or `None`."""
-    return _bundle().get(ALIASES.get(name, name))
+def bundled_folder(name, *, kind="model"):
+    """Folder of a bundled model or adapter, or `None`."""
+    return _bundle(kind).get(ALIASES.get(name, name))
 
 
-def bundled_cards():
-    """Cards of the models that come with the package, the default first."""
-    names = sorted(_bundle(), key=lambda name: (name != "default", name))
-    return [*(ModelCard.read(bundled_folder(name), where="bundled") for name in names), BICUBIC]
+def bundled_cards(*, kind="model"):
+    """Cards of the models or the adapters that come with the package as files, the default first."""
+    names = sorted(_bundle(kind), key=lambda name: (name != "default", name))
+    return [ModelCard.read(bundled_folder(name, kind=kind), where="bundled") for name in names]
+
+
+def adapted_card(base, adapter):
+    """
+    Card of a model with an adapter.
+
+    Parameters
+    ----------
+    base, adapter : `ModelCard`
+        The two.
+
+    Returns
+    -------
+    `ModelCard`
+        What the adapter says of the result, what the base says of the network.
+    """
+    own = (
+        *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm", "license", "revision"),
+        *("training", "validation", "limits", "where"),
+    )
+    return dataclasses.replace(
+        base,
+        name=f"{base.name}+{adapter.name}",
+        base_sha256=base.sha256,
+        sha256=hashlib.sha256(f"{base.sha256}+{adapter.sha256}".encode()).hexdigest(),
+        adapters={},
+        **{key: getattr(adapter, key) for key in own},
+    )
 
 
 def list_models():
@@ -154,6 +199,7 @@ def list_models():
     ----------- -------------
         default     diffusion
         ldm-res     diffusion
+    default+mdi     diffusion
            ddpm     diffusion
         enhance    regression
             ldm     diffusion
@@ -164,14 +210,23 @@ def list_models():
         names=["name", "kind", "size", "license", "revision", "where", "summary"],
         dtype=[str, str, float, str, str, str, str],
     )
-    cards = bundled_cards()
-    for alias, name in ALIASES.items():
-        position, card = next((number, card) for number, card in enumerate(cards, 1) if card.name == name)
-        cards.insert(position, dataclasses.replace(card, name=alias, summary=f"Another name of {name}."))
-    for card in cards:
-        folder = bundled_folder(card.name)
-        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6 if folder else 0.0
+    for card, folders in _listed():
+        size = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file()) / 1e6
         table.add_row([card.name, card.kind, size, card.license, card.revision, card.where, card.summary])
     table["size"].unit = "Mbyte"
     table["size"].format = ".1f"
     return table
+
+
+def _listed():
+    """Yield the cards of all models, each with the folders that it takes."""
+    for card in bundled_cards():
+        folder = bundled_folder(card.name)
+        yield card, [folder]
+        for alias, name in ALIASES.items():
+            if name == card.name:
+                yield dataclasses.replace(card, name=alias, summary=f"{name} without an adapter, whatever the input."), [folder]
+        for adapter in bundled_cards(kind="adapter"):
+            if adapter.base == card.name:
+                yield adapted_card(card, adapter), [folder, bundled_folder(adapter.name, kind="adapter")]
+    yield BICUBIC, []

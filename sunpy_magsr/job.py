@@ -56,7 +56,7 @@ class Job:
         check_options(n_samples=n_samples, seed=seed, steps=steps, batch_size=machine["batch_size"])
         check_plate_scale(plate_scale)
         magnetogram = prepare(smap)
-        backend = load_backend(model)
+        backend = load_backend(model, instrument=magnetogram.instrument)
         card = backend.card
         if card.is_deterministic and n_samples > 1:
             msg = f"n_samples must be 1 for the deterministic model {card.name!r}, got {n_samples}."
@@ -65,7 +65,7 @@ class Job:
             "n_samples": int(n_samples),
             "seed": int(seed),
             "steps": 0 if card.is_deterministic else int(steps or card.steps),
-            "consistency": consistency_step.check(consistency or card.consistency),
+            "consistency": consistency_step.check(consistency, card),
             "calibration": _check_calibration(calibrate, magnetogram, card),
             **machine,
         }
@@ -97,8 +97,9 @@ class Job:
 
     def fields(self):
         """Yield the samples: float32 Gauss ``[Y, X]`` on the output grid, NaN where nothing was measured."""
-        low, valid = self.magnetogram.data, self.valid
+        valid = self.valid
         factor = self.backend.card.factor
+        enforce = consistency_step.enforcer(self.magnetogram, self.backend.card, self.settings["consistency"])
         machine = {key: self.settings[key] for key in ("device", "batch_size", "progress")}
         drawn = self.backend.samples(
             self.magnetogram,
@@ -108,7 +109,7 @@ class Job:
             **machine,
         )
         for high in drawn:
-            field = consistency_step.enforce(high, low, self.settings["consistency"])
+            field = enforce(high)
             if any(ratio != factor for ratio in self.ratio):
                 field = resample(field, [ratio / factor for ratio in self.ratio])
             if self.settings["calibration"] != self.backend.card.calibration:

@@ -4,6 +4,7 @@ import torch
 from tqdm import tqdm
 
 from sunpy_magsr.backends.frame import Frame, usable_device
+from sunpy_magsr.forward_model import input_noise
 from sunpy_magsr.tiling import noise_field
 
 __all__ = ["DiffusionBackend"]
@@ -51,33 +52,38 @@ class DiffusionBackend:
         total = frame.count(frame.active) * (1 + n_samples * steps) + frame.count(frame.visible) * n_samples
         with tqdm(total=total, disable=None if progress else True, unit="tile") as bar:
             frame.bar = bar
-            condition = self._condition(frame, magnetogram.is_radial)
+            condition = self._condition(frame, magnetogram)
             for sample in range(n_samples):
                 whitened = self._denoise(frame, condition[0], seed, sample, steps)
                 yield self._decode(frame, condition, whitened)
 
-    def _condition(self, frame, is_radial):
-        """Features ``[1, C, h/2, w/2]``, and the latent's base and scale ``[1, c, h, w]``."""
-        kind = "radial" if is_radial else "los"
-        noise, limit = self.card.noise[kind], self.card.sigma_limit.get(kind)
+    def _condition(self, frame, magnetogram):
+        """Features ``[1, C, h/2, w/2]``, and base and scale of what is drawn ``[1, c, h, w]``."""
+        kind = "radial" if magnetogram.is_radial else "los"
+        limit = self.card.sigma_limit.get(kind)
         half = 1 / self.denoiser.patch
-        channels = self.denoiser.config
+        config = self.denoiser.config
         height, width = frame.shape
-        features = frame.empty(channels.channels, int(height * half), int(width * half))
-        base = frame.empty(channels.latent_channels, height, width)
+        features = frame.empty(config.channels, int(height * half), int(width * half))
+        base = frame.empty(self.denoiser.drawn_channels, height, width)
         scale = torch.zeros_like(base)
+        if config.draws_low:
+            noise = frame.continued(input_noise(magnetogram))
+        else:
+            noise = torch.full_like(frame.low, self.card.noise[kind])
         halo = max(self.denoiser.condition_halo, self.autoencoder.halo)
-        for chosen, (low,) in frame.batches(frame.active, halo, [(frame.low, 1)]):
-            level = torch.full((len(chosen),), noise, device=low.device)
-            found, mean, log_sigma = self.denoiser.condition(low, level)
+        for chosen, (low, level) in frame.batches(frame.active, halo, [(frame.low, 1), (noise, 1)]):
+            blur = torch.full((len(chosen),), self.card.psf_fwhm, device=low.device)
+            found, mean, log_sigma = self.denoiser.condition(low, level, blur)
             frame.put(features, chosen, found, half)
-            frame.put(base, chosen, mean + self.autoencoder.encode_low(low) if channels.residual else mean)
+            is_shifted = config.residual and not config.draws_low
+            frame.put(base, chosen, mean + self.autoencoder.encode_low(low) if is_shifted else mean)
             frame.put(scale, chosen, log_sigma.exp().clamp(max=limit) if limit else log_sigma.exp())
         return features * frame.near(half), base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, seed, sample, steps):
         """The whitened remainder ``[1, c, h, w]`` by solving the probability-flow equation from the noise."""
-        channels = self.denoiser.config.latent_channels
+        channels = self.denoiser.drawn_channels
         noise = noise_field((channels, *frame.shape), origin=frame.origin, seed=seed, sample=sample)
         state = torch.from_numpy(noise)[None].to(frame.low.device)
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
@@ -95,4 +101,10 @@ class DiffusionBackend:
     def _decode(self, frame, condition, whitened):
         _, base, scale = condition
         sources = [(base + scale * whitened, 1), (frame.low, 1)]
+        if self.denoiser.config.draws_low:
+            return frame.decoded(2 * self.autoencoder.halo, sources, self._decode_drawn, self.card.factor)
         return frame.decoded(self.autoencoder.halo, sources, self.autoencoder.decode, self.card.factor)
+
+    def _decode_drawn(self, drawn, low):
+        residual, clean = self.denoiser.split(drawn, low)
+        return self.autoencoder.decode(residual + self.autoencoder.encode_low(clean), clean)

@@ -56,15 +56,15 @@ class Frame:
     def __init__(self, magnetogram, tile, device, batch_size):
         before = [_MARGIN + (start - _MARGIN) % 2 for start in magnetogram.origin]
         after = [_MARGIN + (side + first) % 2 for side, first in zip(magnetogram.data.shape, before, strict=True)]
-        around = tuple(zip(before, after, strict=True))
-        low = np.pad(magnetogram.data, around, mode="edge")
-        valid = np.pad(magnetogram.valid, around)
-        self.shape = low.shape
+        self.around = tuple(zip(before, after, strict=True))
+        self.device = device
+        valid = np.pad(magnetogram.valid, self.around)
+        self.shape = valid.shape
         self.origin = tuple(start - first for start, first in zip(magnetogram.origin, before, strict=True))
         self.window = tuple(
             slice(first, first + side) for first, side in zip(before, magnetogram.data.shape, strict=True)
         )
-        self.low = torch.from_numpy(low)[None, None].to(device)
+        self.low = self.continued(magnetogram.data)
         self.visible = valid
         near = scipy.ndimage.maximum_filter(valid, 2 * _MARGIN + 1)
         self.active = (
@@ -74,6 +74,10 @@ class Frame:
         self.batch_size = batch_size or (1 if device.type == "cpu" else 16)
         self.bar = None
 
+    def continued(self, plane):
+        """An array ``[y, x]`` of the input's window continued over the frame, as a tensor ``[1, 1, y, x]``."""
+        return torch.from_numpy(np.pad(plane, self.around, mode="edge"))[None, None].to(self.device)
+
     def count(self, wanted):
         """How many tiles hold a wanted pixel."""
         return len(tiles(self.shape, size=self.tile, halo=0, wanted=wanted))
@@ -81,11 +85,11 @@ class Frame:
     def near(self, factor):
         """1 where a measured pixel is near, else 0, ``[1, 1, y, x]`` on the frame's grid or one that is coarser."""
         step = round(1 / factor)
-        return torch.from_numpy(self.active[::step, ::step].astype(np.float32))[None, None].to(self.low.device)
+        return torch.from_numpy(self.active[::step, ::step].astype(np.float32))[None, None].to(self.device)
 
     def empty(self, channels, height, width):
         """Zeros ``[1, channels, height, width]`` on the frame's device."""
-        return torch.zeros((1, channels, height, width), device=self.low.device)
+        return torch.zeros((1, channels, height, width), device=self.device)
 
     def batches(self, wanted, halo, sources):
         """Yield lists of tiles of one shape, and the sources ``(tensor, grid factor)`` cut out for them."""

@@ -5,22 +5,24 @@ import re
 from pathlib import Path
 
 from sunpy_magsr.backends.interpolation import BicubicBackend
-from sunpy_magsr.catalog import ALIASES, BICUBIC, ModelCard, bundled_cards, bundled_folder
+from sunpy_magsr.catalog import ALIASES, BICUBIC, ModelCard, adapted_card, bundled_cards, bundled_folder
 
 __all__ = ["load_backend"]
 
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
 
-def load_backend(model):
+def load_backend(model, *, instrument=None):
     """
     Load a model.
 
     Parameters
     ----------
     model : `str`, `pathlib.Path` or `~sunpy_magsr.backends.base.Backend`
-        A name from `sunpy_magsr.list_models`, a folder, a Hub id ``"org/name"`` or ``"org/name@revision"``, or a
-        loaded model.
+        A name from `sunpy_magsr.list_models`, a folder, a Hub id ``"org/name"`` or ``"org/name@revision"``, one of
+        these and an adapter likewise (``"default+mdi"``, ``"default+org/name"``), or a loaded model.
+    instrument : `str`, optional
+        Of the input: a model loaded by its own name or folder takes the adapter that its card has for the instrument.
 
     Returns
     -------
@@ -30,52 +32,82 @@ def load_backend(model):
     Raises
     ------
     ValueError
-        For an unknown name.
+        For an unknown name, or an adapter that does not belong to the model.
     """
     if hasattr(model, "samples") and hasattr(model, "card"):
         return model
     name = str(model)
     if name == BICUBIC.name:
         return BicubicBackend(BICUBIC)
-    folder = bundled_folder(model)
+    base, plus, adapter = ("", "", "") if Path(name).is_dir() else name.rpartition("+")
+    if plus:
+        return _load(*_folder_of(base, "model"), *_folder_of(adapter, "adapter"))
+    folder, where = _folder_of(model, "model")
+    adapter = None if name in ALIASES else _read_card(folder, where).adapters.get(instrument)
+    return _load(folder, where, *(_folder_of(adapter, "adapter") if adapter else ()))
+
+
+def _folder_of(model, kind):
+    """Folder of a model or an adapter, and where that is in the user's words."""
+    name = str(model)
+    folder = bundled_folder(name, kind=kind)
     if folder is not None:
-        return _load_folder(folder, "bundled")
+        return folder, "bundled"
     if Path(name).is_dir():
-        return _load_folder(Path(name).resolve(), name)
+        return Path(name).resolve(), name
     if isinstance(model, str) and _HUB_ID.match(name):
         from sunpy_magsr.models.hub import download
 
-        return _load_folder(download(name), name)
-    known = ", ".join([*(card.name for card in bundled_cards()), *ALIASES])
-    msg = f"model must be one of {known}, a folder, or a Hub id 'org/name', got {name!r}."
+        return download(name), name
+    known = [card.name for card in bundled_cards(kind=kind)]
+    if kind == "model":
+        known += [BICUBIC.name, *ALIASES, *(f"{card.base}+{card.name}" for card in bundled_cards(kind="adapter"))]
+    msg = f"{kind} must be one of {', '.join(known)}, a folder, or a Hub id 'org/name', got {name!r}."
     raise ValueError(msg)
 
 
-def _load_folder(folder, where):
+def _read_card(folder, where):
+    """The card of a folder whose weights are those that it names."""
     from sunpy_magsr.models.pipeline import weights_digest
 
     card = ModelCard.read(folder, where=where)
-    if card.kind not in _LOADERS:
-        msg = f"model {card.name!r} is of a kind this version does not know: {card.kind!r}."
-        raise ValueError(msg)
     digest = weights_digest(folder)
     if digest != card.sha256:
         msg = f"model {card.name!r} has weights with SHA-256 {digest}, and its card says {card.sha256 or 'none'}."
         raise ValueError(msg)
-    return _load(folder, where, digest)
+    return card
+
+
+def _load(folder, where, adapter=None, adapter_where=None):
+    card = _read_card(folder, where)
+    if card.kind not in _LOADERS:
+        msg = f"model {card.name!r} is of a kind that is no model or that this version does not know: {card.kind!r}."
+        raise ValueError(msg)
+    if adapter is None:
+        return _cached(folder, where, card.sha256)
+    own = _read_card(adapter, adapter_where)
+    if own.kind != "adapter" or card.kind != "diffusion" or own.base_sha256 != card.sha256:
+        msg = (
+            f"adapter must be one for the weights of model {card.name!r} (SHA-256 {card.sha256[:12]}...), got "
+            f"{own.name!r} of kind {own.kind!r} for {own.base_sha256[:12] or 'none'}..."
+        )
+        raise ValueError(msg)
+    return _cached(folder, where, card.sha256, adapter, adapter_where, own.sha256)
 
 
 @functools.lru_cache(maxsize=8)
-def _load(folder, where, _digest):
+def _cached(folder, where, _digest, adapter=None, adapter_where=None, _adapter_digest=None):
     card = ModelCard.read(folder, where=where)
-    return _LOADERS[card.kind](folder, card)
+    if adapter is None:
+        return _LOADERS[card.kind](folder, card)
+    return _load_diffusion(folder, adapted_card(card, ModelCard.read(adapter, where=adapter_where)), adapter)
 
 
-def _load_diffusion(folder, card):
+def _load_diffusion(folder, card, adapter=None):
     from sunpy_magsr.backends.diffusion import DiffusionBackend
     from sunpy_magsr.models.pipeline import load_components
 
-    return DiffusionBackend(*load_components(folder), card)
+    return DiffusionBackend(*load_components(folder, adapter=adapter), card)
 
 
 def _load_regression(folder, card):

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 import sunpy_magsr
 from sunpy_magsr.backends import load_backend
-from sunpy_magsr.catalog import BICUBIC, ModelCard, bundled_folder
 from sunpy_magsr.cli.main import one_line
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.io import read_fits, write_fits
@@ -58,7 +57,8 @@ def superresolve(options):
         **_sampling(options),
     }
     check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
-    request["model"] = load_backend(options.model)
+    load_backend(options.model)  # a wrong name is said before the files are read
+    request["model"] = options.model
     targets = [folder / (_stem(Path(name)) + _SUFFIX) for name in options.files]
     twice = {target for target in targets if targets.count(target) > 1}
     if twice:
@@ -111,15 +111,7 @@ def models(options):
     if options.name is None:
         _say("\n".join(sunpy_magsr.list_models().pformat(max_lines=-1, max_width=-1)))
         return 0
-    folder = bundled_folder(options.name)
-    if options.name == BICUBIC.name:
-        card = BICUBIC
-    elif folder is not None or Path(options.name).is_dir():
-        card = ModelCard.read(folder or options.name)
-    else:
-        known = ", ".join(sunpy_magsr.list_models()["name"])
-        msg = f"NAME must be one of {known} or a model folder, got {options.name!r}."
-        raise ValueError(msg)
+    card = load_backend(options.name).card
     facts = {key: value for key, value in vars(card).items() if value not in ("", [], {})}
     _say(json.dumps(facts, indent=2))
     return 0

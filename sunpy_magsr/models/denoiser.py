@@ -8,6 +8,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from sunpy_magsr.models.normalization import denormalize, normalize
+
 __all__ = ["MagnetogramDenoiser"]
 
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
@@ -81,6 +83,9 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         Whether the target is the difference from the low-resolution field's latent.
     whitened : `bool`
         Whether mean and scale are predicted.
+    draws_low : `bool`
+        Whether the low-resolution field of an ideal instrument is drawn too, as one channel after the latent's: how
+        much its asinh differs from that of the field given, which has noise and blur.
     """
 
     patch = 2
@@ -97,10 +102,11 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         reference_noise: float = 3.0,
         residual: bool = True,
         whitened: bool = True,
+        draws_low: bool = False,
     ):
         super().__init__()
-        packed = latent_channels * self.patch**2
-        self.embed_low = nn.Linear(3 * self.patch**2, channels)
+        packed = self.drawn_channels * self.patch**2
+        self.embed_low = nn.Linear((4 if draws_low else 3) * self.patch**2, channels)
         self.reader = nn.ModuleList(LocalBlock(channels) for _ in range(condition_blocks))
         self.moments = nn.Linear(channels, 2 * packed) if whitened else None
         self.time = nn.Sequential(nn.Linear(128, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
@@ -116,6 +122,11 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
             nn.init.zeros_(self.moments.bias)
 
     @property
+    def drawn_channels(self):
+        """Channels of what is diffused: the latent's, and one for the low-resolution field if it is drawn."""
+        return self.config.latent_channels + int(self.config.draws_low)
+
+    @property
     def condition_halo(self):
         """Low-resolution pixels beyond a tile that `condition` looks at."""
         return self.patch * 2 * self.config.condition_blocks
@@ -125,7 +136,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         """Low-resolution pixels beyond a tile that one denoising step looks at."""
         return self.patch * 2 * self.config.denoiser_blocks
 
-    def condition(self, low, noise):
+    def condition(self, low, noise, blur=None):
         """
         Read the low-resolution field.
 
@@ -134,28 +145,62 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         low : `torch.Tensor`
             Field in Gauss, ``[N, 1, h, w]``, h and w even.
         noise : `torch.Tensor`
-            Pixel-to-pixel noise in Gauss that the output shall carry, ``[N]`` (see ``quiet_noise`` in training).
+            Gauss: pixel-to-pixel noise that the output shall carry, ``[N]`` (see ``quiet_noise`` in training); or,
+            where the low-resolution field is drawn, the noise of the field given, ``[N, 1, h, w]``.
+        blur : `torch.Tensor`, optional
+            Width (FWHM) of the point-spread function in low-resolution pixels, ``[N]``; only where the
+            low-resolution field is drawn.
 
         Returns
         -------
         features : `torch.Tensor`
             ``[N, channels, h / 2, w / 2]``.
         mean, log_sigma : `torch.Tensor`
-            Of the target, ``[N, latent_channels, h, w]``; the mean in latent units.
+            Of the target, ``[N, drawn_channels, h, w]``; the mean in latent units.
         """
-        level = torch.log(noise / self.config.reference_noise)[:, None, None, None].expand_as(low)
+        level = torch.log(_as_plane(noise, low) / self.config.reference_noise)
         strong = low / (low.abs() + 1000.0)
-        x = torch.cat([torch.asinh(low / self.config.field_scale), strong, level], dim=1)  # [N, 3, h, w]
+        planes = [torch.asinh(low / self.config.field_scale), strong, level]
+        if self.config.draws_low:
+            planes.append(_as_plane(blur, low))
+        x = torch.cat(planes, dim=1)  # [N, 3 or 4, h, w]
         h = self.embed_low(_pack(x, self.patch))  # [N, h/2, w/2, C]
         for block in self.reader:
             h = block(h)
         scale = self.config.residual_scale
         if self.moments is None:
-            mean = low.new_zeros(len(low), self.config.latent_channels, *low.shape[2:])
+            mean = low.new_zeros(len(low), self.drawn_channels, *low.shape[2:])
             return h.permute(0, 3, 1, 2), mean, torch.full_like(mean, math.log(scale))
         mean, log_sigma = self.moments(h).chunk(2, dim=-1)
         log_sigma = _unpack(log_sigma, self.patch).clamp(*_LOG_SIGMA_LIMITS) + math.log(scale)
         return h.permute(0, 3, 1, 2), _unpack(mean, self.patch) * scale, log_sigma
+
+    def split(self, drawn, low):
+        """
+        What is drawn, where the low-resolution field is a part of it.
+
+        Parameters
+        ----------
+        drawn : `torch.Tensor`
+            ``[N, latent_channels + 1, h, w]``.
+        low : `torch.Tensor`
+            The field given, in Gauss, ``[N, 1, h, w]``.
+
+        Returns
+        -------
+        residual : `torch.Tensor`
+            From the latent of the clean low-resolution field, ``[N, latent_channels, h, w]``.
+        clean : `torch.Tensor`
+            Low-resolution field in Gauss without the noise and blur of the one given, ``[N, 1, h, w]``.
+        """
+        scale = self.config.field_scale
+        change = drawn[:, -1:]
+        return drawn[:, :-1], denormalize(normalize(low, scale=scale) + change, scale=scale)
+
+    def join(self, residual, clean, low):
+        """Invert `split`."""
+        scale = self.config.field_scale
+        return torch.cat([residual, normalize(clean, scale=scale) - normalize(low, scale=scale)], dim=1)
 
     def forward(self, noisy, timestep, features):
         """
@@ -164,7 +209,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         Parameters
         ----------
         noisy : `torch.Tensor`
-            The noised remainder, ``[N, latent_channels, h, w]``.
+            The noised remainder, ``[N, drawn_channels, h, w]``.
         timestep : `torch.Tensor`
             Diffusion time 0 to 999, ``[N]``.
         features : `torch.Tensor`
@@ -173,13 +218,18 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         Returns
         -------
         `torch.Tensor`
-            ``[N, latent_channels, h, w]``.
+            ``[N, drawn_channels, h, w]``.
         """
         embedding = self.time(timestep_features(timestep, 128).to(features.dtype))
         h = self.embed_noisy(_pack(noisy, self.patch)) + self.embed_features(features.permute(0, 2, 3, 1))
         for block in self.stack:
             h = block(h, embedding)
         return _unpack(self.velocity(self.norm(h)), self.patch)
+
+
+def _as_plane(value, low):
+    """One number for each image, or one for each of its pixels, as ``[N, 1, h, w]``."""
+    return (value if value.dim() == 4 else value[:, None, None, None]).expand_as(low)
 
 
 def _pack(x, patch):

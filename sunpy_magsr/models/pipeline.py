@@ -9,13 +9,18 @@ import torch
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
+from sunpy_magsr.models.lora import merge_adapter
 from sunpy_magsr.models.pixels import PixelCodec
 from sunpy_magsr.models.regression import Enhance, Progressive
 
 __all__ = ["NETWORKS", "PARTS", "load_codec", "load_components", "load_network", "weights_digest"]
 
 #: Sub-folders of a model folder by kind.
-PARTS = {"diffusion": ("autoencoder", "denoiser", "scheduler"), "regression": ("network",)}
+PARTS = {
+    "diffusion": ("autoencoder", "denoiser", "scheduler"),
+    "regression": ("network",),
+    "adapter": ("adapter",),
+}
 #: Networks of regression models by class name.
 NETWORKS = {"Enhance": Enhance, "Progressive": Progressive}
 
@@ -41,7 +46,7 @@ def load_codec(folder):
     return MagnetogramAutoencoder.from_pretrained(folder, torch_dtype=torch.float32)
 
 
-def load_components(folder):
+def load_components(folder, *, adapter=None):
     """
     Load the parts of a diffusion model.
 
@@ -49,6 +54,8 @@ def load_components(folder):
     ----------
     folder : `str` or `pathlib.Path`
         Holds ``autoencoder``, ``denoiser`` and ``scheduler``.
+    adapter : `str` or `pathlib.Path`, optional
+        Folder of an adapter, which is merged into the denoiser.
 
     Returns
     -------
@@ -61,6 +68,8 @@ def load_components(folder):
     """
     folder = Path(folder)
     denoiser = MagnetogramDenoiser.from_pretrained(folder / "denoiser", torch_dtype=torch.float32)
+    if adapter is not None:
+        denoiser = merge_adapter(denoiser, Path(adapter) / "adapter")
     name = _config(folder / "scheduler", "scheduler_config.json")["_class_name"]
     scheduler = getattr(diffusers, name).from_pretrained(folder / "scheduler")
     return load_codec(folder / "autoencoder"), denoiser, scheduler

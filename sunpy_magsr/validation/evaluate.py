@@ -183,7 +183,9 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
         For an unknown model, and if no region is left.
     """
     check_options(n_samples=n_samples, seed=seed, steps=None, batch_size=None)
-    backends = {str(model): load_backend(model) for model in models}
+    instruments = {region.low.instrument for region in regions}
+    instrument = instruments.pop() if len(instruments) == 1 else None
+    backends = {str(model): load_backend(model, instrument=instrument) for model in models}
     identities = {name: identity(backend) for name, backend in backends.items()}
     settings = {"n_samples": n_samples, "seed": seed, "segment": _segment(regions)}
     folder = None if folder is None else Path(folder)

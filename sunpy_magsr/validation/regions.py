@@ -17,6 +17,7 @@ from sunpy_magsr.prep import Magnetogram, prepare
 from sunpy_magsr.prep.field import read_field
 
 __all__ = [
+    "COARSEST",
     "Region",
     "component_of",
     "cut_region",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 _FACTOR = 4
-_COARSEST = 2 / 3  # arcsec/pix: the shortest wavelength that is scored, 4/3 arcsec, has two pixels
+COARSEST = 2 / 3  # arcsec/pix: the shortest wavelength that is scored, 4/3 arcsec, has two pixels
 _PIECE = 256  # low-resolution pixels
 _LEAST_SHARE = 0.25
 _NAME = re.compile(r"_TAI\.([a-z]\w*)\.fits?(\.gz)?$", re.IGNORECASE)
@@ -87,6 +88,7 @@ def open_magnetogram(path):
         If it holds no image, or sunpy cannot make a Map of it.
     """
     with fits.open(path, memmap=False) as hdus:
+        hdus.verify("silentfix")  # JSOC's exports hold a bare nan, which is no FITS value
         found = [hdu for hdu in hdus if getattr(hdu, "data", None) is not None and hdu.data.ndim == 2]
         if not found:
             msg = f"FILE must hold a two-dimensional image, got none in {path}."
@@ -143,9 +145,9 @@ def degraded_region(smap, *, name, sha256="", component="los"):
         If the plate scale is coarser than 2/3 arcsec/pix.
     """
     field = read_field(smap, name="smap")
-    if max(field.arcsec) > _COARSEST:
+    if max(field.arcsec) > COARSEST:
         msg = (
-            f"smap must be a high-resolution magnetogram of {_COARSEST:.3g} arcsec/pix or finer, got "
+            f"smap must be a high-resolution magnetogram of {COARSEST:.3g} arcsec/pix or finer, got "
             f"{max(field.arcsec):.3g} arcsec/pix."
         )
         raise ValueError(msg)

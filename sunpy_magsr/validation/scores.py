@@ -5,7 +5,7 @@ import numpy as np
 
 from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends.interpolation import bicubic
-from sunpy_magsr.consistency import exact
+from sunpy_magsr.consistency import enforcer, exact
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.uncertainty import coverage, reliability
 
@@ -55,9 +55,10 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     outside = np.isnan(region.truth)
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
     members, uncorrected = [], []
+    enforce = enforcer(low, backend.card, backend.card.consistency)
     for drawn in backend.samples(low, n_samples=count, seed=seed, **machine):
         raw, member = (
-            np.where(outside, np.nan, field / np.float32(region.gain)) for field in (drawn, exact(drawn, low.data))
+            np.where(outside, np.nan, field / np.float32(region.gain)) for field in (drawn, enforce(drawn))
         )
         members.append(member)
         departure = _departure(drawn, low, factor)

@@ -1,0 +1,100 @@
+"""Adapters: what turns a base denoiser into one for another instrument, saved apart from it."""
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+
+from sunpy_magsr.models.denoiser import MagnetogramDenoiser
+
+__all__ = ["WHOLE_MODULES", "attach_adapter", "merge_adapter", "widen"]
+
+#: Small modules that an adapter replaces as a whole: the ends, whose sizes change, and the depthwise filters.
+WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
+
+
+def widen(denoiser):
+    """
+    A copy of a denoiser that also draws the low-resolution field and is told the blur of the field it is given.
+
+    What it draws of the latent is what the original draws at its reference noise level, until it is trained.
+
+    Parameters
+    ----------
+    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        Whitened, without the low-resolution field; not changed.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        With ``draws_low``.
+
+    Raises
+    ------
+    ValueError
+        If the denoiser cannot be widened.
+    """
+    config = dict(denoiser.config)
+    if config["draws_low"] or not config["whitened"] or not config["residual"]:
+        msg = "denoiser must have a whitened residual and not draw the low-resolution field, got " + ", ".join(
+            f"{key} = {config[key]}" for key in ("whitened", "residual", "draws_low")
+        )
+        raise ValueError(msg)
+    settings = {key: value for key, value in config.items() if not key.startswith("_")}
+    wide = MagnetogramDenoiser(**{**settings, "draws_low": True})
+    old = denoiser.state_dict()
+    new = wide.state_dict()
+    area, packed = denoiser.patch**2, config["latent_channels"] * denoiser.patch**2
+    with torch.no_grad():
+        for name, value in old.items():
+            if new[name].shape == value.shape:
+                new[name].copy_(value)
+        new["embed_low.weight"].zero_()[:, : 2 * area] = old["embed_low.weight"][:, : 2 * area]
+        new["embed_noisy.weight"].zero_()[:, :packed] = old["embed_noisy.weight"]
+        for part in ("weight", "bias"):
+            new[f"velocity.{part}"].zero_()[:packed] = old[f"velocity.{part}"]
+            mean, log_sigma = old[f"moments.{part}"].chunk(2)
+            halves = new[f"moments.{part}"].zero_().chunk(2)
+            halves[0][:packed], halves[1][:packed] = mean, log_sigma
+    return wide
+
+
+def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=WHOLE_MODULES):
+    """
+    Put a new adapter on a denoiser (LoRA: Hu et al. 2022, arXiv:2106.09685).
+
+    Parameters
+    ----------
+    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        From `widen`; its own weights are frozen.
+    rank : `int`
+        Of the low-rank updates.
+    targets : sequence of `str`
+        Linear layers that get an update, by the end of their names.
+    whole : sequence of `str`
+        Modules that are trained as a whole, likewise.
+
+    Returns
+    -------
+    `peft.PeftModel`
+        Only the adapter requires gradients.
+    """
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), modules_to_save=list(whole))
+    return get_peft_model(denoiser, config)
+
+
+def merge_adapter(denoiser, folder):
+    """
+    A copy of a base denoiser with an adapter merged into its weights.
+
+    Parameters
+    ----------
+    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The base; not changed, so to unmerge is to go on with it.
+    folder : `str` or `pathlib.Path`
+        Saved by `peft.PeftModel.save_pretrained`.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        With ``draws_low``.
+    """
+    return PeftModel.from_pretrained(widen(denoiser), str(folder)).merge_and_unload()
