@@ -13,6 +13,8 @@ from sunpy_magsr.atomic import whole_file
 __all__ = ["ModelCard", "list_models"]
 
 _CARD = "card.json"
+#: Sub-folder of a model folder that holds its adapters.
+ADAPTERS = "adapters"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +56,7 @@ class ModelCard:
     base_sha256 : `str`
         Of an adapter: the weights that it was trained on.
     adapters : `dict`
-        Of a base: the bundled adapter for input of an instrument.
+        Of a base: by instrument, which of the adapters in its folder its input takes.
     license, revision, sha256 : `str`
         Of the weights.
     training, validation, limits : `dict` or `list`
@@ -134,24 +136,26 @@ BICUBIC = ModelCard(
 ALIASES = {"ldm-res": "default"}
 
 
-_FOLDERS = {"model": "models", "adapter": "adapters"}
-
-
-def _bundle(kind):
-    """Folders of what is bundled by name."""
-    root = Path(str(resources.files("sunpy_magsr") / "data" / _FOLDERS[kind]))
+def _bundle():
+    """Folders of the bundled models by name."""
+    root = Path(str(resources.files("sunpy_magsr") / "data" / "models"))
     return {path.parent.name: path.parent for path in root.glob(f"*/{_CARD}")}
 
 
-def bundled_folder(name, *, kind="model"):
-    """Folder of a bundled model or adapter, or `None`."""
-    return _bundle(kind).get(ALIASES.get(name, name))
+def bundled_folder(name):
+    """Folder of a bundled model, or `None`."""
+    return _bundle().get(ALIASES.get(name, name))
 
 
-def bundled_cards(*, kind="model"):
-    """Cards of the models or the adapters that come with the package as files, the default first."""
-    names = sorted(_bundle(kind), key=lambda name: (name != "default", name))
-    return [ModelCard.read(bundled_folder(name, kind=kind), where="bundled") for name in names]
+def adapter_folders(folder):
+    """Folders of the adapters that a model folder holds, by name."""
+    return {path.parent.name: path.parent for path in sorted(Path(folder).glob(f"{ADAPTERS}/*/{_CARD}"))}
+
+
+def bundled_cards():
+    """Cards of the models that come with the package as files, the default first."""
+    names = sorted(_bundle(), key=lambda name: (name != "default", name))
+    return [ModelCard.read(bundled_folder(name), where="bundled") for name in names]
 
 
 def adapted_card(base, adapter):
@@ -210,8 +214,9 @@ def list_models():
         names=["name", "kind", "size", "license", "revision", "where", "summary"],
         dtype=[str, str, float, str, str, str, str],
     )
-    for card, folders in _listed():
-        size = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file()) / 1e6
+    for card, parts in _listed():
+        files = (path for part in parts for path in (part, *part.rglob("*")) if path.is_file())
+        size = sum(path.stat().st_size for path in files) / 1e6
         table.add_row([card.name, card.kind, size, card.license, card.revision, card.where, card.summary])
     table["size"].unit = "Mbyte"
     table["size"].format = ".1f"
@@ -222,11 +227,11 @@ def _listed():
     """Yield the cards of all models, each with the folders that it takes."""
     for card in bundled_cards():
         folder = bundled_folder(card.name)
-        yield card, [folder]
+        own = [path for path in folder.iterdir() if path.name != ADAPTERS]
+        yield card, own
         for alias, name in ALIASES.items():
             if name == card.name:
-                yield dataclasses.replace(card, name=alias, summary=f"{name} without an adapter, whatever the input."), [folder]
-        for adapter in bundled_cards(kind="adapter"):
-            if adapter.base == card.name:
-                yield adapted_card(card, adapter), [folder, bundled_folder(adapter.name, kind="adapter")]
+                yield dataclasses.replace(card, name=alias, summary=f"{name} without an adapter."), own
+        for path in adapter_folders(folder).values():
+            yield adapted_card(card, ModelCard.read(path, where="bundled")), [*own, path]
     yield BICUBIC, []

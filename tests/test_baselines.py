@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from astropy.io import fits
 from safetensors.torch import load_file
 
 import sunpy_magsr
@@ -15,6 +14,8 @@ from sunpy_magsr.models.regression import Critic, Enhance, Progressive
 from sunpy_magsr.training.baseline import regression_loss
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.diffusion import make_sampler
+
+from .training.magnetograms import write_patch
 
 CONFIG = """
 output = "run"
@@ -53,14 +54,13 @@ def truth():
 
 def project(folder, truth, rival):
     stage, more = RIVALS[rival]
-    (folder / "fits").mkdir()
     for number in range(2):
-        name = f"hmi.sharp_cea_720s.{number + 1}.20110215_000000_TAI.magnetogram.fits"
-        fits.PrimaryHDU(truth[200 + 300 * number : 400 + 300 * number, 600:800]).writeto(folder / "fits" / name)
+        write_patch(folder / "fits", truth[200 + 300 * number : 400 + 300 * number, 600:800], harp=number + 1)
     (folder / "train.toml").write_text(CONFIG.format(stage=stage, more=more))
     card = f'name = "{rival}"\nkind = "{stage}"\n'
     card += "steps = 2\nnoise = { los = 3.0, radial = 16.0 }\n" if stage == "diffusion" else ""
     (folder / "card.toml").write_text(card)
+    assert main(["prepare", str(folder / "train.toml")]) == 0
     return str(folder / "train.toml")
 
 
@@ -69,7 +69,7 @@ def test_one_command_trains_a_rival(rival, tmp_path, truth, small):
     config = project(tmp_path, truth, rival)
     assert main(["baseline", config]) == 0
     log = next((tmp_path / "run" / "checkpoints").glob("*/log.csv")).read_text().splitlines()
-    assert len(log) == 4
+    assert len(log) == 1 + 4
     weights = load_file(next((tmp_path / "run").glob("[dn]e*/*.safetensors")))
     last = weights["velocity.weight" if "velocity.weight" in weights else LAST[rival]]
     assert last.abs().max() > 0, "starts from zero"
@@ -155,7 +155,7 @@ def test_wrong_names_are_refused(tmp_path, truth, capsys):
     assert "regression.network must be one of Enhance, Progressive, got 'Upscale'" in capsys.readouterr().err
     assert main(["baseline", config, "--set", "regression.network=", "--set", "diffusion.codec=none"]) == 2
     assert "diffusion.codec must be 'pixel'" in capsys.readouterr().err
-    with pytest.raises(ValueError, match="prediction must be 'v_prediction' or 'epsilon', got 'x'"):
+    with pytest.raises(ValueError, match="prediction must be 'v_prediction', 'epsilon' or 'flow', got 'x'"):
         make_sampler("x")
     (tmp_path / "network").mkdir()
     (tmp_path / "network" / "config.json").write_text('{"_class_name": "Other"}')

@@ -9,10 +9,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from astropy.io import fits
 from safetensors.torch import load_file
 
 from sunpy_magsr.data import sample_truth
+from sunpy_magsr.training.cli import main
+
+from .training.magnetograms import write_patch
 
 KILLS = 5
 STEPS = 60
@@ -20,6 +22,7 @@ CONFIG = f"""
 output = "run"
 [data]
 root = "fits"
+store = "store"
 [autoencoder]
 steps = {STEPS}
 patch = 64
@@ -34,10 +37,9 @@ COMMAND = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main(
 
 @pytest.fixture
 def config(tmp_path):
-    (tmp_path / "fits").mkdir()
-    data = sample_truth()[0][300:600, 600:900]
-    fits.PrimaryHDU(data).writeto(tmp_path / "fits" / "hmi.sharp_cea_720s.1.20110215_000000_TAI.magnetogram.fits")
+    write_patch(tmp_path / "fits", sample_truth()[0][300:600, 600:900])
     (tmp_path / "train.toml").write_text(CONFIG)
+    assert main(["prepare", str(tmp_path / "train.toml")]) == 0
     return tmp_path / "train.toml"
 
 

@@ -1,10 +1,6 @@
 """Networks, model folders and the Hub."""
 
-import json
-import threading
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -17,6 +13,8 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.normalization import denormalize, normalize
 from sunpy_magsr.models.pipeline import weights_digest
+
+from .training.hub_server import local_hub
 
 
 @pytest.mark.parametrize(("kind", "scale"), [("asinh", 40.0), ("linear", 3000.0)])
@@ -102,70 +100,11 @@ def test_folder_without_a_card(tmp_path):
         load_backend(tmp_path)
 
 
-class Hub(BaseHTTPRequestHandler):
-    """As much of the Hub's protocol as a snapshot download speaks, for one repository."""
-
-    commit = "0123456789abcdef0123456789abcdef01234567"
-
-    def __init__(self, *args, folder, log, **kwargs):
-        self.folder, self.log = folder, log
-        super().__init__(*args, **kwargs)
-
-    def do_GET(self):
-        self.answer(body=True)
-
-    def do_HEAD(self):
-        self.answer(body=False)
-
-    def answer(self, *, body):
-        path = unquote(urlsplit(self.path).path)
-        self.log.append(path)
-        names = [found.relative_to(self.folder).as_posix() for found in self.folder.rglob("*") if found.is_file()]
-        content = None
-        if path.startswith("/api/models/team/magsr/tree/"):
-            content = json.dumps(
-                [{"type": "file", "path": name, "size": 1, "oid": "0" * 40} for name in sorted(names)]
-            ).encode()
-        elif path.startswith("/api/models/team/magsr"):
-            siblings = [{"rfilename": name} for name in names]
-            content = json.dumps({"id": "team/magsr", "sha": self.commit, "siblings": siblings}).encode()
-        elif path.startswith("/team/magsr/resolve/"):
-            name = path.split("/", 5)[5]
-            content = (self.folder / name).read_bytes() if name in names else None
-        if content is None:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(content)))
-        self.send_header("ETag", f'"{len(content)}-{path.split("/")[-1]}"')
-        self.send_header("X-Repo-Commit", self.commit)
-        self.end_headers()
-        if body:
-            self.wfile.write(content)
-
-    def log_message(self, *_):
-        """Keep quiet."""
-
-
 @pytest.fixture
 def hub(monkeypatch, tmp_path):
-    from huggingface_hub import constants
-
-    log = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Hub, folder=bundled_folder("default"), log=log))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    address = f"http://127.0.0.1:{server.server_port}"
-    monkeypatch.setattr(constants, "ENDPOINT", address)
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    yield log
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with local_hub(monkeypatch, tmp_path / "cache") as hub:
+        hub.publish("team/magsr", bundled_folder("default"), branches=("main", "v1"))
+        yield hub
 
 
 @pytest.mark.parametrize("name", ["team/magsr", "team/magsr@v1"])
@@ -177,7 +116,7 @@ def test_hub(hub, small, name, tmp_path, monkeypatch):
     result = sunpy_magsr.superresolve(small, model=name)
     assert np.array_equal(result.data, sunpy_magsr.superresolve(small).data, equal_nan=True)
     revision = name.partition("@")[2] or "main"
-    assert any(path.endswith(f"/{revision}") for path in hub)
+    assert any(path.endswith(f"/{revision}") for _, path in hub.log)
 
 
 def test_hub_without_the_repository(hub):

@@ -4,10 +4,8 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
-from astropy.io import fits
 
 import sunpy_magsr
 from sunpy_magsr.forward_model import degrade
@@ -15,12 +13,14 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.training.checkpoints import latest_checkpoint, save_checkpoint
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.config import load_config
-from sunpy_magsr.training.data import PatchSampler, TrainingField, load_fields
+
+from .training.magnetograms import write_patch
 
 CONFIG = """
 output = "run"
 [data]
 root = "fits"
+store = "store"
 [autoencoder]
 steps = 6
 patch = 32
@@ -56,59 +56,13 @@ def truth():
 @pytest.fixture
 def project(tmp_path, truth):
     """A folder with magnetograms, a configuration and a card."""
-    (tmp_path / "fits").mkdir()
     for number in range(2):
         data = truth[200 + 300 * number : 400 + 300 * number, 600:800]
-        name = f"hmi.sharp_cea_720s.{number + 1}.20110215_000000_TAI.magnetogram.fits"
-        fits.PrimaryHDU(data).writeto(tmp_path / "fits" / name)
+        write_patch(tmp_path / "fits", data, harp=number + 1)
     (tmp_path / "train.toml").write_text(CONFIG)
     (tmp_path / "card.toml").write_text(CARD)
+    assert main(["prepare", str(tmp_path / "train.toml")]) == 0
     return tmp_path
-
-
-def test_patches_depend_on_seed_and_number_only(project):
-    fields = load_fields(project / "fits")
-    first, noise = PatchSampler(fields, patch=32, seed=1).batch(7, 4)
-    second, _ = PatchSampler(fields, patch=32, seed=1).batch(7, 4)
-    assert np.array_equal(first, second)
-    assert first.shape == (4, 1, 32, 32)
-    assert noise.shape == (4,)
-    assert not np.array_equal(first, PatchSampler(fields, patch=32, seed=1).batch(8, 4)[0])
-    assert not np.array_equal(first, PatchSampler(fields, patch=32, seed=2).batch(7, 4)[0])
-
-
-def test_patches_hold_no_missing_data(rng):
-    data = rng.normal(0, 10, (80, 80)).astype(np.float32)
-    data[:, 60:] = np.nan
-    field = TrainingField(data, "a", 1, "", "los", 3.0)
-    assert np.isfinite(PatchSampler([field], patch=32).batch(0, 20)[0]).all()
-
-
-def test_polarity_and_orientation_are_balanced(rng):
-    data = np.add.outer(np.zeros(64), np.linspace(50, 100, 64)).astype(np.float32)
-    patches, _ = PatchSampler([TrainingField(data, "a", 1, "", "los", 3.0)], patch=32).batch(0, 200)
-    assert abs((patches.mean(axis=(1, 2, 3)) > 0).mean() - 0.5) < 0.15
-    along_x = np.abs(np.diff(patches, axis=3)).max(axis=(1, 2, 3)) > np.abs(np.diff(patches, axis=2)).max(
-        axis=(1, 2, 3)
-    )
-    assert abs(along_x.mean() - 0.5) < 0.15
-
-
-def test_strong_field_is_oversampled(rng):
-    data = rng.normal(0, 5, (200, 200)).astype(np.float32)
-    data[20:40, 20:40] = 1000
-    fields = [TrainingField(data, "a", 1, "", "los", 3.0)]
-    shares = [
-        (np.abs(PatchSampler(fields, patch=32, strong_share=share).batch(0, 200)[0]).max(axis=(1, 2, 3)) > 500).mean()
-        for share in (0.0, 0.8)
-    ]
-    assert shares[0] < 0.3
-    assert shares[1] > 0.7
-
-
-def test_no_usable_magnetogram(tmp_path):
-    with pytest.raises(ValueError, match=r"data\.root holds no usable magnetogram of los matching '\*\.fits'"):
-        load_fields(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +136,9 @@ def test_a_bad_batch_is_named(project, capsys, monkeypatch):
         autoencoder, "autoencoder_loss", lambda *_, **__: (torch.tensor(float("nan"), requires_grad=True), {})
     )
     assert main(["autoencoder", str(project / "train.toml")]) == 1
-    assert "the loss of batch 0 is nan" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "the loss of batch 0 (patches of hmi.sharp_cea_720s." in error
+    assert "is nan" in error
 
 
 def test_two_processes_train_one_model(project):
@@ -191,7 +147,8 @@ def test_two_processes_train_one_model(project):
     alone = weights(project / "run" / "autoencoder")
     stage = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main(sys.argv[1:]))"
     (project / "train.py").write_text(stage)
-    command = ["torch.distributed.run", "--nproc_per_node", "2", "train.py", "autoencoder", "train.toml"]
+    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    command = [*launch, "train.py", "autoencoder", "train.toml"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", *command, "--set", "output=pair"],
@@ -206,7 +163,7 @@ def test_two_processes_train_one_model(project):
     assert all(torch.isfinite(value).all() for value in together.values())
     assert any(not torch.equal(value, alone[name]) for name, value in together.items())
     log = (project / "pair" / "checkpoints" / "autoencoder" / "log.csv").read_text()
-    assert len(log.splitlines()) == 6
+    assert len(log.splitlines()) == 1 + 6
 
 
 @pytest.mark.parametrize(("schedule", "last"), [("cosine", 0.0), ("constant", 1e-3)])
@@ -232,7 +189,7 @@ def test_from_fits_files_to_a_model(project, truth, small, capsys):
     assert degrade(result.data) == pytest.approx(small.data, abs=0.1)
     assert result.meta["magsrmod"] == "tiny"
     log = (project / "run" / "checkpoints" / "diffusion" / "log.csv").read_text()
-    assert len(log.splitlines()) == 6
+    assert len(log.splitlines()) == 1 + 6
 
 
 def test_wrong_usage_is_one_line(project, capsys):

@@ -5,9 +5,17 @@ import re
 from pathlib import Path
 
 from sunpy_magsr.backends.interpolation import BicubicBackend
-from sunpy_magsr.catalog import ALIASES, BICUBIC, ModelCard, adapted_card, bundled_cards, bundled_folder
+from sunpy_magsr.catalog import (
+    ALIASES,
+    BICUBIC,
+    ModelCard,
+    adapted_card,
+    adapter_folders,
+    bundled_folder,
+    list_models,
+)
 
-__all__ = ["load_backend"]
+__all__ = ["load_backend", "model_folder"]
 
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
@@ -40,30 +48,67 @@ def load_backend(model, *, instrument=None):
     if name == BICUBIC.name:
         return BicubicBackend(BICUBIC)
     base, plus, adapter = ("", "", "") if Path(name).is_dir() else name.rpartition("+")
-    if plus:
-        return _load(*_folder_of(base, "model"), *_folder_of(adapter, "adapter"))
-    folder, where = _folder_of(model, "model")
-    adapter = None if name in ALIASES else _read_card(folder, where).adapters.get(instrument)
-    return _load(folder, where, *(_folder_of(adapter, "adapter") if adapter else ()))
+    folder, where = model_folder(base if plus else model)
+    if not plus and name not in ALIASES:
+        adapter = ModelCard.read(folder).adapters.get(instrument)
+    return _load(folder, where, *(_adapter_of(folder, where, adapter) if adapter else ()))
 
 
-def _folder_of(model, kind):
-    """Folder of a model or an adapter, and where that is in the user's words."""
+def model_folder(model):
+    """
+    Where a model is.
+
+    Parameters
+    ----------
+    model : `str` or `pathlib.Path`
+        As for `load_backend`, without an adapter.
+
+    Returns
+    -------
+    folder : `pathlib.Path`
+        A Hub's is downloaded.
+    where : `str`
+        The same in the user's words.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
     name = str(model)
-    folder = bundled_folder(name, kind=kind)
+    folder = bundled_folder(name)
     if folder is not None:
         return folder, "bundled"
-    if Path(name).is_dir():
+    found = _elsewhere(model)
+    if found is None:
+        known = ", ".join(list_models()["name"])
+        msg = f"model must be one of {known}, a folder, or a Hub id 'org/name', got {name!r}."
+        raise ValueError(msg)
+    return found
+
+
+def _adapter_of(base, where, name):
+    """Folder of an adapter, and where that is in the user's words."""
+    own = adapter_folders(base)
+    if name in own:
+        return own[name], where
+    found = _elsewhere(name)
+    if found is None:
+        known = "".join(f"{one}, " for one in own)
+        msg = f"adapter must be one of the model's ({known or 'it has none, '}a folder, or a Hub id 'org/name'), got {name!r}."
+        raise ValueError(msg)
+    return found
+
+
+def _elsewhere(model):
+    name = str(model)
+    if name and Path(name).is_dir():
         return Path(name).resolve(), name
     if isinstance(model, str) and _HUB_ID.match(name):
         from sunpy_magsr.models.hub import download
 
         return download(name), name
-    known = [card.name for card in bundled_cards(kind=kind)]
-    if kind == "model":
-        known += [BICUBIC.name, *ALIASES, *(f"{card.base}+{card.name}" for card in bundled_cards(kind="adapter"))]
-    msg = f"{kind} must be one of {', '.join(known)}, a folder, or a Hub id 'org/name', got {name!r}."
-    raise ValueError(msg)
+    return None
 
 
 def _read_card(folder, where):

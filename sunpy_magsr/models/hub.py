@@ -4,9 +4,10 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 
-__all__ = ["download"]
+__all__ = ["FILES", "download"]
 
-_FILES = ["card.json", "*/config.json", "*/scheduler_config.json", "*/*.safetensors"]
+#: Of a model folder, what a repository holds.
+FILES = ["card.json", "README.md", "check.npz", "*/*config.json", "*/*.safetensors"]
 
 
 def download(model_id):
@@ -30,7 +31,7 @@ def download(model_id):
     """
     repo_id, _, revision = model_id.partition("@")
     try:
-        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=_FILES))
+        return Path(snapshot_download(repo_id, revision=revision or None, allow_patterns=FILES))
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         msg = f"model {model_id!r} could not be fetched: {reason}"

@@ -5,10 +5,17 @@ from peft import LoraConfig, PeftModel, get_peft_model
 
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 
-__all__ = ["WHOLE_MODULES", "attach_adapter", "merge_adapter", "widen"]
+__all__ = [
+    "attach_adapter",
+    "attach_decoder_adapter",
+    "merge_adapter",
+    "merge_decoder_adapter",
+    "widen",
+]
 
-#: Small modules that an adapter replaces as a whole: the ends, whose sizes change, and the depthwise filters.
-WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
+# Small ones: the ends, whose sizes change, and the depthwise filters.
+_WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
+_DECODER_BLOCKS = r"decoder\..*conv[12]"
 
 
 def widen(denoiser):
@@ -57,7 +64,7 @@ def widen(denoiser):
     return wide
 
 
-def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=WHOLE_MODULES):
+def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=_WHOLE_MODULES):
     """
     Put a new adapter on a denoiser (LoRA: Hu et al. 2022, arXiv:2106.09685).
 
@@ -79,6 +86,33 @@ def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=W
     """
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), modules_to_save=list(whole))
     return get_peft_model(denoiser, config)
+
+
+def attach_decoder_adapter(codec, *, rank=0):
+    """
+    Freeze an autoencoder, or all of it but a new adapter on its decoder.
+
+    Parameters
+    ----------
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        The autoencoder.
+    rank : `int`
+        Of the low-rank updates of the decoder's residual blocks; 0 for none.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `peft.PeftModel`
+        The second if there is an adapter.
+    """
+    codec.requires_grad_(False)
+    if not rank:
+        return codec
+    return get_peft_model(codec, LoraConfig(r=rank, lora_alpha=rank, target_modules=_DECODER_BLOCKS))
+
+
+def merge_decoder_adapter(codec, folder):
+    """The autoencoder with an adapter merged into its decoder; it is changed."""
+    return PeftModel.from_pretrained(codec, str(folder)).merge_and_unload()
 
 
 def merge_adapter(denoiser, folder):

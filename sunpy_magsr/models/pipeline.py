@@ -9,7 +9,7 @@ import torch
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
-from sunpy_magsr.models.lora import merge_adapter
+from sunpy_magsr.models.lora import merge_adapter, merge_decoder_adapter
 from sunpy_magsr.models.pixels import PixelCodec
 from sunpy_magsr.models.regression import Enhance, Progressive
 
@@ -55,7 +55,7 @@ def load_components(folder, *, adapter=None):
     folder : `str` or `pathlib.Path`
         Holds ``autoencoder``, ``denoiser`` and ``scheduler``.
     adapter : `str` or `pathlib.Path`, optional
-        Folder of an adapter, which is merged into the denoiser.
+        Folder of an adapter, which is merged into the denoiser and, if it has a part for that, the decoder.
 
     Returns
     -------
@@ -68,11 +68,14 @@ def load_components(folder, *, adapter=None):
     """
     folder = Path(folder)
     denoiser = MagnetogramDenoiser.from_pretrained(folder / "denoiser", torch_dtype=torch.float32)
+    codec = load_codec(folder / "autoencoder")
     if adapter is not None:
-        denoiser = merge_adapter(denoiser, Path(adapter) / "adapter")
+        denoiser = merge_adapter(denoiser, Path(adapter) / "adapter" / "denoiser")
+        if (Path(adapter) / "adapter" / "decoder").is_dir():
+            codec = merge_decoder_adapter(codec, Path(adapter) / "adapter" / "decoder")
     name = _config(folder / "scheduler", "scheduler_config.json")["_class_name"]
     scheduler = getattr(diffusers, name).from_pretrained(folder / "scheduler")
-    return load_codec(folder / "autoencoder"), denoiser, scheduler
+    return codec, denoiser, scheduler
 
 
 def load_network(folder):
@@ -103,9 +106,10 @@ def load_network(folder):
 
 
 def weights_digest(folder):
-    """SHA-256 over the safetensors files of a model folder, in the order of their paths."""
+    """SHA-256 over the safetensors files of a model folder, without its adapters, in the order of their paths."""
     digest = hashlib.sha256()
-    for path in sorted(Path(folder).rglob("*.safetensors")):
+    parts = {part for kind in PARTS.values() for part in kind}
+    for path in sorted(path for part in parts for path in Path(folder, part).rglob("*.safetensors")):
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -8,7 +8,7 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.loop import run_stage
 
-__all__ = ["autoencoder_loss", "train_autoencoder"]
+__all__ = ["autoencoder_loss", "reconstruction_loss", "train_autoencoder"]
 
 
 def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
@@ -37,11 +37,35 @@ def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
     mean, log_variance = model.encode(high)
     noise = torch.randn(mean.shape, generator=generator).to(mean)
     decoded = model.decode(mean + noise * (log_variance / 2).exp(), low)
+    loss, numbers = reconstruction_loss(model, decoded, high, gauss_weight=gauss_weight)
+    kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
+    return loss + kl_weight * kl, {**numbers, "kl": kl.item()}
+
+
+def reconstruction_loss(model, decoded, high, *, gauss_weight=0.1):
+    """
+    Mean absolute error in network units and (weighted) in Gauss.
+
+    Parameters
+    ----------
+    model : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        For its normalization.
+    decoded, high : `torch.Tensor`
+        Gauss, ``[N, 1, H, W]``.
+    gauss_weight : `float`
+        Weight of the second, per `field_scale` Gauss.
+
+    Returns
+    -------
+    loss : `torch.Tensor`
+        Scalar.
+    numbers : `dict`
+        For the log.
+    """
     l1 = (model.normalize(decoded) - model.normalize(high)).abs().mean()
     error = decoded - high
-    kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
-    loss = l1 + gauss_weight * error.abs().mean() / model.config.field_scale + kl_weight * kl
-    return loss, {"l1": l1.item(), "rmse_gauss": error.square().mean().sqrt().item(), "kl": kl.item()}
+    loss = l1 + gauss_weight * error.abs().mean() / model.config.field_scale
+    return loss, {"l1": l1.item(), "rmse_gauss": error.square().mean().sqrt().item()}
 
 
 def train_autoencoder(config, *, progress=True):
@@ -69,6 +93,10 @@ def train_autoencoder(config, *, progress=True):
     def loss(model, high, _noise, generator):
         return autoencoder_loss(model, high, generator, kl_weight=stage.kl_weight, gauss_weight=stage.gauss_weight)
 
+    def draw(model, high, _noise, _n_samples):
+        low = block_mean(high, model.config.factor)
+        return model.decode(model.encode(high)[0], low)[None], low
+
     writes = run_stage(
         model,
         loss,
@@ -77,6 +105,7 @@ def train_autoencoder(config, *, progress=True):
         device=config.device,
         sampler=sampler,
         validation=validation,
+        draw=draw,
         progress=progress,
     )
     if writes:

@@ -94,6 +94,10 @@ def train_baseline(config, *, progress=True):
         weights = {"squared_weight": stage.squared_weight, "adversarial_weight": stage.adversarial_weight}
         return regression_loss(model, high, **weights)
 
+    def draw(model, high, _noise, _n_samples):
+        low = block_mean(high, 4)
+        return model["network"](low)[None], low
+
     writes = run_stage(
         model,
         loss,
@@ -102,6 +106,7 @@ def train_baseline(config, *, progress=True):
         device=config.device,
         sampler=sampler,
         validation=validation,
+        draw=draw,
         progress=progress,
     )
     if writes:

@@ -14,9 +14,11 @@ def _parser():
     parser = argparse.ArgumentParser(prog="magsr-train", description="Train models for sunpy_magsr.")
     stages = parser.add_subparsers(dest="stage", required=True, metavar="STAGE")
     for name, what in (
+        ("prepare", "turn folders of FITS files into the store that all stages read"),
         ("autoencoder", "train the autoencoder"),
         ("diffusion", "train the denoiser on the autoencoder's latents"),
         ("baseline", "train a rival: the network of [regression], or the diffusion model of [diffusion]"),
+        ("finetune", "train an adapter for another instrument's input"),
         ("export", "put a finished run and its card into a model folder"),
     ):
         stage = stages.add_parser(name, help=what)
@@ -26,6 +28,12 @@ def _parser():
             stage.add_argument("--card", required=True, metavar="CARD.toml", help="facts for the model's card")
             stage.add_argument("-o", "--output", required=True, metavar="DIR", help="the model folder")
             stage.add_argument("--half", action="store_true", help="store the weights in half precision")
+            stage.add_argument("--evaluation", metavar="DIR", help="output of `magsr evaluate` for these weights")
+    push = stages.add_parser("push", help="publish a model folder on a Hub (HF_ENDPOINT, HF_TOKEN)")
+    push.add_argument("folder", metavar="FOLDER")
+    push.add_argument("repo_id", metavar="ORG/NAME")
+    push.add_argument("--revision", metavar="BRANCH", help="made if it is not there")
+    push.add_argument("--private", action="store_true", help="for a repository that is made")
     return parser
 
 
@@ -45,8 +53,7 @@ def main(arguments=None):
     """
     options = _parser().parse_args(arguments)
     try:
-        config = load_config(options.config, options.overrides)
-        folder = _run(options, config)
+        folder = _push(options) if options.stage == "push" else _run(options)
     except (ValueError, TypeError, OSError) as error:
         sys.stderr.write(f"magsr-train: error: {' '.join(str(error).split())}\n")
         return 2
@@ -63,7 +70,18 @@ def main(arguments=None):
     return 0
 
 
-def _run(options, config):
+def _push(options):
+    from sunpy_magsr.training.push import push_model
+
+    return push_model(options.folder, options.repo_id, revision=options.revision, private=options.private)
+
+
+def _run(options):
+    config = load_config(options.config, options.overrides)
+    if options.stage == "prepare":
+        from sunpy_magsr.training.prepare import prepare_store
+
+        return prepare_store(config)
     if options.stage == "autoencoder":
         from sunpy_magsr.training.autoencoder import train_autoencoder
 
@@ -76,7 +94,11 @@ def _run(options, config):
         from sunpy_magsr.training.baseline import train_baseline
 
         return train_baseline(config)
+    if options.stage == "finetune":
+        from sunpy_magsr.training.finetune import train_adapter
+
+        return train_adapter(config)
     from sunpy_magsr.training.export import export_model
 
     card = tomllib.loads(Path(options.card).read_text())
-    return export_model(config.output, options.output, card=card, half=options.half)
+    return export_model(config.output, options.output, card=card, half=options.half, evaluation=options.evaluation)

@@ -4,18 +4,49 @@ import dataclasses
 import tomllib
 from pathlib import Path
 
-__all__ = ["AutoencoderConfig", "DataConfig", "DiffusionConfig", "RegressionConfig", "TrainingConfig", "load_config"]
+from sunpy_magsr.forward_model import MDI_GAIN
+
+__all__ = [
+    "AutoencoderConfig",
+    "DataConfig",
+    "DiffusionConfig",
+    "FinetuneConfig",
+    "RegressionConfig",
+    "TrainingConfig",
+    "load_config",
+]
 
 
 @dataclasses.dataclass
 class DataConfig:
-    """Where the magnetograms are and which patches are drawn from them."""
+    """
+    Where the magnetograms are, which of them are kept, and how patches are drawn from them.
+
+    ``root`` and ``pairs`` are folders of FITS files, the second of low-resolution ones whose partners in time are in
+    ``root`` (empty: no true pairs). ``store`` is the folder that ``magsr-train prepare`` makes of them and all stages
+    read (empty: ``patches`` in ``output``).
+
+    Kept are files of the ``components`` whose QUALITY card has no bits but those of ``allowed_quality`` (0x200 is set
+    in all of MDI's, 0x10400 in every second HMI frame of some series), whose MISSVALS card (pixels) is at most
+    ``max_missvals``, and of these the pixels with a cosine of the heliocentric angle of at least ``least_mu`` (70
+    degrees). A window of ``patch`` pixels a side is kept if at most the share ``max_missing`` of it is missing.
+
+    A pixel above ``strong_field`` (Gauss) is a strong one, and the share ``strong_share`` of what is drawn is centered
+    near one. ``validation_harps``, ``validation_dates`` and ``least_gap_days``: see
+    `~sunpy_magsr.training.splits.split_fields`.
+    """
 
     root: str = "data"
     pattern: str = "*.fits"
+    pairs: str = ""
+    store: str = ""
     components: list = dataclasses.field(default_factory=lambda: ["los"])
     component_weights: list = dataclasses.field(default_factory=lambda: [1.0])
-    max_longitude: float = 70.0
+    allowed_quality: int = 0x10600
+    max_missvals: int = 200_000
+    least_mu: float = 0.342
+    patch: int = 256
+    max_missing: float = 0.5
     strong_field: float = 200.0
     strong_share: float = 0.5
     validation_harps: list = dataclasses.field(default_factory=list)
@@ -25,7 +56,12 @@ class DataConfig:
 
 @dataclasses.dataclass
 class StageConfig:
-    """What the stages share: batch, schedule, optimizer, bookkeeping."""
+    """
+    What the stages share: batch, schedule, optimizer, bookkeeping.
+
+    ``validation_samples`` of each of a few patches are drawn and scored every ``validate_every`` steps; with 0 only the
+    losses are.
+    """
 
     patch: int = 192
     batch_size: int = 8
@@ -38,6 +74,7 @@ class StageConfig:
     ema_decay: float = 0.999
     checkpoint_every: int = 200
     validate_every: int = 200
+    validation_samples: int = 4
     log_every: int = 20
     seed: int = 0
 
@@ -58,7 +95,8 @@ class DiffusionConfig(StageConfig):
     The diffusion stage.
 
     ``codec`` is ``"trained"`` (the autoencoder of this run), ``"pixel"`` (no latents), or the name or folder of a
-    model whose autoencoder is taken.
+    model whose autoencoder is taken. ``prediction`` is ``"v_prediction"``, ``"epsilon"`` or ``"flow"``; see
+    `~sunpy_magsr.training.diffusion.make_scheduler`. ``validation_steps`` are the sampler's in validation.
     """
 
     steps: int = 10000
@@ -67,6 +105,7 @@ class DiffusionConfig(StageConfig):
     residual: bool = True
     whitened: bool = True
     prediction: str = "v_prediction"
+    validation_steps: int = 8
     model: dict = dataclasses.field(default_factory=dict)
 
 
@@ -85,6 +124,32 @@ class RegressionConfig(StageConfig):
 
 
 @dataclasses.dataclass
+class FinetuneConfig(StageConfig):
+    """
+    The adapter stage.
+
+    ``base`` is the name or folder of the model that the adapter is for, or ``"trained"`` for that of this run. ``rank``,
+    ``targets`` and ``whole``: see `~sunpy_magsr.models.lora.attach_adapter`; ``decoder_rank`` of 0 leaves the decoder
+    as it is. ``pairs`` is ``"true"`` (those of the store, see ``data.pairs``) or ``"simulated"``, with noise (Gauss) and
+    width of the point-spread function (arcsec, FWHM) drawn from the ranges ``noise`` and ``psf_fwhm``, and fields times
+    ``gain``.
+    """
+
+    steps: int = 3000
+    patch: int = 160
+    weight_decay: float = 0.0
+    base: str = "default"
+    rank: int = 16
+    targets: list = dataclasses.field(default_factory=lambda: ["expand", "contract"])
+    whole: list = dataclasses.field(default_factory=lambda: ["embed_low", "embed_noisy", "moments", "velocity", "spatial"])
+    decoder_rank: int = 0
+    pairs: str = "simulated"
+    noise: list = dataclasses.field(default_factory=lambda: [7.0, 30.0])
+    psf_fwhm: list = dataclasses.field(default_factory=lambda: [1.0, 3.32])
+    gain: float = MDI_GAIN
+
+
+@dataclasses.dataclass
 class TrainingConfig:
     """A whole run."""
 
@@ -94,6 +159,7 @@ class TrainingConfig:
     autoencoder: AutoencoderConfig = dataclasses.field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
     regression: RegressionConfig = dataclasses.field(default_factory=RegressionConfig)
+    finetune: FinetuneConfig = dataclasses.field(default_factory=FinetuneConfig)
 
 
 def load_config(path, overrides=()):
@@ -103,7 +169,7 @@ def load_config(path, overrides=()):
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The TOML file. Paths in it (``data.root``, ``output``) are relative to its folder.
+        The TOML file. Paths in it (``output`` and those of ``data``) are relative to its folder.
     overrides : sequence of `str`
         ``"section.key=value"``, the value in TOML syntax (a bare word is a string). Paths are relative to the
         working directory.
@@ -123,8 +189,9 @@ def load_config(path, overrides=()):
     except tomllib.TOMLDecodeError as error:
         msg = f"{path} is not valid TOML: {error}."
         raise ValueError(msg) from error
-    for section, key in ((tree, "output"), (tree.get("data"), "root")):
-        if isinstance(section, dict) and isinstance(section.get(key), str):
+    data = tree.get("data")
+    for section, key in ((tree, "output"), (data, "root"), (data, "pairs"), (data, "store")):
+        if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(path.parent / Path(section[key]).expanduser())
     for override in overrides:
         _apply(tree, override)

@@ -1,121 +1,74 @@
-"""Magnetograms from FITS files and random patches of them."""
-
-import dataclasses
-import re
-from pathlib import Path
+"""Random patches of the magnetograms in a store."""
 
 import numpy as np
-from astropy.io import fits
 
-from sunpy_magsr.metrics.noise import quiet_noise
-from sunpy_magsr.training.splits import split_fields
+from sunpy_magsr.training.store import PatchStore, store_folder
 
-__all__ = ["PatchSampler", "TrainingField", "load_fields", "samplers_of"]
+__all__ = ["PatchSampler", "samplers_of"]
 
-_HARP = re.compile(r"sharp_cea_720s\.(\d+)\.(\d{8}_\d{6})_TAI\.(\w+)")
+_FACTOR = 4
 _ATTEMPTS = 100
-
-
-@dataclasses.dataclass
-class TrainingField:
-    """One magnetogram: Gauss ``[y, x]`` with NaN where there is no measurement, and what is known of it."""
-
-    data: np.ndarray
-    name: str
-    harp: int
-    date: str
-    component: str
-    noise: float
-
-
-def load_fields(root, *, pattern="*.fits", components=("los",), max_longitude=70.0):
-    """
-    Read the magnetograms in a folder.
-
-    Parameters
-    ----------
-    root : `str` or `pathlib.Path`
-        Folder, searched at all depths.
-    pattern : `str`
-        Glob pattern of the files.
-    components : sequence of {"los", "Br", "Bp", "Bt"}
-        Which components are wanted.
-    max_longitude : `float`
-        In degrees: columns of a CEA patch farther from the central meridian are left out.
-
-    Returns
-    -------
-    `list` of `TrainingField`
-        Sorted by name.
-
-    Raises
-    ------
-    ValueError
-        When no file is left.
-    """
-    fields = []
-    for path in sorted(Path(root).rglob(pattern)):
-        match = _HARP.search(path.name)
-        component = match[3] if match else "los"
-        component = "los" if component == "magnetogram" else component
-        if component not in components:
-            continue
-        with fits.open(path) as hdus:
-            hdu = next(hdu for hdu in hdus if getattr(hdu, "data", None) is not None and hdu.data.ndim == 2)
-            data = hdu.data.astype(np.float32)
-            header = hdu.header
-        if match and "CRLN_OBS" in header:
-            columns = np.arange(data.shape[1]) + 1 - header["CRPIX1"]
-            longitude = header["CRVAL1"] + columns * header["CDELT1"] - header["CRLN_OBS"]
-            data[:, np.abs((longitude + 180) % 360 - 180) > max_longitude] = np.nan
-        if np.isfinite(data).sum() < 64**2:
-            continue
-        harp, date = (int(match[1]), match[2]) if match else (0, header.get("DATE-OBS", ""))
-        fields.append(TrainingField(data, path.name, harp, date, component, quiet_noise(data)))
-    if not fields:
-        msg = f"data.root holds no usable magnetogram of {', '.join(components)} matching {pattern!r}: {root}."
-        raise ValueError(msg)
-    return fields
+_OF_THE_STORE = (
+    "allowed_quality",
+    "max_missvals",
+    "least_mu",
+    "strong_field",
+    "validation_harps",
+    "validation_dates",
+    "least_gap_days",
+)
 
 
 class PatchSampler:
     """
     Random square patches, turned, mirrored and flipped in polarity at random.
 
-    A batch depends on the seed and its number alone, so a resumed run sees the patches of an uninterrupted one.
+    A window of the store is drawn by its weight, and a patch about its middle or one of its strong pixels. A batch
+    depends on the seed and its number alone, so a resumed run sees the patches of an uninterrupted one.
 
     Parameters
     ----------
-    fields : `list` of `TrainingField`
-        The magnetograms. A field's chance is its area, balanced between regions by a square root.
+    store : `~sunpy_magsr.training.store.PatchStore`
+        The magnetograms.
+    side : {"training", "validation"}
+        Which of them.
     patch : `int`
         Side in high-resolution pixels.
     component_weights : `dict`
-        Relative share of each component.
-    strong_field : `float`
-        Gauss; a pixel above it is a strong one.
+        Relative share of each component; others are not drawn. All are by default, as often as they are there.
     strong_share : `float`
-        Share of the patches that are centered near a strong pixel.
+        Share of the patches that are centered near a pixel above ``data.strong_field``.
     seed : `int`
         Of the random numbers.
+
+    Raises
+    ------
+    ValueError
+        If no magnetogram of that side and those components is large enough.
     """
 
-    def __init__(self, fields, *, patch, component_weights=None, strong_field=200.0, strong_share=0.5, seed=0):
-        self.fields = [field for field in fields if min(field.data.shape) >= patch]
-        if not self.fields:
-            msg = f"patch must fit into a magnetogram, got {patch} and none is as large."
+    def __init__(self, store, *, side="training", patch, component_weights=None, strong_share=0.5, seed=0):
+        self.store, self.side, self.patch, self.strong_share, self.seed = store, side, patch, strong_share, seed
+        fields, number = store.fields, np.asarray(store.patches["field"])
+        usable = (np.minimum(fields["rows"], fields["columns"]) >= patch) & (fields["side"] == side)
+        component, is_pair = (np.asarray(values)[number] for values in (fields["component"], fields["low_offset"] >= 0))
+        weight = np.where(np.asarray(usable)[number], store.patches["weight"], 0.0)
+        strong = weight * np.asarray(store.patches["strong"])
+        shares = {name.lower(): share for name, share in (component_weights or {}).items()}
+        self._chances = {
+            pairs: [_cumulative(values * (is_pair == pairs), component, shares) for values in (weight, strong)]
+            for pairs in (False, True)
+        }
+        if all(chances[0] is None for chances in self._chances.values()):
+            msg = (
+                f"patch must fit into a magnetogram of the {side} data, got {patch} and none of "
+                f"{', '.join(shares) or 'them'} is as large."
+            )
             raise ValueError(msg)
-        self.patch, self.strong_share, self.seed = patch, strong_share, seed
-        area = np.array([np.isfinite(field.data).sum() for field in self.fields], dtype=float)
-        group = [(field.harp, field.component) for field in self.fields]
-        total = {key: sum(a for a, g in zip(area, group, strict=True) if g == key) for key in group}
-        weight = np.array([a / np.sqrt(total[g]) for a, g in zip(area, group, strict=True)])
-        for component, share in (component_weights or {}).items():
-            chosen = np.array([field.component == component for field in self.fields])
-            if chosen.any():
-                weight[chosen] *= share / weight[chosen].sum()
-        self.chance = weight / weight.sum()
-        self.strong = [np.argwhere(np.abs(np.nan_to_num(field.data)) > strong_field) for field in self.fields]
+        columns = [np.asarray(store.patches[name]) for name in ("field", "y", "x", "height", "width")]
+        self._windows = np.stack(columns, axis=1)
+        self._shapes = np.stack([fields["rows"], fields["columns"]], axis=1)
+        self._noise = np.asarray(fields["noise"], dtype=np.float32)
 
     def batch(self, number, size):
         """
@@ -135,35 +88,98 @@ class PatchSampler:
         noise : `numpy.ndarray`
             float32 Gauss ``[size]``, the noise of each patch's magnetogram.
         """
-        rng = np.random.default_rng([self.seed, number])
-        patches, noise = [], []
-        for _ in range(_ATTEMPTS * size):
-            if len(patches) == size:
-                break
-            index = rng.choice(len(self.fields), p=self.chance)
-            field = self.fields[index]
-            y, x = self._corner(rng, index)
-            patch = field.data[y : y + self.patch, x : x + self.patch]
-            if not np.isfinite(patch).all():
-                continue
-            patch = np.rot90(patch, rng.integers(4))
-            patch = patch[::-1] if rng.integers(2) else patch
-            patches.append(patch * (1 if rng.integers(2) else -1))
-            noise.append(field.noise)
-        if len(patches) < size:
-            msg = f"data must hold patches of {self.patch} pixels without missing data, found {len(patches)} of {size}."
-            raise ValueError(msg)
-        return np.stack(patches)[:, None].astype(np.float32), np.array(noise, dtype=np.float32)
+        drawn = self._draw(number, size, pairs=False)
+        return np.stack([patch for _, patch in drawn])[:, None], self._noise[[field for field, _ in drawn]]
 
-    def _corner(self, rng, index):
-        shape = self.fields[index].data.shape
-        strong = self.strong[index]
-        if len(strong) and rng.random() < self.strong_share:
-            center = strong[rng.integers(len(strong))]
-            corner = center - rng.integers(self.patch // 4, 3 * self.patch // 4, 2)
-        else:
-            corner = np.array([rng.integers(side - self.patch + 1) for side in shape])
-        return np.clip(corner, 0, np.array(shape) - self.patch)
+    def pair_batch(self, number, size):
+        """
+        The patches of one batch of true pairs, turned alike.
+
+        Parameters
+        ----------
+        number : `int`
+            Which batch.
+        size : `int`
+            How many patches.
+
+        Returns
+        -------
+        high, low : `numpy.ndarray`
+            float32 Gauss ``[size, 1, patch, patch]`` and ``[size, 1, patch / 4, patch / 4]``, each on the scale of its
+            own instrument.
+        noise : `numpy.ndarray`
+            float32 Gauss ``[size]``, the noise of each high-resolution magnetogram.
+        """
+        if self.patch % _FACTOR:
+            msg = f"patch must be a multiple of {_FACTOR} for true pairs, got {self.patch}."
+            raise ValueError(msg)
+        drawn = self._draw(number, size, pairs=True)
+        fields, high, low = zip(*drawn, strict=True)
+        return np.stack(high)[:, None], np.stack(low)[:, None], self._noise[list(fields)]
+
+    def names(self, number, size):
+        """Names of the magnetograms in a `batch`."""
+        return [str(self.store.fields["name"][field]) for field, _ in self._draw(number, size, pairs=False)]
+
+    def _draw(self, number, size, *, pairs):
+        chances = self._chances[pairs]
+        if chances[0] is None:
+            what = "true pairs (see data.pairs)" if pairs else "high-resolution magnetograms"
+            msg = f"data.store must hold {what} of {self.patch} pixels in its {self.side} data, got none."
+            raise ValueError(msg)
+        rng = np.random.default_rng([self.seed, number])
+        drawn = []
+        for _ in range(_ATTEMPTS * size):
+            if len(drawn) == size:
+                return drawn
+            near_strong = chances[1] is not None and rng.random() < self.strong_share
+            row = np.searchsorted(chances[int(near_strong)], rng.random(), side="right")
+            field, (y, x) = self._windows[row, 0], self._corner(rng, row, near_strong=near_strong)
+            arrays = [self.store.read(field, y, x, self.patch, self.patch)]
+            if pairs:
+                low = (part // _FACTOR for part in (y, x, self.patch, self.patch))
+                arrays.append(self.store.read_low(field, *low))
+            if all(np.isfinite(array).all() for array in arrays):
+                turn = rng.integers([4, 2, 2])
+                drawn.append((field, *(_turned(array, *turn) for array in arrays)))
+        if len(drawn) == size:
+            return drawn
+        msg = f"data must hold patches of {self.patch} pixels without missing data, found {len(drawn)} of {size}."
+        raise ValueError(msg)
+
+    def _corner(self, rng, row, *, near_strong):
+        """Lower left corner of a patch, a multiple of 4, near a window's strong pixel or its middle."""
+        field, *window = self._windows[row]
+        start, size = np.array(window[:2]), np.array(window[2:])
+        center = start + size // 2 + rng.integers(-(size // 4), size // 4 + 1)
+        offset = self.patch // 2
+        if near_strong:
+            strong = np.abs(self.store.read(field, *window)) > self.store.settings["strong_field"]
+            found = np.flatnonzero(strong)
+            if len(found):
+                center = start + np.unravel_index(found[rng.integers(len(found))], strong.shape)
+                offset = rng.integers(self.patch // 4, 3 * self.patch // 4, 2)
+        largest = (self._shapes[field] - self.patch) // _FACTOR
+        return np.clip((center - offset + _FACTOR // 2) // _FACTOR, 0, largest) * _FACTOR
+
+
+def _turned(patch, quarter, mirror, flip):
+    patch = np.rot90(patch, quarter)
+    return (patch[::-1] if mirror else patch) * np.float32(1 - 2 * flip)
+
+
+def _cumulative(weight, component, shares):
+    """Running sum of the chances, which ends at 1; `None` where there is none."""
+    if shares:
+        chance = np.zeros(len(weight))
+        for name, share in shares.items():
+            chosen = component == name
+            total = weight[chosen].sum()
+            if total:
+                chance[chosen] = share * weight[chosen] / total
+        weight = chance
+    running = np.cumsum(weight)
+    return running / running[-1] if running[-1] else None
 
 
 def samplers_of(config, stage):
@@ -181,6 +197,11 @@ def samplers_of(config, stage):
     -------
     training, validation : `~sunpy_magsr.training.data.PatchSampler`
         The second is `None` if nothing is set aside.
+
+    Raises
+    ------
+    ValueError
+        If there is no store, or it was made with another split or quality than the configuration asks for.
     """
     data = config.data
     if len(data.components) != len(data.component_weights):
@@ -188,15 +209,25 @@ def samplers_of(config, stage):
             f"data.component_weights must have one weight for each of {data.components}, got {data.component_weights}."
         )
         raise ValueError(msg)
-    fields = load_fields(data.root, pattern=data.pattern, components=data.components, max_longitude=data.max_longitude)
-    sides = split_fields(
-        fields, harps=data.validation_harps, dates=data.validation_dates, least_gap=data.least_gap_days
-    )
+    store = PatchStore.open(store_folder(config))
+    for key in _OF_THE_STORE:
+        if getattr(data, key) != store.settings[key]:
+            msg = (
+                f"data.{key} must be that of the store, {store.settings[key]!r}, got {getattr(data, key)!r}; "
+                "run `magsr-train prepare` again to change it."
+            )
+            raise ValueError(msg)
+    if not set(data.components) <= set(store.settings["components"]):
+        msg = (
+            f"data.components must be among those of the store, {store.settings['components']}, got {data.components}."
+        )
+        raise ValueError(msg)
     options = {
         "patch": stage.patch,
         "component_weights": dict(zip(data.components, data.component_weights, strict=True)),
-        "strong_field": data.strong_field,
         "strong_share": data.strong_share,
         "seed": stage.seed,
     }
-    return tuple(PatchSampler(side, **options) if side else None for side in sides)
+    sides = [side for side in ("training", "validation") if (store.fields["side"] == side).any()]
+    training, *validation = (PatchSampler(store, side=side, **options) for side in sides)
+    return training, validation[0] if validation else None

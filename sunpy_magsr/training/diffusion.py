@@ -13,8 +13,16 @@ from sunpy_magsr.models.pixels import PixelCodec
 from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.loop import run_stage
 
-__all__ = ["diffusion_loss", "make_sampler", "make_scheduler", "target_rms", "train_diffusion"]
-
+__all__ = [
+    "add_noise",
+    "diffusion_loss",
+    "make_sampler",
+    "make_scheduler",
+    "sample_patches",
+    "solve",
+    "target_rms",
+    "train_diffusion",
+]
 
 _STRONGEST = 4000.0  # Gauss
 
@@ -25,20 +33,28 @@ def make_scheduler(prediction="v_prediction"):
 
     Parameters
     ----------
-    prediction : {"v_prediction", "epsilon"}
-        Velocity on the cosine schedule, with steps spaced from the end (Salimans & Ho 2022, arXiv:2202.00512), or the
+    prediction : {"v_prediction", "epsilon", "flow"}
+        Velocity on the cosine schedule, with steps spaced from the end (Salimans & Ho 2022, arXiv:2202.00512); the
         noise on the linear schedule (Ho et al. 2020, arXiv:2006.11239, and Palette, Saharia et al. 2022,
-        :doi:`10.1145/3528233.3530757`).
+        :doi:`10.1145/3528233.3530757`); or flow matching, the velocity along straight lines from the target to the
+        noise (Lipman et al. 2023, arXiv:2210.02747, and Liu et al. 2023, arXiv:2209.03003).
 
     Returns
     -------
-    `diffusers.DDIMScheduler`
-        It adds the noise, and holds the configuration that a sampler needs.
+    `diffusers.SchedulerMixin`
+        It adds the noise, but for flow matching, and holds the configuration that a sampler needs.
+
+    Raises
+    ------
+    ValueError
+        For another prediction.
     """
+    if prediction == "flow":
+        return UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
     if prediction == "epsilon":
         return DDIMScheduler(beta_schedule="linear", prediction_type="epsilon", clip_sample=False)
     if prediction != "v_prediction":
-        msg = f"prediction must be 'v_prediction' or 'epsilon', got {prediction!r}."
+        msg = f"prediction must be 'v_prediction', 'epsilon' or 'flow', got {prediction!r}."
         raise ValueError(msg)
     return DDIMScheduler(
         beta_schedule="squaredcos_cap_v2",
@@ -59,7 +75,7 @@ def make_sampler(prediction="v_prediction", *, largest=1.0):
 
     Parameters
     ----------
-    prediction : {"v_prediction", "epsilon"}
+    prediction : {"v_prediction", "epsilon", "flow"}
         As for `make_scheduler`.
     largest : `float`
         Largest absolute value of what is diffused, in units of its scale.
@@ -92,9 +108,109 @@ def target_rms(codec, sampler, *, residual=True, batches=20, size=8):
     return torch.stack(squares).mean().sqrt().item()
 
 
+def add_noise(clean, generator, *, scheduler):
+    """
+    Noise at random times, and what the network shall predict of it.
+
+    Parameters
+    ----------
+    clean : `torch.Tensor`
+        ``[N, c, h, w]``.
+    generator : `torch.Generator`
+        For times and noise.
+    scheduler : `diffusers.SchedulerMixin`
+        From `make_scheduler`.
+
+    Returns
+    -------
+    noisy : `torch.Tensor`
+        ``[N, c, h, w]``.
+    timestep : `torch.Tensor`
+        Integers 0 to 999, ``[N]``.
+    wanted : `torch.Tensor`
+        Velocity, noise or flow, ``[N, c, h, w]``.
+    """
+    count, kind = scheduler.config.num_train_timesteps, scheduler.config.prediction_type
+    if kind == "flow_prediction":
+        time = torch.rand(len(clean), generator=generator).to(clean)
+        epsilon = torch.randn(clean.shape, generator=generator).to(clean)
+        # As in the sampler, the network is told the integer part.
+        return clean.lerp(epsilon, time[:, None, None, None]), (count * time).long(), epsilon - clean
+    timestep = torch.randint(0, count, (len(clean),), generator=generator).to(clean.device)
+    epsilon = torch.randn(clean.shape, generator=generator).to(clean)
+    wanted = scheduler.get_velocity(clean, epsilon, timestep) if kind == "v_prediction" else epsilon
+    return scheduler.add_noise(clean, epsilon, timestep), timestep, wanted
+
+
+@torch.no_grad()
+def solve(model, features, shape, *, scheduler, steps, generator):
+    """
+    From noise to a sample of what is diffused.
+
+    Parameters
+    ----------
+    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The network.
+    features : `torch.Tensor`
+        From its `condition`, ``[N, C, h / 2, w / 2]``.
+    shape : `tuple` of `int`
+        Of the result, ``[N, c, h, w]``.
+    scheduler : `diffusers.SchedulerMixin`
+        From `make_sampler`.
+    steps : `int`
+        Of the sampler.
+    generator : `torch.Generator`
+        For the noise that is started from.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Of the shape asked for.
+    """
+    state = torch.randn(shape, generator=generator).to(features)
+    scheduler = type(scheduler).from_config(scheduler.config)
+    scheduler.set_timesteps(steps)
+    for timestep in scheduler.timesteps:
+        predicted = model(state, timestep.to(state.device).expand(len(state)), features)
+        state = scheduler.step(predicted, timestep, state).prev_sample
+    return state
+
+
+def sample_patches(model, low, noise, *, codec, scheduler, steps, generator):
+    """
+    Sample patches that need no tiles.
+
+    Parameters
+    ----------
+    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The network.
+    low : `torch.Tensor`
+        Gauss, ``[N, 1, h, w]``.
+    noise : `torch.Tensor`
+        Gauss, ``[N]``.
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
+        Between Gauss and latents.
+    scheduler : `diffusers.SchedulerMixin`
+        From `make_sampler`.
+    steps : `int`
+        Of the sampler.
+    generator : `torch.Generator`
+        For the noise that is started from.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Gauss, ``[N, 1, factor h, factor w]``.
+    """
+    features, mean, log_sigma = model.condition(low, noise)
+    state = solve(model, features, mean.shape, scheduler=scheduler, steps=steps, generator=generator)
+    base = mean + codec.encode_low(low) if model.config.residual else mean
+    return codec.decode(base + log_sigma.exp() * state, low)
+
+
 def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
     r"""
-    Loss of the whitened target's velocity or noise, plus the Gaussian likelihood of the target if it is whitened.
+    Loss of the whitened target's velocity, noise or flow, plus the Gaussian likelihood of the target if it is whitened.
 
     Parameters
     ----------
@@ -108,8 +224,8 @@ def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
         For times and noise.
     codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
         Frozen.
-    scheduler : `diffusers.DDIMScheduler`
-        Adds the noise.
+    scheduler : `diffusers.SchedulerMixin`
+        From `make_scheduler`.
 
     Returns
     -------
@@ -122,11 +238,7 @@ def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
     features, mean, log_sigma = model.condition(low, noise)
     standardized = (target - mean) * (-log_sigma).exp()
     clean = standardized.detach().clamp(-30, 30)
-    timestep = torch.randint(0, len(scheduler.betas), (len(high),), generator=generator).to(high.device)
-    epsilon = torch.randn(clean.shape, generator=generator).to(clean)
-    noisy = scheduler.add_noise(clean, epsilon, timestep)
-    is_velocity = scheduler.config.prediction_type == "v_prediction"
-    wanted = scheduler.get_velocity(clean, epsilon, timestep) if is_velocity else epsilon
+    noisy, timestep, wanted = add_noise(clean, generator, scheduler=scheduler)
     denoising = (model(noisy, timestep, features) - wanted).square().mean()
     if not model.config.whitened:
         return denoising, {"denoising": denoising.item()}
@@ -186,10 +298,19 @@ def train_diffusion(config, *, progress=True):
         whitened=stage.whitened,
         **stage.model,
     )
-    codec.to(config.device)
+    largest = codec.encode(torch.full((1, 1, 32, 32), _STRONGEST))[0].abs().max().item() / model.config.residual_scale
+    solver = make_sampler(stage.prediction, largest=largest)
 
+    # The codec follows the batches: of several processes each has a device of its own.
     def loss(model, high, noise, generator):
+        codec.to(high.device)
         return diffusion_loss(model, high, noise, generator, codec=codec, scheduler=scheduler)
+
+    def draw(model, high, noise, n_samples):
+        low = block_mean(high, codec.config.factor)
+        generator = torch.Generator().manual_seed(0)
+        options = {"codec": codec, "scheduler": solver, "steps": stage.validation_steps, "generator": generator}
+        return torch.stack([sample_patches(model, low, noise, **options) for _ in range(n_samples)]), low
 
     writes = run_stage(
         model,
@@ -199,6 +320,7 @@ def train_diffusion(config, *, progress=True):
         device=config.device,
         sampler=sampler,
         validation=validation,
+        draw=draw,
         progress=progress,
     )
     if not writes:
@@ -208,6 +330,5 @@ def train_diffusion(config, *, progress=True):
         save = codec.save_config if isinstance(codec, PixelCodec) else codec.save_pretrained
         save(output / "autoencoder")
     model.cpu().save_pretrained(output / "denoiser")
-    largest = codec.encode(torch.full((1, 1, 32, 32), _STRONGEST))[0].abs().max().item() / model.config.residual_scale
-    make_sampler(stage.prediction, largest=largest).save_pretrained(output / "scheduler")
+    solver.save_pretrained(output / "scheduler")
     return output / "denoiser"

@@ -1,29 +1,27 @@
 """The loop that every stage shares: optimizer, schedule, moving average, log, checkpoints."""
 
-import csv
 import math
-import time
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
-from tqdm import tqdm
 
-from sunpy_magsr.training.checkpoints import latest_checkpoint, save_checkpoint
+from sunpy_magsr.training.bookkeeping import Bookkeeper, resume
+from sunpy_magsr.training.monitor import validate
 
 __all__ = ["run_stage"]
 
-_VALIDATION_BATCHES = 4
 _SCHEDULES = {"cosine": "cosine", "constant": "constant_with_warmup"}
 
 
-def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validation=None, progress=True):
+def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validation=None, draw=None, progress=True):
     """
     Train a model, resuming from the folder's latest checkpoint.
 
-    Under ``accelerate launch`` with several processes each takes its own batches, and gradients are averaged.
+    Under ``accelerate launch`` with several processes each takes its own batches, and gradients are averaged. A
+    checkpoint that cannot be written is named in a warning and tried again at the next turn.
 
     Parameters
     ----------
@@ -34,14 +32,16 @@ def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validati
     config : `~sunpy_magsr.training.config.StageConfig`
         Batch, schedule and bookkeeping.
     folder : `pathlib.Path`
-        For ``log.csv`` and the checkpoints.
+        For the `~sunpy_magsr.training.logs.RunLog` and the checkpoints.
     device : `str`
         Where to train: bfloat16 autocast on CUDA, float32 elsewhere. Several processes choose their own GPUs.
     sampler : `~sunpy_magsr.training.data.PatchSampler`
         Of the training fields.
     validation : `~sunpy_magsr.training.data.PatchSampler`, optional
         Of fields set aside: every ``validate_every`` steps the averaged weights are tried on the same few batches of
-        theirs, and the numbers go to ``validation.csv``.
+        theirs; see `~sunpy_magsr.training.monitor.validate`.
+    draw : callable, optional
+        For validation: ``draw(model, high, noise, n_samples)`` makes samples of patches.
     progress : `bool`
         Whether to show a progress bar on a terminal.
 
@@ -53,7 +53,9 @@ def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validati
     Raises
     ------
     FloatingPointError
-        When the loss is not finite; the message names the batch.
+        When the loss or its gradient is not finite; the message names the batch.
+    RuntimeError
+        When the last checkpoint cannot be written.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,49 +64,46 @@ def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validati
     count, rank = accelerator.num_processes, accelerator.process_index
     device = accelerator.device if count > 1 else torch.device(device)
     model.to(device).train()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        trained, lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
     )
     schedule = _make_schedule(optimizer, config)
-    average = EMAModel(model.parameters(), decay=config.ema_decay)
+    average = EMAModel(trained, decay=config.ema_decay)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}
-    start = _resume(folder, parts, device)
+    start, seconds = resume(folder, parts, device)
     average.to(device)
     objective = _Objective(model, loss_of_batch)
     objective = accelerator.prepare_model(objective, device_placement=False) if count > 1 else objective
-    began, shown = time.monotonic(), {}
-    hidden = True if not progress or rank else None
-    bar = tqdm(range(start, config.steps), initial=start, total=config.steps, disable=hidden)
-    for step in bar:
+
+    def check():
+        options = {"batch_size": config.batch_size, "draw": draw, "n_samples": config.validation_samples}
+        return validate(model, loss_of_batch, average, validation, **options)
+
+    books = None
+    if rank == 0:
+        options = {"start": start, "seconds": seconds, "size": config.batch_size * count, "progress": progress}
+        books = Bookkeeper(folder, parts, config, check=check if validation is not None else None, **options)
+    for step in range(start, config.steps):
         number = step * count + rank
         batch = [torch.from_numpy(array).to(device) for array in sampler.batch(number, config.batch_size)]
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
         with accelerator.autocast():
             loss, numbers = objective(*batch, generator=generator)
-        if not math.isfinite(loss.item()):
-            msg = f"the loss of batch {number} is {loss.item()}; nothing after the last checkpoint was kept."
-            raise FloatingPointError(msg)
+        _check_finite("loss", loss, number, sampler, config)
         optimizer.zero_grad(set_to_none=True)
         accelerator.backward(loss)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        norm = torch.nn.utils.clip_grad_norm_(trained, config.clip)
+        _check_finite("gradient", norm, number, sampler, config)
         optimizer.step()
         schedule.step()
-        average.step(model.parameters())
-        shown = {key: shown.get(key, value) * 0.95 + 0.05 * value for key, value in numbers.items()}
-        done = step + 1
-        is_last = done == config.steps
-        if rank:
-            continue
-        if done % config.log_every == 0:
-            bar.set_postfix({key: f"{value:.4g}" for key, value in shown.items()})
-            _append(folder / "log.csv", [done, round(time.monotonic() - began, 1)], shown)
-        if validation is not None and (done % config.validate_every == 0 or is_last):
-            found = _validate(model, loss_of_batch, average, validation, config)
-            _append(folder / "validation.csv", [done], found)
-        if done % config.checkpoint_every == 0 or is_last:
-            save_checkpoint(folder, done, {name: part.state_dict() for name, part in parts.items()})
+        average.step(trained)
+        if books:
+            books.after(step + 1, {"loss": loss.item(), **numbers})
+    if books:
+        books.close()
     accelerator.wait_for_everyone()
-    average.copy_to(model.parameters())
+    average.copy_to(trained)
     model.eval()
     return accelerator.is_main_process
 
@@ -117,26 +116,13 @@ def _make_schedule(optimizer, config):
     return get_scheduler(name, optimizer, num_warmup_steps=config.warmup, num_training_steps=config.steps)
 
 
-def _append(path, start, numbers):
-    with path.open("a", newline="") as stream:
-        csv.writer(stream).writerow([*start, *(f"{key}={value:.6g}" for key, value in numbers.items())])
-
-
-@torch.no_grad()
-def _validate(model, loss_of_batch, average, sampler, config):
-    """Mean numbers of the averaged weights over fixed batches with fixed noise."""
-    device = next(model.parameters()).device
-    average.store(model.parameters())
-    average.copy_to(model.parameters())
-    model.eval()
-    rows = []
-    for number in range(_VALIDATION_BATCHES):
-        batch = [torch.from_numpy(array).to(device) for array in sampler.batch(number, config.batch_size)]
-        loss, numbers = loss_of_batch(model, *batch, torch.Generator().manual_seed(number))
-        rows.append({"loss": loss.item(), **numbers})
-    average.restore(model.parameters())
-    model.train()
-    return {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
+def _check_finite(what, value, number, sampler, config):
+    if math.isfinite(value.item()):
+        return
+    names = sampler.names(number, config.batch_size) if hasattr(sampler, "names") else []
+    of = f" (patches of {', '.join(dict.fromkeys(names))})" if names else ""
+    msg = f"the {what} of batch {number}{of} is {value.item()}; nothing after the last checkpoint was kept."
+    raise FloatingPointError(msg)
 
 
 class _Objective(torch.nn.Module):
@@ -148,12 +134,3 @@ class _Objective(torch.nn.Module):
 
     def forward(self, *batch, generator):
         return self.loss_of_batch(self.model, *batch, generator)
-
-
-def _resume(folder, parts, device):
-    state = latest_checkpoint(folder, map_location=device)
-    if state is None:
-        return 0
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return state["step"]

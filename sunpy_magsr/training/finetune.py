@@ -1,0 +1,184 @@
+"""Fine-tuning: an adapter that makes of a model one for another instrument."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.backends.registry import model_folder
+from sunpy_magsr.catalog import ModelCard
+from sunpy_magsr.models.autoencoder import block_mean
+from sunpy_magsr.models.lora import attach_adapter, attach_decoder_adapter, widen
+from sunpy_magsr.models.pipeline import load_components
+from sunpy_magsr.training.autoencoder import reconstruction_loss
+from sunpy_magsr.training.data import samplers_of
+from sunpy_magsr.training.diffusion import add_noise, make_scheduler, solve
+from sunpy_magsr.training.loop import run_stage
+from sunpy_magsr.training.pairs import MARGIN, PairSampler
+
+__all__ = ["BASE", "adapter_loss", "draw_adapted", "train_adapter"]
+
+#: In the folder of a trained adapter, what it was trained on.
+BASE = "base.json"
+
+
+def adapter_loss(model, high, given, generator, *, scheduler):
+    r"""
+    Loss of a denoiser that is given a noisy and blurred field, and draws the clean one with the latent's residual.
+
+    What is drawn is :math:`E(\mathrm{hr}) - E(\mathrm{up}(L))` and the asinh of :math:`L` less that of the field given,
+    with the block mean :math:`L` of the high-resolution field; see
+    `~sunpy_magsr.training.diffusion.diffusion_loss` for the rest.
+
+    Parameters
+    ----------
+    model : `torch.nn.ModuleDict`
+        ``denoiser`` and ``codec``, of which one or both have adapters.
+    high : `torch.Tensor`
+        Gauss, ``[N, 1, H, W]``.
+    given : `torch.Tensor`
+        Field, noise and blur, ``[N, 3, h, w]``; see `~sunpy_magsr.training.pairs.PairSampler`.
+    generator : `torch.Generator`
+        For times and noise.
+    scheduler : `diffusers.SchedulerMixin`
+        From `~sunpy_magsr.training.diffusion.make_scheduler`.
+
+    Returns
+    -------
+    loss : `torch.Tensor`
+        Scalar.
+    numbers : `dict`
+        For the log.
+    """
+    denoiser, codec = model["denoiser"], model["codec"]
+    low, noise, blur = given.split(1, dim=1)
+    clean_low = block_mean(high, codec.config.factor)
+    with torch.no_grad():
+        latent = codec.encode(high)[0]
+        target = denoiser.join(latent - codec.encode_low(clean_low), clean_low, low)
+    features, mean, log_sigma = denoiser.condition(low, noise, blur)
+    standardized = (target - mean) * (-log_sigma).exp()
+    noisy, timestep, wanted = add_noise(standardized.detach().clamp(-30, 30), generator, scheduler=scheduler)
+    denoising = (denoiser(noisy, timestep, features) - wanted).square().mean()
+    likelihood = (0.5 * standardized.square() + log_sigma).mean()
+    numbers = {"denoising": denoising.item(), "likelihood": likelihood.item()}
+    loss = denoising + likelihood
+    if any(parameter.requires_grad for parameter in codec.parameters()):
+        reconstruction, found = reconstruction_loss(codec, codec.decode(latent, clean_low), high)
+        loss, numbers = loss + reconstruction, numbers | found
+    return loss, numbers
+
+
+@torch.no_grad()
+def draw_adapted(model, given, *, solver, steps, generator):
+    """
+    Sample patches.
+
+    Parameters
+    ----------
+    model : `torch.nn.ModuleDict`
+        As for `adapter_loss`.
+    given : `torch.Tensor`
+        Likewise.
+    solver : `diffusers.SchedulerMixin`
+        The base's.
+    steps : `int`
+        Of the sampler.
+    generator : `torch.Generator`
+        For the noise that is started from.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Gauss, ``[N, 1, H, W]``.
+    """
+    denoiser, codec = model["denoiser"], model["codec"]
+    low, noise, blur = given.split(1, dim=1)
+    features, mean, log_sigma = denoiser.condition(low, noise, blur)
+    state = solve(denoiser, features, mean.shape, scheduler=solver, steps=steps, generator=generator)
+    residual, clean = denoiser.split(mean + log_sigma.exp() * state, low)
+    return codec.decode(residual + codec.encode_low(clean), clean)
+
+
+def train_adapter(config, *, progress=True):
+    """
+    Train an adapter and save it under ``output/adapter``.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.TrainingConfig`
+        The run.
+    progress : `bool`
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The saved folder.
+
+    Raises
+    ------
+    ValueError
+        For a base that is no latent diffusion model with residuals, or pairs of another kind.
+    """
+    stage, output = config.finetune, Path(config.output)
+    if stage.pairs not in ("simulated", "true"):
+        msg = f"finetune.pairs must be 'simulated' or 'true', got {stage.pairs!r}."
+        raise ValueError(msg)
+    base, folder, steps = _base(config)
+    codec, denoiser, solver = load_components(folder)
+    samplers = samplers_of(config, dataclasses.replace(stage, patch=stage.patch + 2 * MARGIN))
+    sampler, validation = (one and PairSampler(one, stage) for one in samplers)
+    torch.manual_seed(stage.seed)
+    model = nn.ModuleDict(
+        {
+            "denoiser": attach_adapter(widen(denoiser), rank=stage.rank, targets=stage.targets, whole=stage.whole),
+            "codec": attach_decoder_adapter(codec, rank=stage.decoder_rank),
+        }
+    )
+    scheduler = make_scheduler(solver.config.prediction_type)
+
+    def loss(model, high, given, generator):
+        return adapter_loss(model, high, given, generator, scheduler=scheduler)
+
+    def draw(model, _high, given, n_samples):
+        options = {"solver": solver, "steps": steps, "generator": torch.Generator().manual_seed(0)}
+        return torch.stack([draw_adapted(model, given, **options) for _ in range(n_samples)]), given[:, :1]
+
+    writes = run_stage(
+        model,
+        loss,
+        stage,
+        folder=output / "checkpoints" / "finetune",
+        device=config.device,
+        sampler=sampler,
+        validation=validation,
+        draw=draw,
+        progress=progress,
+    )
+    if writes:
+        model.cpu()
+        model["denoiser"].save_pretrained(output / "adapter" / "denoiser")
+        if stage.decoder_rank:
+            model["codec"].save_pretrained(output / "adapter" / "decoder")
+        with whole_file(output / "adapter" / BASE) as stream:
+            stream.write((json.dumps(base, indent=2) + "\n").encode())
+    return output / "adapter"
+
+
+def _base(config):
+    """Name and weights of the base, its folder, and its sampling steps."""
+    name = config.finetune.base
+    if name != "trained":
+        folder, _ = model_folder(name)
+        card = ModelCard.read(folder)
+        return {"base": name, "base_sha256": card.sha256}, folder, card.steps
+    folder = Path(config.output)
+    for part in ("autoencoder", "denoiser", "scheduler"):
+        if not (folder / part).is_dir():
+            msg = f"finetune.base must be a model, or 'trained' after `magsr-train diffusion`, and {folder} has no {part}."
+            raise ValueError(msg)
+    return {"base": "", "base_sha256": ""}, folder, config.diffusion.validation_steps

@@ -1,0 +1,188 @@
+"""From folders of FITS files to the store that every stage of training reads."""
+
+import dataclasses
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import sunpy.map
+from astropy.table import Table
+from astropy.time import Time
+from tqdm import tqdm
+
+from sunpy_magsr.prep import prepare
+from sunpy_magsr.prep.disk import limb_cosine
+from sunpy_magsr.training.fields import content_digest, describe, read_training_field
+from sunpy_magsr.training.report import write_report
+from sunpy_magsr.training.splits import side_of, split_fields
+from sunpy_magsr.training.store import PatchStore, StoreWriter, is_store, store_folder
+from sunpy_magsr.training.windows import window_weights, windows_of
+from sunpy_magsr.validation.pairs import LARGEST_DELAY, paired_region
+from sunpy_magsr.validation.regions import reason
+
+__all__ = ["prepare_store"]
+
+_FACTOR = 4
+_LEAST_LOW = (64 // _FACTOR) ** 2  # pixels of a partner
+_PATHS = ("root", "pairs", "store")
+
+
+def prepare_store(config, *, progress=True):
+    """
+    Make the store of a run: magnetograms that are good enough, their windows, and a report.
+
+    A file that cannot be used is named in the report with the reason, and the others go on. The store takes its name
+    when it is whole, and only then replaces an older one.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.TrainingConfig`
+        The run; see `~sunpy_magsr.training.config.DataConfig`.
+    progress : `bool`
+        Whether to show a progress bar on a terminal.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The store.
+
+    Raises
+    ------
+    ValueError
+        If no file can be used, training and validation data are not apart, or the folder holds something else.
+    """
+    folder = store_folder(config)
+    if folder.exists() and not is_store(folder):
+        msg = f"data.store must be a new folder or a store to replace, got {folder}."
+        raise ValueError(msg)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with StoreWriter(partial) as writer, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of FITS headers; what cannot be read is in the report
+            build = _Build(config.data, writer)
+            build.add_fields(progress=progress)
+            if config.data.pairs:
+                build.add_pairs(progress=progress)
+            build.finish()
+        write_report(PatchStore.open(partial), partial / "report", dropped=build.dropped)
+        _replace(folder, partial)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return folder
+
+
+def _replace(folder, new):
+    old = folder.with_name(f"{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+class _Build:
+    """What has been kept and dropped so far."""
+
+    def __init__(self, config, writer):
+        self.config, self.writer = config, writer
+        self.split = {"harps": config.validation_harps, "dates": config.validation_dates}
+        self.fields, self.patches, self.paths, self.dropped, self.names = [], [], [], {}, {}
+
+    def add_fields(self, *, progress):
+        for path, name in _files(self.config.root, self.config.pattern, progress=progress):
+            try:
+                field = read_training_field(path, name=name, config=self.config)
+                if field is not None:
+                    self._keep(field.facts, field.data, field.mu)
+                    self.paths.append(path)
+            except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
+                self.dropped[name] = reason(error)
+        if not self.fields:
+            wanted = ", ".join(self.config.components)
+            reasons = "".join(f"; {name}: {why}" for name, why in self.dropped.items())
+            msg = f"data.root must hold magnetograms of {wanted} matching {self.config.pattern!r}, got none that can "
+            msg += f"be used in {self.config.root}{reasons}."
+            raise ValueError(msg)
+
+    def add_pairs(self, *, progress):
+        """For each field the low-resolution one that overlaps with it and is nearest in time."""
+        lows = []
+        for path, name in _files(self.config.pairs, self.config.pattern, progress=progress):
+            try:
+                low = read_training_field(path, name=name, config=self.config, least_pixels=_LEAST_LOW)
+                if low is not None:
+                    lows.append((path, low.facts["component"], Time(low.facts["date"])))
+            except Exception as error:  # noqa: BLE001  as above
+                self.dropped[f"data.pairs: {name}"] = reason(error)
+        highs = [(path, facts) for path, facts in zip(self.paths, self.fields, strict=True) if facts["is_fine"]]
+        for path, facts in tqdm(highs, desc="pairs", disable=None if progress else True):
+            try:
+                self._pair(path, facts, lows)
+            except Exception as error:  # noqa: BLE001  as above
+                self.dropped[f"pair of {facts['name']}"] = reason(error)
+
+    def _pair(self, path, facts, lows):
+        time = Time(facts["date"])
+        near = [(abs(when - time), at) for at, component, when in lows if component == facts["component"]]
+        near = sorted((item for item in near if item[0] <= LARGEST_DELAY), key=lambda item: item[0].sec)
+        why = f"data.pairs must hold a magnetogram within {LARGEST_DELAY:.0f}, got none."
+        for _, low_path in near:
+            high = read_training_field(path, name=facts["name"], config=self.config)
+            low = read_training_field(low_path, name=low_path.name, config=self.config, least_pixels=_LEAST_LOW)
+            cut = sunpy.map.Map(np.where(np.isfinite(high.data), high.smap.data, np.nan), high.smap.meta)
+            try:
+                region = paired_region(low.smap, cut, name=facts["name"], component=facts["component"])
+            except ValueError as error:
+                why = reason(error)
+                continue
+            y, x = (part - whole for part, whole in zip(region.low.origin, prepare(low.smap).origin, strict=True))
+            rows, columns = region.low.data.shape
+            mu = limb_cosine(low.smap)[y : y + rows, x : x + columns].repeat(_FACTOR, 0).repeat(_FACTOR, 1)
+            row = describe(
+                region.truth,
+                scales=tuple(region.plate_scale),
+                name=f"{facts['name']} + {low_path.name}",
+                sha256=content_digest(region.truth),
+                is_fine=True,
+                **{key: facts[key] for key in ("harp", "date", "component")},
+                **{key: low.facts[key] for key in ("instrument", "noise_class", "quality")},
+            )
+            self._keep(row, region.truth, mu, low=np.where(region.low.valid, region.low.data, np.nan))
+            return
+        raise ValueError(why)
+
+    def _keep(self, facts, data, mu, *, low=None):
+        side = side_of(facts, **self.split)
+        same = self.names.get((facts["sha256"], side))
+        if same:
+            msg = f"it holds the same data as {same}."
+            raise ValueError(msg)
+        config = self.config
+        limits = {"strong_field": config.strong_field, "max_missing": config.max_missing}
+        windows = windows_of(data, mu, side=config.patch, **limits)
+        if not windows:
+            msg = f"it must have a window of which at most the share {config.max_missing:g} is missing, got none."
+            raise ValueError(msg)
+        self.names[facts["sha256"], side] = facts["name"]
+        offset = self.writer.add(data)
+        low_offset = -1 if low is None else self.writer.add(low)
+        self.patches += [{"field": len(self.fields), **window} for window in windows]
+        self.fields.append({**facts, "side": side, "offset": offset, "low_offset": low_offset})
+
+    def finish(self):
+        fields = Table(self.fields)
+        split_fields(fields, **self.split, least_gap=self.config.least_gap_days)
+        patches = Table(self.patches)
+        patches["weight"] = window_weights(patches, fields)
+        settings = dataclasses.asdict(self.config)
+        settings.update({key: Path(settings[key]).name for key in _PATHS})
+        self.writer.finish(fields=fields, patches=patches, settings=settings)
+
+
+def _files(folder, pattern, *, progress):
+    paths = [path for path in sorted(Path(folder).rglob(pattern)) if path.is_file()]
+    bar = tqdm(paths, desc=Path(folder).name, disable=None if progress else True)
+    return ((path, path.relative_to(folder).as_posix()) for path in bar)

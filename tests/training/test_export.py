@@ -1,0 +1,220 @@
+"""A model folder: it loads elsewhere to the answer that it had here, and says what it is."""
+
+import json
+import re
+import shutil
+
+import huggingface_hub
+import numpy as np
+import pytest
+import sunpy.map
+from safetensors.torch import load_file, save_file
+
+import sunpy_magsr
+from sunpy_magsr.catalog import ModelCard
+from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.models.pipeline import weights_digest
+from sunpy_magsr.training.check import check_folder, departure, load_exported
+from sunpy_magsr.training.cli import main
+from sunpy_magsr.training.export import export_model
+
+from .tiny_models import DIFFUSION, REGRESSION, adapter_run, diffusion_run, regression_run
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return diffusion_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def exported(run, tmp_path_factory):
+    return export_model(run, tmp_path_factory.mktemp("exported") / "model", card=DIFFUSION)
+
+
+@pytest.fixture
+def model(exported, tmp_path):
+    return shutil.copytree(exported, tmp_path / "model")
+
+
+@pytest.fixture
+def unchecked(monkeypatch):
+    """Spare the process that loads what was exported."""
+    monkeypatch.setattr("sunpy_magsr.training.export.check_folder", lambda _: None)
+
+
+def record(card, **changed):
+    """What ``magsr evaluate`` would write for a model."""
+    facts = {"name": card.name, "sha256": card.sha256, "steps": card.steps, **changed}
+    numbers = {
+        "psnr": {"mean": 40.125, "low": 39.5, "high": 41.0},
+        "rmse_mean": {"mean": 25.016, "low": None, "high": None},
+        "crps": {"mean": None, "low": None, "high": None},
+    }
+    return {
+        "versions": {"sunpy_magsr": "0.1"},
+        "settings": {"n_samples": 8, "seed": 3, "segment": 64.0},
+        "files": {"first": "a", "second": "b"},
+        "models": {"bicubic": {"name": "bicubic", "sha256": "", "steps": 0}, "some/folder": facts},
+        "pooled": {"bicubic": {}, "some/folder": numbers},
+    }
+
+
+def test_the_stored_answer_is_that_of_seed_0(exported):
+    with np.load(exported / "check.npz") as stored:
+        low, high, header = stored["low"], stored["high"], json.loads(stored["header"].item())
+    assert low.shape == (32, 32)
+    assert np.abs(low).max() > 500
+    assert degrade(high) == pytest.approx(low, abs=0.1)
+    first, second = (
+        sunpy_magsr.superresolve(sunpy.map.Map(low, header), model=exported, plate_scale=None, seed=seed).data
+        for seed in (0, 1)
+    )
+    assert np.abs(first - high).max() < 1e-3
+    assert np.abs(second - high).max() > 1
+
+
+def test_the_check_is_small_and_no_weight(exported, model):
+    assert (exported / "check.npz").stat().st_size < 100_000
+    digest = weights_digest(exported)
+    assert ModelCard.read(exported).sha256 == digest
+    (model / "check.npz").unlink()
+    assert weights_digest(model) == digest
+
+
+def test_the_check_sees_another_answer(model):
+    assert departure(model) < 1e-3
+    with np.load(model / "check.npz") as stored:
+        content = dict(stored)
+    content["high"][5, 7] += 0.6
+    np.savez_compressed(model / "check.npz", **content)
+    assert departure(model) == pytest.approx(0.6, abs=0.05)
+    with pytest.raises(
+        RuntimeError, match=r"does not pass its check: its answer differs .* by 0\.6 G, more than 0\.5 G"
+    ):
+        check_folder(model)
+
+
+def test_the_check_sees_other_weights_than_the_card_says(model):
+    path = next(model.glob("denoiser/*.safetensors"))
+    save_file({name: tensor + 0.1 for name, tensor in load_file(path).items()}, path, {"format": "pt"})
+    with pytest.raises(ValueError, match="model 'tiny' has weights with SHA-256"):
+        departure(model)
+
+
+def test_a_model_that_answers_otherwise_elsewhere_is_not_put_in_place(run, model, monkeypatch):
+    """Another scheduler in the other process stands for whatever may differ there."""
+    from sunpy_magsr.training import export
+
+    before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
+
+    def write_check(folder):
+        original(folder)
+        path = folder / "scheduler" / "scheduler_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "epsilon"}))
+
+    original = export.write_check
+    monkeypatch.setattr(export, "write_check", write_check)
+    with pytest.raises(RuntimeError, match=r"its answer differs from the stored one by .* G"):
+        export_model(run, model, card={**DIFFUSION, "name": "other"})
+    assert {path: path.read_bytes() for path in model.parent.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_model_is_replaced_as_a_whole(model, tmp_path):
+    export_model(regression_run(tmp_path / "run"), model, card=REGRESSION)
+    assert sorted(path.name for path in model.iterdir()) == ["README.md", "card.json", "check.npz", "network"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "run"]
+    assert "Nothing is stated." in (model / "README.md").read_text()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_an_adapter_answers_with_its_base(exported, tmp_path):
+    base = ModelCard.read(exported)
+    card = {"name": "tiny-mdi", "kind": "adapter", "base": str(exported), "base_sha256": base.sha256}
+    model = export_model(adapter_run(tmp_path / "run", exported), tmp_path / "model", card=card)
+    assert departure(model) < 1e-3
+    with np.load(model / "check.npz") as adapted, np.load(exported / "check.npz") as plain:
+        assert np.abs(adapted["high"] - plain["high"]).max() > 1
+    assert f'model="{exported}+org/name"' in (model / "README.md").read_text()
+    assert str(exported) not in (model / "adapter" / "adapter_config.json").read_text()
+    (tmp_path / "evaluation.json").write_text(json.dumps(record(load_exported(model).card)))
+    export_model(tmp_path / "run", model, card=card, evaluation=tmp_path)
+    assert ModelCard.read(model).validation["RMSE of the mean (G)"] == "25.02"
+
+
+def test_a_folder_that_is_no_model_is_left_alone(run, tmp_path):
+    (tmp_path / "letters").mkdir()
+    with pytest.raises(ValueError, match="destination must be a new folder or a model folder, got"):
+        export_model(run, tmp_path / "letters", card=DIFFUSION)
+
+
+def test_nothing_tells_where_it_was_made(exported, run):
+    with np.load(exported / "check.npz") as stored:
+        texts = [stored["header"].item()]
+    texts += [path.read_text() for path in exported.rglob("*") if path.suffix in (".json", ".md")]
+    assert len(texts) == 6
+    for text in texts:
+        assert str(run) not in text
+        assert str(exported.parent) not in text
+
+
+def test_the_readme_says_what_the_card_says(exported):
+    readme = huggingface_hub.ModelCard.load(exported / "README.md")
+    assert readme.data.license == "bsd-3-clause"
+    assert readme.data.library_name == "sunpy_magsr"
+    assert "magnetogram" in readme.data.tags
+    for text in (
+        "# tiny",
+        "A model for tests.",
+        "not measured",
+        "| recipe | sunpy_magsr/training/recipes/default.toml |",
+        "| rmse gauss | 99.00 |",
+        "- Not for science.",
+        'sunpy_magsr.superresolve(mdi, model="org/name")',
+        "10.1051/0004-6361/202453205",
+        ModelCard.read(exported).sha256,
+    ):
+        assert text in readme.text
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_an_evaluation(run, exported, tmp_path, capsys):
+    """They replace those that the card had, and are found by the weights whatever the model was called."""
+    card = ModelCard.read(exported)
+    (tmp_path / "evaluation").mkdir()
+    (tmp_path / "evaluation" / "evaluation.json").write_text(json.dumps(record(card)))
+    (tmp_path / "train.toml").write_text(f'output = "{run}"\n')
+    facts = "\n".join(f"{key} = {json.dumps(DIFFUSION[key])}" for key in ("name", "kind", "steps"))
+    tables = '[noise]\nlos = 3.0\nradial = 16.0\n[validation]\ndata = "one region"\nrmse_gauss = "99.00"\n'
+    (tmp_path / "card.toml").write_text(f"{facts}\n{tables}")
+    command = ["export", str(tmp_path / "train.toml"), "--card", str(tmp_path / "card.toml")]
+    command += ["--evaluation", str(tmp_path / "evaluation"), "-o", str(tmp_path / "model")]
+    assert main(command) == 0, capsys.readouterr().err
+    validation = ModelCard.read(tmp_path / "model").validation
+    assert validation == {
+        "regions": "first, second",
+        "version": "0.1",
+        "samples": 8,
+        "seed": 3,
+        "PSNR of a sample (dB)": "40.12 [39.50, 41.00]",
+        "RMSE of the mean (G)": "25.02",
+    }
+    assert "| PSNR of a sample (dB) | 40.12 [39.50, 41.00] |" in (tmp_path / "model" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("changed", [{"sha256": "0" * 64}, {"steps": 30}])
+def test_an_evaluation_of_another_model_is_refused(run, exported, tmp_path, changed):
+    card = ModelCard.read(exported)
+    (tmp_path / "evaluation.json").write_text(json.dumps(record(card, **changed)))
+    message = f"evaluation must hold a model of 2 steps with weights of SHA-256 {card.sha256}, got bicubic: 0 steps"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        export_model(run, tmp_path / "model", card=DIFFUSION, evaluation=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
+
+
+@pytest.mark.parametrize("content", [None, "no JSON", "{}", "[]"])
+def test_a_folder_without_an_evaluation(run, tmp_path, content):
+    if content is not None:
+        (tmp_path / "evaluation.json").write_text(content)
+    with pytest.raises(ValueError, match="evaluation must be an output folder of magsr evaluate, got"):
+        export_model(run, tmp_path / "model", card=DIFFUSION, evaluation=tmp_path)

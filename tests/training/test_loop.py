@@ -1,0 +1,269 @@
+"""The loop: logs, validation, what goes on when a run does, and what stops it."""
+
+import csv
+import errno
+import logging
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sunpy_magsr.data import sample_truth
+from sunpy_magsr.training import bookkeeping
+from sunpy_magsr.training.checkpoints import latest_checkpoint
+from sunpy_magsr.training.config import StageConfig
+from sunpy_magsr.training.logs import Table
+from sunpy_magsr.training.loop import run_stage
+from sunpy_magsr.training.monitor import draw_patches, score_samples
+
+TRUTH = sample_truth()[0]
+
+
+class Patches:
+    """Patches of the synthetic sample by the number of the batch."""
+
+    def __init__(self, seed=0):
+        self.seed = seed
+
+    def batch(self, number, size):
+        rng = np.random.default_rng([self.seed, number])
+        corners = rng.integers(200, 800, (size, 2))
+        return np.stack([TRUTH[y : y + 32, x : x + 32] for y, x in corners])[:, None], np.full(size, 3.0, np.float32)
+
+    def names(self, number, size):
+        return [f"field-{number}"] * size
+
+
+class Gain(nn.Module):
+    """One number that the field is multiplied with."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, field):
+        return self.gain * field
+
+
+def loss_of_batch(model, high, _noise, _generator):
+    """The squared error, with noise from torch's own random numbers."""
+    loss = ((model(high) - high + 100 * torch.randn_like(high)) / 1000).square().mean()
+    return loss, {"gain": model.gain.item()}
+
+
+def draw(model, high, _noise, n_samples):
+    low = nn.functional.avg_pool2d(high, 4)
+    return torch.stack([model(high) + torch.randn_like(high) for _ in range(n_samples)]), low
+
+
+def train(folder, *, loss=loss_of_batch, stop=None, progress=False, validation=None, **changes):
+    """The weight after a run; ``stop`` raises KeyboardInterrupt in that step."""
+    settings = {"steps": 8, "batch_size": 2, "checkpoint_every": 4, "validate_every": 4, "log_every": 1, "warmup": 1}
+    calls = []
+
+    def counted(*arguments):
+        calls.append(1)
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return loss(*arguments)
+
+    torch.manual_seed(0)
+    model = Gain()
+    run_stage(
+        model,
+        counted,
+        StageConfig(**settings | changes),
+        folder=folder,
+        device="cpu",
+        sampler=Patches(),
+        validation=validation,
+        draw=draw,
+        progress=progress,
+    )
+    return model.gain.item()
+
+
+def table(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_the_log_is_a_table_with_one_header(tmp_path):
+    train(tmp_path, validation=Patches(1))
+    rows = table(tmp_path / "log.csv")
+    assert [int(row["step"]) for row in rows] == list(range(1, 9))
+    assert list(rows[0]) == ["step", "seconds", "learning_rate", "loss", "gain"]
+    assert all(np.isfinite(float(value)) for row in rows for value in row.values())
+    rows = table(tmp_path / "validation.csv")
+    assert [row["step"] for row in rows] == ["4", "8"]
+    assert {"loss", "rmse_mean", "crps", "power_8_4", "power_4_2", "power_2_1.33"} < set(rows[0])
+
+
+def test_a_resumed_run_goes_on_to_the_same_weight_and_logs_every_step_once(tmp_path):
+    expected = train(tmp_path / "whole", validation=Patches(1))
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "cut", stop=7)
+    assert [row["step"] for row in table(tmp_path / "cut" / "log.csv")][-1] == "6"
+    assert train(tmp_path / "cut") == expected
+    rows = table(tmp_path / "cut" / "log.csv")
+    assert [int(row["step"]) for row in rows] == list(range(1, 9))
+    seconds = [float(row["seconds"]) for row in rows]
+    assert seconds == sorted(seconds)
+
+
+def test_validation_changes_no_weight(tmp_path):
+    without = train(tmp_path / "without")
+    assert train(tmp_path / "with", validation=Patches(1), validate_every=1) == without
+    assert train(tmp_path / "losses", validation=Patches(1), validate_every=1, validation_samples=0) == without
+    assert "rmse_mean" not in table(tmp_path / "losses" / "validation.csv")[0]
+    assert not (tmp_path / "losses" / "pictures").exists()
+
+
+def test_validation_sees_the_averaged_weights(tmp_path):
+    seen = []
+
+    def loss(model, *arguments):
+        seen.append((model.training, model.gain.item()))
+        return loss_of_batch(model, *arguments)
+
+    train(tmp_path, loss=loss, validation=Patches(1), learning_rate=0.1, ema_decay=0.5)
+    average = latest_checkpoint(tmp_path)["average"]["shadow_params"][0].item()
+    last = latest_checkpoint(tmp_path)["model"]["gain"].item()
+    assert [gain for is_training, gain in seen if not is_training][-1] == average != last
+
+
+def test_pictures_and_tensorboard(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(tmp_path, validation=Patches(1))
+    pictures = sorted((tmp_path / "pictures").iterdir())
+    assert [path.name for path in pictures] == ["step-00000004.png", "step-00000008.png"]
+    assert matplotlib.image.imread(pictures[0]).std() > 0.1
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert [event.step for event in events.Scalars("training/loss")] == list(range(1, 9))
+    assert [event.step for event in events.Scalars("validation/power_4_2")] == [4, 8]
+    assert [event.step for event in events.Images("validation")] == [4, 8]
+
+
+def test_without_tensorboard_there_are_tables_only(tmp_path, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    caplog.set_level(logging.INFO, logger="sunpy_magsr")
+    train(tmp_path)
+    assert len(table(tmp_path / "log.csv")) == 8
+    assert not (tmp_path / "tensorboard").exists()
+    assert caplog.text.count("tensorboard is not installed") == 1
+
+
+def test_the_bar_counts_samples(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    train(tmp_path, progress=True)
+    shown = capsys.readouterr().err
+    assert "16/16 samples [00:" in shown
+    assert "samples/s, loss=" in shown
+
+
+def no_space(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_costs_a_checkpoint_and_not_the_run(tmp_path, monkeypatch, caplog):
+    expected = train(tmp_path / "roomy")
+    original = bookkeeping.save_checkpoint
+    monkeypatch.setattr(
+        bookkeeping,
+        "save_checkpoint",
+        lambda folder, step, state: (no_space if step == 4 else original)(folder, step, state),
+    )
+    assert train(tmp_path / "full", checkpoint_every=2) == expected
+    assert "the checkpoint of step 4 could not be written" in caplog.text
+    assert "No space left on device; the ones before are kept" in caplog.text
+    assert latest_checkpoint(tmp_path / "full")["step"] == 8
+
+
+def test_a_full_disk_at_the_end_is_an_error(tmp_path, monkeypatch):
+    train(tmp_path, steps=4)
+    monkeypatch.setattr(bookkeeping, "save_checkpoint", no_space)
+    with pytest.raises(RuntimeError, match=r"step 8 could not be written to the disk of .*: No space left on device"):
+        train(tmp_path)
+    assert latest_checkpoint(tmp_path)["step"] == 4
+
+
+def test_a_full_disk_costs_the_log_and_not_the_run(tmp_path, monkeypatch, caplog):
+    expected = train(tmp_path / "roomy", validation=Patches(1))
+    opened = Path.open
+
+    def fails(path, *arguments, **options):
+        return no_space() if path.name == "log.csv" and "a" in arguments else opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", fails)
+    assert train(tmp_path / "full", validation=Patches(1)) == expected
+    assert "No space left on device); training goes on" in caplog.text
+    assert len(table(tmp_path / "full" / "validation.csv")) == 2
+
+
+def test_a_full_disk_ends_tensorboard_and_not_the_run(tmp_path, monkeypatch, caplog):
+    from torch.utils.tensorboard import SummaryWriter
+
+    expected = train(tmp_path / "roomy")
+    monkeypatch.setattr(SummaryWriter, "add_scalar", no_space)
+    assert train(tmp_path / "full") == expected
+    assert caplog.text.count("tensorboard could not be written") == 1
+    assert len(table(tmp_path / "full" / "log.csv")) == 8
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_number_that_is_none_names_the_batch_and_its_fields(tmp_path, what):
+    def loss(model, *_):
+        value = (model.gain - 0.5) * torch.nan if what == "loss" else (model.gain - model.gain).abs().sqrt()
+        return value, {}
+
+    with pytest.raises(FloatingPointError, match=rf"the {what} of batch 0 \(patches of field-0\) is nan"):
+        train(tmp_path, loss=loss)
+    assert latest_checkpoint(tmp_path) is None
+
+
+def test_a_table_drops_what_is_damaged_or_later(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss\r\n1,0.5\r\n2,0.\r\n33\r\n3,0.33,0.4\r\n4,0.3\r\n5,0.2\r\n")
+    Table(path, step=4)
+    assert path.read_text().split() == ["step,loss", "1,0.5", "2,0.", "4,0.3"]
+
+
+def test_a_table_takes_up_new_columns(tmp_path):
+    first = Table(tmp_path / "log.csv")
+    first.append({"step": 1, "loss": 0.5})
+    Table(tmp_path / "log.csv", step=1).append({"step": 2, "loss": 0.25, "critic": 1.0})
+    assert (tmp_path / "log.csv").read_text().split() == ["step,loss,critic", "1,0.5,", "2,0.25,1"]
+
+
+def test_a_table_without_a_header_is_begun_anew(tmp_path):
+    (tmp_path / "log.csv").write_text("20,1.2,l1=0.3\n")
+    Table(tmp_path / "log.csv", step=20).append({"step": 40, "loss": 0.5})
+    assert (tmp_path / "log.csv").read_text().split() == ["step,loss", "40,0.5"]
+
+
+def test_scores_of_samples():
+    truth = Patches().batch(0, 3)[0][:, 0]
+    perfect = score_samples(truth[None], truth)
+    assert perfect["rmse_mean"] == perfect["crps"] == 0
+    assert perfect["power_8_4"] == perfect["power_4_2"] == perfect["power_2_1.33"] == 1
+    assert score_samples(truth[None] * 3, truth)["power_4_2"] == pytest.approx(9)
+    off = score_samples(truth[None] + np.array([5.0, 15.0])[:, None, None, None], truth)
+    assert off["rmse_mean"] == pytest.approx(10)
+    assert off["crps"] == pytest.approx(5)
+    broken = score_samples(np.full((2, *truth.shape), np.nan), truth)
+    assert np.isnan(list(broken.values())).all()
+
+
+def test_the_picture_has_a_panel_for_each_field():
+    truth, _ = Patches().batch(0, 3)
+    low = truth[:, 0, ::4, ::4]
+    one = draw_patches(truth[None, :, 0], truth[:, 0], low)
+    many = draw_patches(np.stack([truth[:, 0], truth[:, 0] + 9]), truth[:, 0], low)
+    assert one.dtype == np.uint8
+    assert many.shape[1] > 1.5 * one.shape[1]
