@@ -5,13 +5,19 @@ import functools
 import numpy as np
 import scipy.ndimage
 
-from sunpy_magsr.forward_model import degrade, input_noise
+from sunpy_magsr.forward_model import degrade, input_noise, sampling_kernel
 
 __all__ = ["check", "enforcer", "exact", "within_noise"]
 
 _KINDS = ("exact", "noise")
-_ROUNDS = 4
-_NEIGHBORHOOD = 1.5  # input pixels, standard deviation of the window in which a misfit is judged
+# Of the misfit's square over the noise's variance, averaged over a Gaussian window of a pixel: what is too much where the
+# field is far above the noise, and where it is not and a window of nothing but noise often exceeds 1.
+_WINDOW = 1.0
+_TOO_MUCH = 1.1
+_TOO_MUCH_IN_NOISE = 2.0
+_SIGNAL_TO_NOISE = 4.0  # of the mean field strength over a window of two pixels: where the one limit becomes the other
+_PASSES = 2
+_ROUNDS = 8
 
 
 def exact(high, low):
@@ -40,8 +46,9 @@ def within_noise(high, low, noise, *, psf_fwhm):
     Change the result where the instrument would not have seen the input, within its noise.
 
     The misfit :math:`d - \langle P * B \rangle` of a field that could be the true one is noise: its square over the
-    variance, averaged over a few pixels, is 1. Where it is more, the misfit is scaled down to that and the difference
-    given to the field (the discrepancy principle, Morozov 1966); where it is not, nothing is changed.
+    variance, averaged over a few pixels, is about 1. Where it is clearly more, the misfit is scaled down and the
+    difference given to the field, as a constant over each input pixel (the discrepancy principle, Morozov 1966, Soviet
+    Mathematics Doklady 7, 414); where it is not, nothing is changed.
 
     Parameters
     ----------
@@ -60,17 +67,28 @@ def within_noise(high, low, noise, *, psf_fwhm):
         float32 like ``high``.
     """
     factor = high.shape[0] // low.shape[0]
-    seen = functools.partial(degrade, factor=factor, psf_fwhm=factor * psf_fwhm)
-    misfit = low - seen(high)
-    chi_squared = scipy.ndimage.gaussian_filter((misfit / noise) ** 2, _NEIGHBORHOOD)
-    wanted = misfit * (1 - 1 / np.sqrt(np.maximum(chi_squared, 1)))
-    if not wanted.any():
-        return high
-    change = np.zeros_like(high)
-    for _ in range(_ROUNDS):
-        left = (wanted - seen(change)).astype(np.float32)
-        change += np.repeat(np.repeat(left, factor, axis=0), factor, axis=1)
-    return high + change
+    misfit = low - degrade(high, factor=factor, psf_fwhm=factor * psf_fwhm)
+    strength = scipy.ndimage.gaussian_filter(np.abs(low), 2) / noise
+    most = _TOO_MUCH + (_TOO_MUCH_IN_NOISE - _TOO_MUCH) / (1 + (strength / _SIGNAL_TO_NOISE) ** 4)
+    change = np.zeros_like(low)
+    for _ in range(_PASSES):
+        left = misfit - _seen_of_blocks(change, factor, psf_fwhm)
+        chi_squared = scipy.ndimage.gaussian_filter((left / noise) ** 2, _WINDOW)
+        wanted = left * (1 - np.sqrt(most / np.maximum(chi_squared, most)))
+        step = np.zeros_like(low)
+        for _ in range(_ROUNDS):
+            step += wanted - _seen_of_blocks(step, factor, psf_fwhm)
+        change += step
+    return high + np.repeat(np.repeat(change, factor, axis=0), factor, axis=1)
+
+
+def _seen_of_blocks(change, factor, psf_fwhm):
+    """What `degrade` makes of a field that is constant over each low-resolution pixel."""
+    reach = factor * len(sampling_kernel(psf_fwhm, factor=1))  # whole pixels, more than enough
+    kernel = sampling_kernel(factor * psf_fwhm, factor=factor, reach=reach).reshape(-1, factor).sum(axis=1)
+    for axis in (0, 1):
+        change = scipy.ndimage.correlate1d(change, kernel, axis=axis, mode="nearest")
+    return change
 
 
 def check(kind, card):

@@ -47,10 +47,12 @@ def load_backend(model, *, instrument=None):
     name = str(model)
     if name == BICUBIC.name:
         return BicubicBackend(BICUBIC)
-    base, plus, adapter = ("", "", "") if Path(name).is_dir() else name.rpartition("+")
-    folder, where = model_folder(base if plus else model)
-    if not plus and name not in ALIASES:
-        adapter = ModelCard.read(folder).adapters.get(instrument)
+    if "+" in name and not Path(name).is_dir():
+        base, _, adapter = name.rpartition("+")
+        folder, where = model_folder(base)
+    else:
+        folder, where = model_folder(model)
+        adapter = None if name in ALIASES else ModelCard.read(folder).adapters.get(instrument)
     return _load(folder, where, *(_adapter_of(folder, where, adapter) if adapter else ()))
 
 

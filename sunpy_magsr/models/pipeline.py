@@ -43,7 +43,7 @@ def load_codec(folder):
     config = _config(folder, "config.json")
     if config["_class_name"] == PixelCodec.__name__:
         return PixelCodec.from_config(config)
-    return MagnetogramAutoencoder.from_pretrained(folder, torch_dtype=torch.float32)
+    return MagnetogramAutoencoder.from_pretrained(str(folder), torch_dtype=torch.float32)
 
 
 def load_components(folder, *, adapter=None):

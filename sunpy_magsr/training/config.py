@@ -130,9 +130,9 @@ class FinetuneConfig(StageConfig):
 
     ``base`` is the name or folder of the model that the adapter is for, or ``"trained"`` for that of this run. ``rank``,
     ``targets`` and ``whole``: see `~sunpy_magsr.models.lora.attach_adapter`; ``decoder_rank`` of 0 leaves the decoder
-    as it is. ``pairs`` is ``"true"`` (those of the store, see ``data.pairs``) or ``"simulated"``, with noise (Gauss) and
-    width of the point-spread function (arcsec, FWHM) drawn from the ranges ``noise`` and ``psf_fwhm``, and fields times
-    ``gain``.
+    as it is. ``pairs`` is ``"observed"`` (those of the store, see ``data.pairs``) or ``"simulated"``, with noise (Gauss)
+    and width of the point-spread function (arcsec, FWHM) drawn from the ranges ``noise`` and ``psf_fwhm``, and fields times
+    ``gain``. ``low_weight`` is that of the low-resolution field in the loss.
     """
 
     steps: int = 3000
@@ -143,6 +143,7 @@ class FinetuneConfig(StageConfig):
     targets: list = dataclasses.field(default_factory=lambda: ["expand", "contract"])
     whole: list = dataclasses.field(default_factory=lambda: ["embed_low", "embed_noisy", "moments", "velocity", "spatial"])
     decoder_rank: int = 0
+    low_weight: float = 4.0
     pairs: str = "simulated"
     noise: list = dataclasses.field(default_factory=lambda: [7.0, 30.0])
     psf_fwhm: list = dataclasses.field(default_factory=lambda: [1.0, 3.32])

@@ -25,7 +25,7 @@ __all__ = ["BASE", "adapter_loss", "draw_adapted", "train_adapter"]
 BASE = "base.json"
 
 
-def adapter_loss(model, high, given, generator, *, scheduler):
+def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
     r"""
     Loss of a denoiser that is given a noisy and blurred field, and draws the clean one with the latent's residual.
 
@@ -45,6 +45,8 @@ def adapter_loss(model, high, given, generator, *, scheduler):
         For times and noise.
     scheduler : `diffusers.SchedulerMixin`
         From `~sunpy_magsr.training.diffusion.make_scheduler`.
+    low_weight : `float`
+        Of the low-resolution field against one channel of the latent.
 
     Returns
     -------
@@ -62,8 +64,11 @@ def adapter_loss(model, high, given, generator, *, scheduler):
     features, mean, log_sigma = denoiser.condition(low, noise, blur)
     standardized = (target - mean) * (-log_sigma).exp()
     noisy, timestep, wanted = add_noise(standardized.detach().clamp(-30, 30), generator, scheduler=scheduler)
-    denoising = (denoiser(noisy, timestep, features) - wanted).square().mean()
-    likelihood = (0.5 * standardized.square() + log_sigma).mean()
+    weight = torch.ones(target.shape[1], device=target.device)
+    weight[-1] = low_weight
+    weight = (weight / weight.mean())[:, None, None]
+    denoising = (weight * (denoiser(noisy, timestep, features) - wanted).square()).mean()
+    likelihood = (weight * (0.5 * standardized.square() + log_sigma)).mean()
     numbers = {"denoising": denoising.item(), "likelihood": likelihood.item()}
     loss = denoising + likelihood
     if any(parameter.requires_grad for parameter in codec.parameters()):
@@ -125,24 +130,25 @@ def train_adapter(config, *, progress=True):
         For a base that is no latent diffusion model with residuals, or pairs of another kind.
     """
     stage, output = config.finetune, Path(config.output)
-    if stage.pairs not in ("simulated", "true"):
-        msg = f"finetune.pairs must be 'simulated' or 'true', got {stage.pairs!r}."
+    if stage.pairs not in ("simulated", "observed"):
+        msg = f"finetune.pairs must be 'simulated' or 'observed', got {stage.pairs!r}."
         raise ValueError(msg)
     base, folder, steps = _base(config)
     codec, denoiser, solver = load_components(folder)
+    wide = widen(denoiser)
     samplers = samplers_of(config, dataclasses.replace(stage, patch=stage.patch + 2 * MARGIN))
     sampler, validation = (one and PairSampler(one, stage) for one in samplers)
     torch.manual_seed(stage.seed)
     model = nn.ModuleDict(
         {
-            "denoiser": attach_adapter(widen(denoiser), rank=stage.rank, targets=stage.targets, whole=stage.whole),
+            "denoiser": attach_adapter(wide, rank=stage.rank, targets=stage.targets, whole=stage.whole),
             "codec": attach_decoder_adapter(codec, rank=stage.decoder_rank),
         }
     )
     scheduler = make_scheduler(solver.config.prediction_type)
 
     def loss(model, high, given, generator):
-        return adapter_loss(model, high, given, generator, scheduler=scheduler)
+        return adapter_loss(model, high, given, generator, scheduler=scheduler, low_weight=stage.low_weight)
 
     def draw(model, _high, given, n_samples):
         options = {"solver": solver, "steps": steps, "generator": torch.Generator().manual_seed(0)}
@@ -175,6 +181,9 @@ def _base(config):
     if name != "trained":
         folder, _ = model_folder(name)
         card = ModelCard.read(folder)
+        if card.kind != "diffusion":
+            msg = f"finetune.base must be a diffusion model, got {name!r} of kind {card.kind!r}."
+            raise ValueError(msg)
         return {"base": name, "base_sha256": card.sha256}, folder, card.steps
     folder = Path(config.output)
     for part in ("autoencoder", "denoiser", "scheduler"):

@@ -6,22 +6,19 @@ import torch
 from sunpy_magsr.forward_model import MDI_NOISE, MDI_PSF_FWHM, local_noise
 from sunpy_magsr.models.degradation import degrade
 
-__all__ = ["MARGIN", "PairSampler", "plane_names"]
+__all__ = ["MARGIN", "PairSampler"]
 
 #: High-resolution pixels around a patch that its edge is simulated from.
 MARGIN = 16
 _FACTOR = 4
 _PIXEL = 2.0  # arcsec
-#: What the input of an adapted denoiser consists of.
-plane_names = ("low", "noise", "blur")
-
 
 class PairSampler:
     """
     Batches of high-resolution fields, each with the low-resolution field, its noise and its blur.
 
     Simulated pairs are drawn from the patches of a sampler: each gets a noise and a point-spread function at random,
-    and both fields are on MDI's scale. True pairs are on the scales of their instruments; their noise is estimated as
+    and both fields are on MDI's scale. Observed pairs are on the scales of their instruments; their noise is estimated as
     it is for an input of `sunpy_magsr.superresolve`.
 
     Parameters
@@ -55,8 +52,8 @@ class PairSampler:
             float32 ``[size, 3, patch / 4, patch / 4]``: the low-resolution field and its noise in Gauss, and the FWHM of
             its point-spread function in its pixels.
         """
-        if self.stage.pairs == "true":
-            return self._true(number, size)
+        if self.stage.pairs == "observed":
+            return self._observed(number, size)
         high, _ = self.sampler.batch(number, size)
         high = high * np.float32(self.stage.gain)
         rng = np.random.default_rng([self.sampler.seed, number, size])
@@ -69,7 +66,7 @@ class PairSampler:
         ).numpy()
         return _cut(high, low, *(np.broadcast_to(value[:, None, None, None], low.shape) for value in (noise, fwhm)))
 
-    def _true(self, number, size):
+    def _observed(self, number, size):
         high, low, _ = self.sampler.pair_batch(number, size)
         everywhere = np.ones(low.shape[2:], dtype=bool)
         noise = np.stack([[local_noise(field[0], everywhere, MDI_NOISE[300])] for field in low])

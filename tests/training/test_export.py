@@ -130,13 +130,13 @@ def test_a_model_is_replaced_as_a_whole(model, tmp_path):
 @pytest.mark.usefixtures("unchecked")
 def test_an_adapter_answers_with_its_base(exported, tmp_path):
     base = ModelCard.read(exported)
-    card = {"name": "tiny-mdi", "kind": "adapter", "base": str(exported), "base_sha256": base.sha256}
+    card = {"name": "tiny-mdi", "kind": "adapter"}
     model = export_model(adapter_run(tmp_path / "run", exported), tmp_path / "model", card=card)
     assert departure(model) < 1e-3
     with np.load(model / "check.npz") as adapted, np.load(exported / "check.npz") as plain:
         assert np.abs(adapted["high"] - plain["high"]).max() > 1
     assert f'model="{exported}+org/name"' in (model / "README.md").read_text()
-    assert str(exported) not in (model / "adapter" / "adapter_config.json").read_text()
+    assert str(exported) not in (model / "adapter" / "denoiser" / "adapter_config.json").read_text()
     (tmp_path / "evaluation.json").write_text(json.dumps(record(load_exported(model).card)))
     export_model(tmp_path / "run", model, card=card, evaluation=tmp_path)
     assert ModelCard.read(model).validation["RMSE of the mean (G)"] == "25.02"

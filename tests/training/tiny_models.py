@@ -1,12 +1,16 @@
 """Finished runs of networks with few channels and random weights."""
 
+import json
+
 import torch
 
+from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.lora import attach_adapter, widen
 from sunpy_magsr.models.regression import Enhance
 from sunpy_magsr.training.diffusion import make_sampler
+from sunpy_magsr.training.finetune import BASE
 
 DIFFUSION = {
     "name": "tiny",
@@ -41,11 +45,13 @@ def regression_run(folder, *, seed=0):
 
 
 def adapter_run(folder, base, *, seed=0):
-    """An adapter for the denoiser of a diffusion run, with random low-rank updates."""
+    """An adapter for the denoiser of a model folder, with random low-rank updates."""
     torch.manual_seed(seed)
     adapter = attach_adapter(widen(MagnetogramDenoiser.from_pretrained(base / "denoiser")), rank=2)
     for name, parameter in adapter.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.1)
-    adapter.save_pretrained(folder / "adapter")
+    adapter.save_pretrained(folder / "adapter" / "denoiser")
+    facts = {"base": str(base), "base_sha256": ModelCard.read(base).sha256}
+    (folder / "adapter" / BASE).write_text(json.dumps(facts))
     return folder

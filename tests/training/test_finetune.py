@@ -1,0 +1,212 @@
+"""Fine-tuning: pairs, an adapter for a run or a bundled model, and what comes out of it."""
+
+import numpy as np
+import pytest
+import sunpy.map
+import torch
+
+import sunpy_magsr
+from sunpy_magsr.backends import load_backend
+from sunpy_magsr.catalog import ModelCard
+from sunpy_magsr.data import sample_truth
+from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.training.cli import main
+from sunpy_magsr.training.config import FinetuneConfig, load_config
+from sunpy_magsr.training.data import samplers_of
+from sunpy_magsr.training.pairs import MARGIN, PairSampler
+
+from .magnetograms import MDI, write_patch
+
+STAGE = """
+steps = 3
+patch = 32
+batch_size = 2
+warmup = 1
+checkpoint_every = 2
+log_every = 1
+validation_samples = 0
+"""
+CONFIG = f"""
+output = "run"
+[data]
+root = "fits"
+[autoencoder]{STAGE}
+model = {{ latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }}
+[diffusion]{STAGE}
+model = {{ channels = 16, condition_blocks = 1, denoiser_blocks = 1 }}
+[finetune]{STAGE}
+base = "trained"
+rank = 2
+decoder_rank = 1
+"""
+CARD = """
+name = "tiny"
+kind = "diffusion"
+steps = 2
+noise = { los = 3.0, radial = 16.0 }
+instruments = ["HMI"]
+[adapter]
+name = "mdi"
+instruments = ["MDI"]
+consistency = "noise"
+psf_fwhm = 0.9
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with magnetograms, a configuration, a card and a finished base."""
+    folder = tmp_path_factory.mktemp("project")
+    truth = sample_truth()[0]
+    for number in range(2):
+        write_patch(folder / "fits", truth[200 + 300 * number : 400 + 300 * number, 600:800], harp=number + 1)
+    (folder / "train.toml").write_text(CONFIG)
+    (folder / "card.toml").write_text(CARD)
+    for stage in ("prepare", "autoencoder", "diffusion"):
+        assert main([stage, str(folder / "train.toml")]) == 0
+    return folder
+
+
+@pytest.fixture
+def sampler(project):
+    config = load_config(project / "train.toml", [f"finetune.patch={32 + 2 * MARGIN}"])
+    return samplers_of(config, config.finetune)[0]
+
+
+def test_simulated_pairs_are_what_the_instrument_would_see(sampler):
+    stage = FinetuneConfig(noise=[10.0, 10.0], psf_fwhm=[1.8, 1.8], gain=1.4)
+    high, given = PairSampler(sampler, stage).batch(0, 40)
+    assert high.shape == (40, 1, 32, 32)
+    assert given.shape == (40, 3, 8, 8)
+    low, noise, blur = given.transpose(1, 0, 2, 3)
+    assert noise == pytest.approx(np.full_like(noise, 10))
+    assert blur == pytest.approx(np.full_like(blur, 0.9))
+    misfit = np.stack([field - degrade(truth[0], psf_fwhm=3.6) for field, truth in zip(low, high, strict=True)])
+    assert misfit[:, 3:-3, 3:-3].std() == pytest.approx(10, rel=0.1)
+
+
+def test_simulated_pairs_differ_in_noise_and_blur_and_repeat(sampler):
+    pairs = PairSampler(sampler, FinetuneConfig(noise=[7.0, 30.0], psf_fwhm=[1.0, 3.32]))
+    high, given = pairs.batch(3, 30)
+    noise, blur = given[:, 1, 0, 0], 2 * given[:, 2, 0, 0]
+    assert noise.min() > 7
+    assert noise.max() < 30
+    assert noise.std() > 4
+    assert blur.min() > 1
+    assert blur.max() < 3.32
+    again = pairs.batch(3, 30)
+    assert np.array_equal(high, again[0])
+    assert np.array_equal(given, again[1])
+    assert not np.array_equal(given, pairs.batch(4, 30)[1])
+
+
+def test_a_gain_scales_both_fields(sampler):
+    quiet = {"noise": [1e-3, 1e-3], "psf_fwhm": [1.0, 1.0]}
+    one, other = (PairSampler(sampler, FinetuneConfig(gain=gain, **quiet)).batch(0, 4) for gain in (1.0, 2.0))
+    assert other[0] == pytest.approx(2 * one[0])
+    assert other[1][:, 0] == pytest.approx(2 * one[1][:, 0], abs=0.1)
+
+
+def test_observed_pairs_keep_their_scales(sampler):
+    class Pairs:
+        seed = 0
+        names = None
+
+        def pair_batch(self, _number, size):
+            high = np.random.default_rng(0).normal(0, 30, (size, 1, 64, 64)).astype(np.float32)
+            low = np.stack([[1.4 * degrade(field[0], noise=12.0, seed=1)] for field in high])
+            return high, low, np.full(size, 3.0, np.float32)
+
+    high, given = PairSampler(Pairs(), FinetuneConfig(pairs="observed")).batch(0, 3)
+    assert high.shape == (3, 1, 32, 32)
+    assert given[:, 1].mean() == pytest.approx(np.hypot(1.4 * 12, 1.4 * 30 / 4), rel=0.25)
+    assert given[:, 2] == pytest.approx(np.full((3, 8, 8), 0.9))
+
+
+def test_from_a_run_to_a_folder_that_takes_its_adapter_for_mdi(project, small, capsys):
+    config = str(project / "train.toml")
+    export = ["export", config, "--card", str(project / "card.toml"), "-o", str(project / "model")]
+    assert main(export) == 2
+    assert "run must hold a finished adapter" in capsys.readouterr().err
+    assert main(["finetune", config]) == 0
+    assert main(export) == 0
+    model = project / "model"
+    result = sunpy_magsr.superresolve(small, model=model, plate_scale=None)
+    assert result.meta["magsrmod"] == "tiny+mdi"
+    assert "consistency with the input: noise" in " ".join(str(result.meta["history"]).split())
+    of_hmi = sunpy.map.Map(small.data, {**small.meta, "instrume": "HMI_SIDE1", "camera": "HMI"})
+    plain = sunpy_magsr.superresolve(of_hmi, model=model, plate_scale=None)
+    assert plain.meta["magsrmod"] == "tiny"
+    assert degrade(plain.data) == pytest.approx(small.data, abs=0.1)
+    with pytest.warns(MagsrUserWarning, match="'tiny.mdi' was trained for MDI, and this map is from HMI"):
+        assert sunpy_magsr.superresolve(of_hmi, model=f"{model}+mdi").meta["magsrmod"] == "tiny+mdi"
+    with pytest.raises(ValueError, match=r"adapter must be one of the model's \(mdi, a folder, or .*got 'hmi'"):
+        load_backend(f"{model}+hmi")
+
+
+def test_an_adapter_belongs_to_its_base(project, tmp_path):
+    """Alone in a folder, it loads onto the weights that it was trained on and onto no others."""
+    config = str(project / "train.toml")
+    card = tmp_path / "card.toml"
+    card.write_text('name = "mdi"\nkind = "adapter"\nconsistency = "noise"\npsf_fwhm = 0.9\ninstruments = ["MDI"]\n')
+    options = ["--set", "finetune.base=default", "--set", f"output={tmp_path / 'run'}"]
+    options += ["--set", f"data.store={project / 'run' / 'patches'}", "--set", "finetune.decoder_rank=0"]
+    assert main(["finetune", config, *options]) == 0
+    assert main(["export", config, *options, "--card", str(card), "-o", str(tmp_path / "adapter"), "--half"]) == 0
+    loaded = load_backend(f"default+{tmp_path / 'adapter'}")
+    assert loaded.card.name == "default+mdi"
+    assert loaded.card.base_sha256 == load_backend("ldm-res").card.sha256
+    assert loaded.denoiser.config.draws_low
+    assert not load_backend("ldm-res").denoiser.config.draws_low
+    with pytest.raises(ValueError, match="adapter must be one for the weights of model 'ldm'"):
+        load_backend(f"ldm+{tmp_path / 'adapter'}")
+    with pytest.raises(ValueError, match="is of a kind that is no model"):
+        load_backend(tmp_path / "adapter")
+
+
+def test_the_base_is_not_trained(project):
+    config = str(project / "train.toml")
+    before = (project / "run" / "denoiser" / "diffusion_pytorch_model.safetensors").read_bytes()
+    assert main(["finetune", config, "--set", "finetune.steps=4"]) == 0
+    assert (project / "run" / "denoiser" / "diffusion_pytorch_model.safetensors").read_bytes() == before
+    state = torch.load(
+        next((project / "run" / "checkpoints" / "finetune").glob("step-00000004.pt")), weights_only=True
+    )
+    count = len(state["average"]["shadow_params"])
+    assert count < len(state["model"]) / 2
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("finetune.pairs=real", "finetune.pairs must be 'simulated' or 'observed', got 'real'"),
+        ("finetune.base=nothing", "model must be one of default, ldm-res"),
+        ("finetune.base=ldm", "denoiser must have a whitened residual"),
+        ("finetune.base=enhance", "finetune.base must be a diffusion model, got 'enhance'"),
+        ("finetune.pairs=observed", "data.store must hold true pairs"),
+    ],
+)
+def test_wrong_usage_is_one_line(project, tmp_path, capsys, override, message):
+    settings = ["finetune.base=default", f"data.store={project / 'run' / 'patches'}", f"output={tmp_path}", override]
+    options = [word for setting in settings for word in ("--set", setting)]
+    assert main(["finetune", str(project / "train.toml"), *options, "--set", "finetune.decoder_rank=0"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_card_of_an_adapter_is_read_back(tmp_path):
+    card = ModelCard(name="mdi", kind="adapter", base="default", base_sha256="1", psf_fwhm=0.9, sha256="2")
+    card.write(tmp_path)
+    assert ModelCard.read(tmp_path, where="built in") == card
+
+
+def test_mdi_files_can_be_prepared(tmp_path):
+    """They are no truth for training, and the report says what they are."""
+    truth = sample_truth()[0]
+    write_patch(tmp_path / "fits", truth[200:400, 600:800])
+    write_patch(tmp_path / "fits", truth[300:400, 300:400], harp=2, **MDI, interval=30.0)
+    (tmp_path / "train.toml").write_text('output = "run"\n[data]\nroot = "fits"\n')
+    assert main(["prepare", str(tmp_path / "train.toml")]) == 0
+    assert "mdi-30s" in (tmp_path / "run" / "patches" / "report" / "report.rst").read_text()
