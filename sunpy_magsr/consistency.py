@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import scipy.ndimage
 
-from sunpy_magsr.forward_model import degrade, input_noise, sampling_kernel
+from sunpy_magsr.forward_model import MDI_GAIN, degrade, input_noise, sampling_kernel
 
 __all__ = ["check", "enforcer", "exact", "within_noise"]
 
@@ -41,7 +41,7 @@ def exact(high, low):
     return high + np.repeat(np.repeat(correction, factor, axis=0), factor, axis=1)
 
 
-def within_noise(high, low, noise, *, psf_fwhm):
+def within_noise(high, low, noise, *, psf_fwhm, gain=1.0):
     r"""
     Change the result where the instrument would not have seen the input, within its noise.
 
@@ -60,6 +60,8 @@ def within_noise(high, low, noise, *, psf_fwhm):
         Standard deviation in Gauss, ``[y, x]``.
     psf_fwhm : `float`
         Width of the point-spread function in input pixels.
+    gain : `float`
+        What the input's instrument reads for 1 G of the result's.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def within_noise(high, low, noise, *, psf_fwhm):
         float32 like ``high``.
     """
     factor = high.shape[0] // low.shape[0]
-    misfit = low - degrade(high, factor=factor, psf_fwhm=factor * psf_fwhm)
+    misfit = low - degrade(high, factor=factor, psf_fwhm=factor * psf_fwhm, gain=gain)
     strength = scipy.ndimage.gaussian_filter(np.abs(low), 2) / noise
     most = _TOO_MUCH + (_TOO_MUCH_IN_NOISE - _TOO_MUCH) / (1 + (strength / _SIGNAL_TO_NOISE) ** 4)
     change = np.zeros_like(low)
@@ -79,7 +81,7 @@ def within_noise(high, low, noise, *, psf_fwhm):
         for _ in range(_ROUNDS):
             step += wanted - _seen_of_blocks(step, factor, psf_fwhm)
         change += step
-    return high + np.repeat(np.repeat(change, factor, axis=0), factor, axis=1)
+    return high + np.repeat(np.repeat(change / np.float32(gain), factor, axis=0), factor, axis=1)
 
 
 def _seen_of_blocks(change, factor, psf_fwhm):
@@ -134,7 +136,7 @@ def enforcer(magnetogram, card, kind):
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
         The input.
     card : `~sunpy_magsr.catalog.ModelCard`
-        The model, for the width of the point-spread function.
+        The model, for the width of the point-spread function and the scale of the result.
     kind : {"exact", "noise"}
         From `check`.
 
@@ -143,7 +145,8 @@ def enforcer(magnetogram, card, kind):
     callable
         From and to `numpy.ndarray`, Gauss ``[f y, f x]``.
     """
+    gain = MDI_GAIN if card.calibration == "hmi" and magnetogram.instrument == "MDI" else 1.0
     if kind == "exact":
-        return functools.partial(exact, low=magnetogram.data)
-    noise = input_noise(magnetogram)
-    return functools.partial(within_noise, low=magnetogram.data, noise=noise, psf_fwhm=card.psf_fwhm)
+        return functools.partial(exact, low=magnetogram.data / np.float32(gain))
+    options = {"noise": input_noise(magnetogram), "psf_fwhm": card.psf_fwhm, "gain": gain}
+    return functools.partial(within_noise, low=magnetogram.data, **options)

@@ -28,8 +28,9 @@ def superresolve(
     Super-resolve a magnetogram.
 
     A diffusion model adds structure below the input's resolution that is plausible, not measured. What is
-    measured, the mean over each input pixel, is kept exactly (on the x4 grid, ``plate_scale=None``, and as long as
-    ``calibrate`` is `None`).
+    measured is kept: for HMI averaged down, the mean over each input pixel exactly (on the x4 grid,
+    ``plate_scale=None``); for MDI, whose noise must not be taken for the Sun, what the instrument would have seen of
+    the result agrees with the input within the noise.
 
     Parameters
     ----------
@@ -37,8 +38,9 @@ def superresolve(
         Line-of-sight or radial magnetogram with a celestial WCS: full disk or cutout of at least 16 x 16 pixels,
         any rotation, NaN anywhere. It is not changed.
     model : `str`, `pathlib.Path` or loaded model
-        A name from `sunpy_magsr.list_models`, a model folder, or a Hub id ``"org/name"`` or ``"org/name@revision"``.
-        Defaults to the bundled latent diffusion model with residuals.
+        A name from `sunpy_magsr.list_models`, a model folder, or a Hub id ``"org/name"`` or ``"org/name@revision"``,
+        each with an adapter after a plus sign (``"default+mdi"``). Defaults to the bundled latent diffusion model with
+        residuals, which takes its adapter ``mdi`` for MDI maps; ``"ldm-res"`` is the same without an adapter.
     n_samples : `int`
         With 1, the result is one sample of the posterior. With more it is the mean of that many, and their standard
         deviation is the map's ``uncertainty``. Defaults to 1.
@@ -50,11 +52,13 @@ def superresolve(
         input's. Heliographic (CEA) maps in degrees always get the x4 grid.
     steps : `int`, optional
         Sampling steps; the model's own by default.
-    consistency : {"exact", None}
-        How the result agrees with the input; the model's own by default.
+    consistency : {"exact", "noise", None}
+        How the result agrees with the input: ``"exact"``, the mean over each input pixel is the input (right where its
+        noise is negligible); ``"noise"``, it is what the instrument would have seen, within its noise, with a model that
+        knows that noise. The model's own by default.
     calibrate : {"hmi", None}
-        `None` leaves the field on the input instrument's scale, ``"hmi"`` divides an MDI result by 1.40 (Liu et
-        al. 2012, :doi:`10.1007/s11207-012-9976-x`).
+        `None` leaves the field on the input instrument's scale, ``"hmi"`` multiplies an MDI result by 0.701
+        (Liu et al. 2025, :doi:`10.1007/s11207-025-02523-y`) unless the model has done so already.
     device : `str`, optional
         A torch device; CUDA where there is one by default, else the CPU.
     batch_size : `int`, optional
@@ -83,8 +87,8 @@ def superresolve(
 
     Notes
     -----
-    The method is that of Ramunno et al. 2025 (:doi:`10.1051/0004-6361/202453205`). Noise of the input is not removed:
-    it stays in the result at the input's resolution.
+    The method is that of Ramunno et al. 2025 (:doi:`10.1051/0004-6361/202453205`). How the noise of MDI is
+    estimated and what the instrument would have seen: `sunpy_magsr.forward_model`.
 
     Examples
     --------

@@ -180,5 +180,5 @@ def test_hmi_as_input(with_meta):
 
 def test_calibration_to_hmi(small):
     plain, scaled = finer(small), finer(small, calibrate="hmi")
-    assert scaled.data == pytest.approx(plain.data / 1.40, rel=1e-5, nan_ok=True)
+    assert scaled.data == pytest.approx(plain.data * 0.701, rel=1e-5, nan_ok=True)
     assert (plain.meta["magsrcal"], scaled.meta["magsrcal"]) == ("none", "hmi")

@@ -56,10 +56,9 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
     members, uncorrected = [], []
     enforce = enforcer(low, backend.card, backend.card.consistency)
+    gain = np.float32(1.0 if backend.card.calibration == "hmi" else region.gain)
     for drawn in backend.samples(low, n_samples=count, seed=seed, **machine):
-        raw, member = (
-            np.where(outside, np.nan, field / np.float32(region.gain)) for field in (drawn, enforce(drawn))
-        )
+        raw, member = (np.where(outside, np.nan, field / gain) for field in (drawn, enforce(drawn)))
         members.append(member)
         departure = _departure(drawn, low, factor)
         uncorrected.append(

@@ -129,7 +129,6 @@ def test_a_model_is_replaced_as_a_whole(model, tmp_path):
 
 @pytest.mark.usefixtures("unchecked")
 def test_an_adapter_answers_with_its_base(exported, tmp_path):
-    base = ModelCard.read(exported)
     card = {"name": "tiny-mdi", "kind": "adapter"}
     model = export_model(adapter_run(tmp_path / "run", exported), tmp_path / "model", card=card)
     assert departure(model) < 1e-3
