@@ -1,11 +1,13 @@
 """Make a high-resolution field agree with the low-resolution input."""
 
 import functools
+import math
 
 import numpy as np
 import scipy.ndimage
 
-from sunpy_magsr.forward_model import MDI_GAIN, degrade, input_noise, sampling_kernel
+from sunpy_magsr.backends.interpolation import bicubic
+from sunpy_magsr.forward_model import MDI_GAIN, degrade, input_noise
 
 __all__ = ["check", "enforcer", "exact", "within_noise"]
 
@@ -47,7 +49,7 @@ def within_noise(high, low, noise, *, psf_fwhm, gain=1.0):
 
     The misfit :math:`d - \langle P * B \rangle` of a field that could be the true one is noise: its square over the
     variance, averaged over a few pixels, is about 1. Where it is clearly more, the misfit is scaled down and the
-    difference given to the field, as a constant over each input pixel (the discrepancy principle, Morozov 1966, Soviet
+    difference given to the field, interpolated between the input's pixels (the discrepancy principle, Morozov 1966, Soviet
     Mathematics Doklady 7, 414); where it is not, nothing is changed.
 
     Parameters
@@ -72,22 +74,28 @@ def within_noise(high, low, noise, *, psf_fwhm, gain=1.0):
     misfit = low - degrade(high, factor=factor, psf_fwhm=factor * psf_fwhm, gain=gain)
     strength = scipy.ndimage.gaussian_filter(np.abs(low), 2) / noise
     most = _TOO_MUCH + (_TOO_MUCH_IN_NOISE - _TOO_MUCH) / (1 + (strength / _SIGNAL_TO_NOISE) ** 4)
+    seen = functools.partial(_seen_of_interpolated, kernel=_response(factor, psf_fwhm))
     change = np.zeros_like(low)
     for _ in range(_PASSES):
-        left = misfit - _seen_of_blocks(change, factor, psf_fwhm)
+        left = misfit - seen(change)
         chi_squared = scipy.ndimage.gaussian_filter((left / noise) ** 2, _WINDOW)
         wanted = left * (1 - np.sqrt(most / np.maximum(chi_squared, most)))
         step = np.zeros_like(low)
         for _ in range(_ROUNDS):
-            step += wanted - _seen_of_blocks(step, factor, psf_fwhm)
+            step += wanted - seen(step)
         change += step
-    return high + np.repeat(np.repeat(change / np.float32(gain), factor, axis=0), factor, axis=1)
+    return high + bicubic(change / np.float32(gain), factor)
 
 
-def _seen_of_blocks(change, factor, psf_fwhm):
-    """What `degrade` makes of a field that is constant over each low-resolution pixel."""
-    reach = factor * len(sampling_kernel(psf_fwhm, factor=1))  # whole pixels, more than enough
-    kernel = sampling_kernel(factor * psf_fwhm, factor=factor, reach=reach).reshape(-1, factor).sum(axis=1)
+def _response(factor, psf_fwhm):
+    """What the instrument sees along one axis of the interpolation of a single pixel, on its own pixels."""
+    reach = 3 + 2 * math.ceil(psf_fwhm)
+    pixel = np.zeros((2 * reach + 1, 1))
+    pixel[reach] = 1
+    return degrade(bicubic(pixel, factor), factor=factor, psf_fwhm=factor * psf_fwhm)[:, 0]
+
+
+def _seen_of_interpolated(change, kernel):
     for axis in (0, 1):
         change = scipy.ndimage.correlate1d(change, kernel, axis=axis, mode="nearest")
     return change

@@ -107,4 +107,4 @@ class DiffusionBackend:
 
     def _decode_drawn(self, drawn, low):
         residual, clean = self.denoiser.split(drawn, low)
-        return self.autoencoder.decode(residual + self.autoencoder.encode_low(clean), clean)
+        return self.autoencoder.decode(residual + self.autoencoder.encode_low(clean), clean, exact=False)

@@ -1,5 +1,6 @@
 """Scores of a result against the truth."""
 
+from sunpy_magsr.metrics.agreement import Agreement, forward_agreement, quiet_pixels
 from sunpy_magsr.metrics.ensemble import crps, crps_gaussian, spread_skill
 from sunpy_magsr.metrics.features import FeatureSplit, feature_split
 from sunpy_magsr.metrics.flux import net_flux, unsigned_flux, unsigned_flux_error
@@ -18,6 +19,7 @@ from sunpy_magsr.metrics.regions import (
 
 __all__ = [
     "MSH",
+    "Agreement",
     "FeatureSplit",
     "SharpParameters",
     "active_region_area",
@@ -29,6 +31,7 @@ __all__ = [
     "feature_label",
     "feature_split",
     "fid",
+    "forward_agreement",
     "frechet_distance",
     "lpips",
     "mae",
@@ -37,6 +40,7 @@ __all__ = [
     "pearson",
     "psnr",
     "quiet_noise",
+    "quiet_pixels",
     "random_features",
     "rmse",
     "sharp_parameters",

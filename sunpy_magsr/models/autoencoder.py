@@ -130,7 +130,7 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
         """Latent (its mean) of the bicubic interpolation of a low-resolution field in Gauss, ``[N, 1, h, w]``."""
         return self.encode(upsample(low, self.config.factor))[0]
 
-    def decode(self, latent, low):
+    def decode(self, latent, low, *, exact=True):
         """
         Decode a latent.
 
@@ -140,6 +140,9 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
             ``[N, latent_channels, h, w]``.
         low : `torch.Tensor`
             The low-resolution field in Gauss, ``[N, 1, h, w]``.
+        exact : `bool`
+            Whether the block means shall be ``low`` exactly, with steps at the borders of blocks where they were far
+            from it; if not, what is missing is given smoothly, and they are nearly so.
 
         Returns
         -------
@@ -150,4 +153,7 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
         base = self.normalize(upsample(low, factor))
         detail = self.decoder(torch.cat([latent, self.normalize(low)], dim=1))
         high = self.denormalize(base + detail)
-        return high + (low - block_mean(high, factor)).repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+        missing = low - block_mean(high, factor)
+        return high + (
+            missing.repeat_interleave(factor, 2).repeat_interleave(factor, 3) if exact else upsample(missing, factor)
+        )

@@ -141,7 +141,9 @@ class FinetuneConfig(StageConfig):
     base: str = "default"
     rank: int = 16
     targets: list = dataclasses.field(default_factory=lambda: ["expand", "contract"])
-    whole: list = dataclasses.field(default_factory=lambda: ["embed_low", "embed_noisy", "moments", "velocity", "spatial"])
+    whole: list = dataclasses.field(
+        default_factory=lambda: ["embed_low", "embed_noisy", "moments", "velocity", "spatial"]
+    )
     decoder_rank: int = 0
     low_weight: float = 4.0
     pairs: str = "simulated"

@@ -105,7 +105,7 @@ def draw_adapted(model, given, *, solver, steps, generator):
     features, mean, log_sigma = denoiser.condition(low, noise, blur)
     state = solve(denoiser, features, mean.shape, scheduler=solver, steps=steps, generator=generator)
     residual, clean = denoiser.split(mean + log_sigma.exp() * state, low)
-    return codec.decode(residual + codec.encode_low(clean), clean)
+    return codec.decode(residual + codec.encode_low(clean), clean, exact=False)
 
 
 def train_adapter(config, *, progress=True):

@@ -65,9 +65,7 @@ def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validati
     device = accelerator.device if count > 1 else torch.device(device)
     model.to(device).train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        trained, lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay
-    )
+    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
     schedule = _make_schedule(optimizer, config)
     average = EMAModel(trained, decay=config.ema_decay)
     parts = {"model": model, "optimizer": optimizer, "schedule": schedule, "average": average}

@@ -13,6 +13,7 @@ MARGIN = 16
 _FACTOR = 4
 _PIXEL = 2.0  # arcsec
 
+
 class PairSampler:
     """
     Batches of high-resolution fields, each with the low-resolution field, its noise and its blur.

@@ -170,9 +170,7 @@ def test_the_base_is_not_trained(project):
     before = (project / "run" / "denoiser" / "diffusion_pytorch_model.safetensors").read_bytes()
     assert main(["finetune", config, "--set", "finetune.steps=4"]) == 0
     assert (project / "run" / "denoiser" / "diffusion_pytorch_model.safetensors").read_bytes() == before
-    state = torch.load(
-        next((project / "run" / "checkpoints" / "finetune").glob("step-00000004.pt")), weights_only=True
-    )
+    state = torch.load(next((project / "run" / "checkpoints" / "finetune").glob("step-00000004.pt")), weights_only=True)
     count = len(state["average"]["shadow_params"])
     assert count < len(state["model"]) / 2
 

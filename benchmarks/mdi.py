@@ -1,0 +1,118 @@
+"""
+What the models make of real MDI full disks, and of simulated ones with known truth.
+
+    python benchmarks/mdi.py [--data FOLDER] [--models ldm-res,default+mdi] [--samples 8]
+
+Real frames (``mdi`` in the folder): agreement with the input through the forward model, noise of the quiet Sun, traces of
+the input's pixels. Simulated frames (``hmi/validation``, line of sight, on MDI's scale): scores against the truth for the
+noise of both exposures. Exits with 1 if a target of ``default+mdi`` is missed.
+"""
+
+import argparse
+import dataclasses
+import os
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.stats import mad_std
+
+import sunpy_magsr
+from sunpy_magsr import metrics, spectral
+from sunpy_magsr.backends import load_backend
+from sunpy_magsr.forward_model import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
+from sunpy_magsr.prep import prepare
+from sunpy_magsr.validation.regions import read_regions
+from sunpy_magsr.validation.report import ROWS
+from sunpy_magsr.validation.scores import score
+
+DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
+TARGETS = {
+    "chi2 quiet": (0.8, 1.2),
+    "chi2 active": (0.8, 1.2),
+    "sigma out (G)": (4, 12),
+    "grid": (0, 1.1),
+    "borders": (0, 1.1),
+}
+SHOWN = ("rmse_mean", "crps", "spread_skill", "power_ratio_sample_8_4", "power_ratio_sample_4_2")
+
+
+def real(path, model):
+    """Numbers of one sample of a real frame."""
+    mdi = sunpy.map.Map(path)
+    began = time.monotonic()
+    result = sunpy_magsr.superresolve(mdi, model=model, plate_scale=None)
+    seconds = time.monotonic() - began
+    magnetogram = prepare(mdi)
+    quiet = metrics.quiet_pixels(magnetogram.data, magnetogram.valid)
+    where = quiet.repeat(4, 0).repeat(4, 1)
+    agreement = metrics.forward_agreement(result, mdi)
+    return {
+        "chi2 quiet": agreement.quiet,
+        "chi2 active": agreement.active,
+        "noise (G)": agreement.noise.value,
+        "sigma in (G)": mad_std(magnetogram.data[quiet]),
+        "sigma out (G)": mad_std(result.data[where]),
+        "rms out (G)": result.data[where].std(),
+        "grid": spectral.grid_excess(result.data, where=where).max(),
+        "borders": spectral.border_steps(result.data, where=where).max(),
+        "max (G)": np.nanmax(np.abs(result.data)),
+        "seconds": seconds,
+    }
+
+
+def simulated(region, exposure):
+    """A validation region as MDI would have seen it, on MDI's scale."""
+    truth = (region.truth * MDI_GAIN).astype(np.float32)
+    fwhm = MDI_PSF_FWHM.to_value(u.arcsec) / 0.5
+    data = degrade(np.nan_to_num(truth), psf_fwhm=fwhm, noise=MDI_NOISE[exposure], seed=exposure)
+    low = dataclasses.replace(region.low, data=data, instrument="MDI", exposure=float(exposure))
+    return dataclasses.replace(region, truth=truth, low=low)
+
+
+def main():
+    """Print the tables."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", type=Path, default=DATA)
+    parser.add_argument("--models", default="bicubic,ldm-res,default+mdi")
+    parser.add_argument("--samples", type=int, default=8)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")  # of FITS headers
+    models = options.models.split(",")
+    missed = []
+    for path in sorted((options.data / "mdi").glob("mdi.fd*.fits")):
+        print(f"\n{path.name}")
+        for number, model in enumerate(models):
+            numbers = real(path, model)
+            if not number:
+                print(f"{'':14}" + "".join(f"{name:>15}" for name in numbers))
+            print(f"{model:14}" + "".join(f"{value:15.3f}" for value in numbers.values()), flush=True)
+            if model == "default+mdi":
+                missed += [
+                    f"{path.name}: {name} must be in {low}-{high}, got {numbers[name]:.3f}"
+                    for name, (low, high) in TARGETS.items()
+                    if not low <= numbers[name] <= high
+                ]
+    regions, _ = read_regions(options.data / "hmi" / "validation", component="los")
+    labels = [label for key, label, _ in ROWS if key in SHOWN]
+    for exposure in sorted(MDI_NOISE):
+        print(f"\nsimulated MDI, {exposure} s, {MDI_NOISE[exposure]} G; mean over {len(regions)} regions")
+        print(f"{'':14}" + "".join(f"{label[:30]:>32}" for label in labels))
+        for model in models:
+            backend = load_backend(model)
+            rows = [
+                score(backend, simulated(region, exposure), n_samples=options.samples, seed=0, segment=40.0)[0]
+                for region in regions
+            ]
+            means = (np.mean([row.get(key, np.nan) for row in rows]) for key, _, _ in ROWS if key in SHOWN)
+            print(f"{model:14}" + "".join(f"{value:32.3f}" for value in means), flush=True)
+    print("\n".join(f"MISSED {what}" for what in missed) or "\nall targets met")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
