@@ -12,7 +12,7 @@ from sunpy_magsr.atomic import whole_file
 
 __all__ = ["ModelCard", "list_models"]
 
-_CARD = "card.json"
+CARD = "card.json"
 #: Sub-folder of a model folder that holds its adapters.
 ADAPTERS = "adapters"
 
@@ -97,9 +97,9 @@ class ModelCard:
     @classmethod
     def read(cls, folder, *, where=None):
         """Read the card of a model folder."""
-        path = Path(folder) / _CARD
+        path = Path(folder) / CARD
         if not path.is_file():
-            msg = f"model must be a folder with a {_CARD}, got {str(folder)!r}."
+            msg = f"model must be a folder with a {CARD}, got {str(folder)!r}."
             raise ValueError(msg)
         return cls.of({**json.loads(path.read_text()), "where": where or str(folder)})
 
@@ -122,7 +122,7 @@ class ModelCard:
         """Write the card into a model folder."""
         facts = dataclasses.asdict(self)
         del facts["where"]
-        with whole_file(Path(folder) / _CARD) as stream:
+        with whole_file(Path(folder) / CARD) as stream:
             stream.write((json.dumps(facts, indent=2) + "\n").encode())
 
 
@@ -139,7 +139,7 @@ ALIASES = {"ldm-res": "default"}
 def _bundle():
     """Folders of the bundled models by name."""
     root = Path(str(resources.files("sunpy_magsr") / "data" / "models"))
-    return {path.parent.name: path.parent for path in root.glob(f"*/{_CARD}")}
+    return {path.parent.name: path.parent for path in root.glob(f"*/{CARD}")}
 
 
 def bundled_folder(name):
@@ -149,7 +149,7 @@ def bundled_folder(name):
 
 def adapter_folders(folder):
     """Folders of the adapters that a model folder holds, by name."""
-    return {path.parent.name: path.parent for path in sorted(Path(folder).glob(f"{ADAPTERS}/*/{_CARD}"))}
+    return {path.parent.name: path.parent for path in sorted(Path(folder).glob(f"{ADAPTERS}/*/{CARD}"))}
 
 
 def bundled_cards():

@@ -96,7 +96,7 @@ def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_pat
         (["superresolve", "b/a.fits", "c/a.fits", "-o", "x"], "FILE must have different names, got two for x/a.magsr"),
         (
             ["models", "enhanse"],
-            "NAME must be one of default, ldm-res, ddpm, enhance, ldm, progressive, bicubic or a model folder, got 'enhanse'",
+            "model must be one of default, ldm-res, default+mdi, ddpm, enhance, ldm, progressive, bicubic, a folder, or a Hub id 'org/name', got 'enhanse'",
         ),
         (["demo", "--seed", "-1"], "seed must be a whole number of at least 0"),
         (["demo", "--model", "nothing"], "model must be one of default"),
@@ -119,7 +119,7 @@ def test_warning_is_one_line(with_meta, tmp_path):
     done = run("superresolve", str(path), "-o", str(tmp_path / "out"))
     assert done.returncode == 0
     assert done.stderr.strip().splitlines() == [done.stderr.strip()]
-    assert done.stderr.startswith(f"magsr: warning: {path}: The model 'default' was trained on")
+    assert done.stderr.startswith(f"magsr: warning: {path}: The model 'default+mdi' was trained on")
 
 
 def test_models(capsys):

@@ -8,6 +8,7 @@ from sunpy_magsr.backends.interpolation import BicubicBackend
 from sunpy_magsr.catalog import (
     ALIASES,
     BICUBIC,
+    CARD,
     ModelCard,
     adapted_card,
     adapter_folders,
@@ -15,7 +16,7 @@ from sunpy_magsr.catalog import (
     list_models,
 )
 
-__all__ = ["load_backend", "model_folder"]
+__all__ = ["load_backend", "model_card", "model_folder"]
 
 _HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
 
@@ -47,13 +48,45 @@ def load_backend(model, *, instrument=None):
     name = str(model)
     if name == BICUBIC.name:
         return BicubicBackend(BICUBIC)
+    return _load(*_parts(model, instrument))
+
+
+def model_card(model):
+    """
+    Card of a model, without loading it.
+
+    Parameters
+    ----------
+    model : `str` or `pathlib.Path`
+        As for `load_backend`.
+
+    Returns
+    -------
+    `~sunpy_magsr.catalog.ModelCard`
+        That of the model with its adapter, if one is named.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
+    if str(model) == BICUBIC.name:
+        return BICUBIC
+    folder, where, *adapter = _parts(model)
+    card = ModelCard.read(folder, where=where)
+    return adapted_card(card, ModelCard.read(adapter[0], where=adapter[1])) if adapter else card
+
+
+def _parts(model, instrument=None):
+    """Folder of a model and where it is, and of its adapter if there is one."""
+    name = str(model)
     if "+" in name and not Path(name).is_dir():
         base, _, adapter = name.rpartition("+")
         folder, where = model_folder(base)
     else:
         folder, where = model_folder(model)
         adapter = None if name in ALIASES else ModelCard.read(folder).adapters.get(instrument)
-    return _load(folder, where, *(_adapter_of(folder, where, adapter) if adapter else ()))
+    return folder, where, *(_adapter_of(folder, where, adapter) if adapter else ())
 
 
 def model_folder(model):
@@ -131,7 +164,7 @@ def _load(folder, where, adapter=None, adapter_where=None):
         msg = f"model {card.name!r} is of a kind that is no model or that this version does not know: {card.kind!r}."
         raise ValueError(msg)
     if adapter is None:
-        return _cached(folder, where, card.sha256)
+        return _cached(folder, where, _text(folder))
     own = _read_card(adapter, adapter_where)
     if own.kind != "adapter" or card.kind != "diffusion" or own.base_sha256 != card.sha256:
         msg = (
@@ -139,11 +172,16 @@ def _load(folder, where, adapter=None, adapter_where=None):
             f"{own.name!r} of kind {own.kind!r} for {own.base_sha256[:12] or 'none'}..."
         )
         raise ValueError(msg)
-    return _cached(folder, where, card.sha256, adapter, adapter_where, own.sha256)
+    return _cached(folder, where, _text(folder), adapter, adapter_where, _text(adapter))
+
+
+def _text(folder):
+    """What a cached model is known by: its card, in which the digest of its weights is."""
+    return (Path(folder) / CARD).read_text()
 
 
 @functools.lru_cache(maxsize=8)
-def _cached(folder, where, _digest, adapter=None, adapter_where=None, _adapter_digest=None):
+def _cached(folder, where, _text, adapter=None, adapter_where=None, _adapter_text=None):
     card = ModelCard.read(folder, where=where)
     if adapter is None:
         return _LOADERS[card.kind](folder, card)

@@ -12,7 +12,7 @@ import sunpy.map
 from tqdm import tqdm
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend
+from sunpy_magsr.backends import load_backend, model_card
 from sunpy_magsr.cli.main import one_line
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.io import read_fits, write_fits
@@ -111,7 +111,7 @@ def models(options):
     if options.name is None:
         _say("\n".join(sunpy_magsr.list_models().pformat(max_lines=-1, max_width=-1)))
         return 0
-    card = load_backend(options.name).card
+    card = model_card(options.name)
     facts = {key: value for key, value in vars(card).items() if value not in ("", [], {})}
     _say(json.dumps(facts, indent=2))
     return 0

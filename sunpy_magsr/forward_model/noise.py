@@ -20,7 +20,11 @@ _MEAN_TO_SIGMA = np.sqrt(np.pi / 2)
 
 def input_noise(magnetogram):
     """
-    `local_noise` of an input, with the nominal noise of its exposure (that of 300 s where the header does not say).
+    Noise of each pixel of an input.
+
+    `local_noise`, with the nominal noise of its exposure (that of 300 s where the header does not say). In heliographic
+    maps (SMARP) the nominal noise alone: their interpolation takes away the wavelengths at which noise is measured, but
+    leaves it at others.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def input_noise(magnetogram):
     """
     exposure = magnetogram.exposure or max(MDI_NOISE)
     nominal = MDI_NOISE[min(MDI_NOISE, key=lambda known: abs(known - exposure))]
+    if magnetogram.is_cea:
+        return np.full(magnetogram.data.shape, nominal, dtype=np.float32)
     return local_noise(magnetogram.data, magnetogram.valid, nominal)
 
 

@@ -7,7 +7,11 @@ from huggingface_hub import snapshot_download
 __all__ = ["FILES", "download"]
 
 #: Of a model folder, what a repository holds.
-FILES = ["card.json", "README.md", "check.npz", "*/*config.json", "*/*.safetensors"]
+FILES = [
+    *("card.json", "README.md", "check.npz"),
+    *("*/card.json", "*/README.md", "*/check.npz"),
+    *("*/*config.json", "*/*.safetensors"),
+]
 
 
 def download(model_id):
