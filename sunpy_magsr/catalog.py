@@ -173,7 +173,18 @@ def adapted_card(base, adapter):
         What the adapter says of the result, what the base says of the network.
     """
     own = (
-        *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm", "license", "revision"),
+        *(
+            "summary",
+            "steps",
+            "halo",
+            "consistency",
+            "calibration",
+            "instruments",
+            "sigma_limit",
+            "psf_fwhm",
+            "license",
+            "revision",
+        ),
         *("training", "validation", "limits", "where"),
     )
     return dataclasses.replace(
