@@ -1,7 +1,8 @@
 """
 What the models make of real MDI full disks, and of simulated ones with known truth.
 
-    python benchmarks/mdi.py [--data FOLDER] [--models ldm-res,default+mdi] [--samples 8]
+    python benchmarks/mdi.py [--data FOLDER] [--models bicubic,ldm-res,default+mdi] [--samples 8]
+    python benchmarks/mdi.py --picture docs/images/mdi_adapter.png
 
 Real frames (``mdi`` in the folder): agreement with the input through the forward model, noise of the quiet Sun, traces of
 the input's pixels. Simulated frames (``hmi/validation``, line of sight, on MDI's scale): scores against the truth for the
@@ -17,7 +18,9 @@ import warnings
 from pathlib import Path
 
 import astropy.units as u
+import matplotlib.pyplot as plt
 import numpy as np
+import scipy.ndimage
 import sunpy.map
 from astropy.stats import mad_std
 
@@ -74,14 +77,52 @@ def simulated(region, exposure):
     return dataclasses.replace(region, truth=truth, low=low)
 
 
+def window(mdi, *, quietest):
+    """The quietest or the strongest 160 x 160 pixels near disk center."""
+    half, margin = 80, 350
+    strength = scipy.ndimage.uniform_filter(np.abs(np.nan_to_num(mdi.data)), 60)[margin:-margin, margin:-margin]
+    place = np.argmin(strength) if quietest else np.argmax(strength)
+    y, x = (index + margin for index in np.unravel_index(place, strength.shape))
+    return mdi.submap([x - half, y - half] * u.pix, top_right=[x + half - 1, y + half - 1] * u.pix)
+
+
+def draw(data, path):
+    """Draw quiet Sun and an active region of the real frames as the models make them."""
+    early, late = (sunpy.map.Map(file) for file in sorted((data / "mdi").glob("mdi.fd*.fits")))
+    rows = [
+        ("quiet Sun, 1999 (30 s)", window(early, quietest=True), 60),
+        ("quiet Sun, 2011 (300 s)", window(late, quietest=True), 60),
+        ("active region, 2011", window(late, quietest=False), 800),
+    ]
+    figure, axes = plt.subplots(3, 3, figsize=(11.5, 10.2), layout="constrained")
+    for places, (label, mdi, limit) in zip(axes, rows, strict=True):
+        panels = {f"{label}: input": (mdi.data, 1)}
+        for model in ("ldm-res", "default+mdi"):
+            panels[model] = (sunpy_magsr.superresolve(mdi, model=model, plate_scale=None).data, 4)
+        for ax, (title, (field, factor)) in zip(places, panels.items(), strict=True):
+            inner = slice(55 * factor, 105 * factor)
+            style = {"cmap": "gray", "vmin": -limit, "vmax": limit, "origin": "lower", "interpolation": "nearest"}
+            image = ax.imshow(field[inner, inner], extent=(-50, 50, -50, 50), **style)
+            ax.set_title(title, fontsize=10)
+        figure.colorbar(image, ax=places, label="[G]", shrink=0.8)
+    for ax in axes[-1]:
+        ax.set_xlabel("arcsec along the detector")
+    figure.suptitle("Structure finer than the input's pixels is made up by the model: plausible, not measured.")
+    figure.savefig(path, dpi=75)
+
+
 def main():
-    """Print the tables."""
+    """Print the tables, or draw the picture."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--models", default="bicubic,ldm-res,default+mdi")
     parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw this and do nothing else")
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # of FITS headers
+    if options.picture:
+        draw(options.data, options.picture)
+        return 0
     models = options.models.split(",")
     missed = []
     for path in sorted((options.data / "mdi").glob("mdi.fd*.fits")):
