@@ -173,18 +173,7 @@ def adapted_card(base, adapter):
         What the adapter says of the result, what the base says of the network.
     """
     own = (
-        *(
-            "summary",
-            "steps",
-            "halo",
-            "consistency",
-            "calibration",
-            "instruments",
-            "sigma_limit",
-            "psf_fwhm",
-            "license",
-            "revision",
-        ),
+        *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm", "license", "revision"),
         *("training", "validation", "limits", "where"),
     )
     return dataclasses.replace(
@@ -193,6 +182,8 @@ def adapted_card(base, adapter):
         base_sha256=base.sha256,
         sha256=hashlib.sha256(f"{base.sha256}+{adapter.sha256}".encode()).hexdigest(),
         adapters={},
+        steps=adapter.steps or base.steps,
+        halo=adapter.halo or base.halo,
         **{key: getattr(adapter, key) for key in own},
     )
 

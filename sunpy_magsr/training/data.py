@@ -117,9 +117,9 @@ class PatchSampler:
         fields, high, low = zip(*drawn, strict=True)
         return np.stack(high)[:, None], np.stack(low)[:, None], self._noise[list(fields)]
 
-    def names(self, number, size):
-        """Names of the magnetograms in a `batch`."""
-        return [str(self.store.fields["name"][field]) for field, _ in self._draw(number, size, pairs=False)]
+    def names(self, number, size, *, pairs=False):
+        """Names of the magnetograms in a `batch` or a `pair_batch`."""
+        return [str(self.store.fields["name"][field]) for field, *_ in self._draw(number, size, pairs=pairs)]
 
     def _draw(self, number, size, *, pairs):
         chances = self._chances[pairs]

@@ -32,7 +32,6 @@ class PairSampler:
 
     def __init__(self, sampler, stage):
         self.sampler, self.stage = sampler, stage
-        self.names = sampler.names
 
     def batch(self, number, size):
         """
@@ -66,6 +65,10 @@ class PairSampler:
             torch.from_numpy(high), factor=_FACTOR, psf_fwhm=_FACTOR * fwhm, noise=level, generator=generator
         ).numpy()
         return _cut(high, low, *(np.broadcast_to(value[:, None, None, None], low.shape) for value in (noise, fwhm)))
+
+    def names(self, number, size):
+        """Names of the magnetograms in a `batch`."""
+        return self.sampler.names(number, size, pairs=self.stage.pairs == "observed")
 
     def _observed(self, number, size):
         high, low, _ = self.sampler.pair_batch(number, size)

@@ -111,7 +111,6 @@ def test_a_gain_scales_both_fields(sampler):
 def test_observed_pairs_keep_their_scales(sampler):
     class Pairs:
         seed = 0
-        names = None
 
         def pair_batch(self, _number, size):
             high = np.random.default_rng(0).normal(0, 30, (size, 1, 64, 64)).astype(np.float32)
@@ -122,6 +121,42 @@ def test_observed_pairs_keep_their_scales(sampler):
     assert high.shape == (3, 1, 32, 32)
     assert given[:, 1].mean() == pytest.approx(np.hypot(1.4 * 12, 1.4 * 30 / 4), rel=0.25)
     assert given[:, 2] == pytest.approx(np.full((3, 8, 8), 0.9))
+
+
+def test_fine_tuning_on_true_pairs(tmp_path, rng):
+    """MDI and HMI files of one time in two folders, as far as an adapter that says on which scale it is."""
+    truth = sample_truth()[0][300:600, 600:900]
+    write_patch(tmp_path / "fits", truth)
+    write_patch(tmp_path / "mdi", 1.4 * degrade(truth, psf_fwhm=3.6, noise=12.0, seed=1), **MDI)
+    (tmp_path / "train.toml").write_text(CONFIG.replace('root = "fits"', 'root = "fits"\npairs = "mdi"'))
+    config = str(tmp_path / "train.toml")
+    options = [
+        word for one in ("base=default", "pairs=observed", "decoder_rank=0") for word in ("--set", f"finetune.{one}")
+    ]
+    assert main(["prepare", config]) == 0
+    assert main(["finetune", config, *options]) == 0
+    stage = load_config(config, ["finetune.pairs=observed", f"finetune.patch={32 + 2 * MARGIN}"])
+    pairs = PairSampler(samplers_of(stage, stage.finetune)[0], stage.finetune)
+    high, given = pairs.batch(0, 20)
+    mean = np.stack([degrade(field[0], psf_fwhm=3.6) for field in high])
+    strong = np.abs(mean) > 100
+    assert np.median(given[:, 0][strong] / mean[strong]) == pytest.approx(1.4, abs=0.05)
+    assert all("+" in name for name in pairs.names(0, 3))
+    card = tmp_path / "card.toml"
+    card.write_text(
+        'name = "pairs"\nkind = "adapter"\ncalibration = "hmi"\nconsistency = "noise"\npsf_fwhm = 0.9\ninstruments = ["MDI"]\n'
+    )
+    assert main(["export", config, "--card", str(card), "-o", str(tmp_path / "adapter")]) == 0
+    smap = sunpy.map.Map(next((tmp_path / "mdi").glob("*.fits")))
+    one, other = (
+        sunpy_magsr.superresolve(smap, model=f"default+{tmp_path / 'adapter'}", calibrate=calibrate)
+        for calibrate in (None, "hmi")
+    )
+    assert one.meta["magsrcal"] == "hmi"
+    assert np.array_equal(one.data, other.data, equal_nan=True)
+    seen = degrade(np.nan_to_num(one.data), psf_fwhm=3.6) / 0.701
+    strong = np.abs(smap.data) > 200
+    assert np.median(seen[strong] / smap.data[strong]) == pytest.approx(1, abs=0.1)
 
 
 def test_from_a_run_to_a_folder_that_takes_its_adapter_for_mdi(project, small, capsys):
