@@ -127,12 +127,21 @@ def train_adapter(config, *, progress=True):
     Raises
     ------
     ValueError
-        For a base that is no latent diffusion model with residuals, or pairs of another kind.
+        For a base that is no latent diffusion model with residuals, pairs of another kind, or a range that is none.
     """
     stage, output = config.finetune, Path(config.output)
     if stage.pairs not in ("simulated", "observed"):
         msg = f"finetune.pairs must be 'simulated' or 'observed', got {stage.pairs!r}."
         raise ValueError(msg)
+    for name in ("noise", "psf_fwhm"):
+        limits = getattr(stage, name)
+        if (
+            len(limits) != 2
+            or not all(isinstance(one, int | float) for one in limits)
+            or not 0 < limits[0] <= limits[1]
+        ):
+            msg = f"finetune.{name} must be the lowest and the highest of a range above 0, got {limits!r}."
+            raise ValueError(msg)
     base, folder, steps = _base(config)
     codec, denoiser, solver = load_components(folder)
     wide = widen(denoiser)

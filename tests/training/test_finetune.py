@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import sunpy.map
 import torch
+from safetensors.torch import load_file
 
 import sunpy_magsr
 from sunpy_magsr.backends import load_backend
@@ -14,6 +15,7 @@ from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.config import FinetuneConfig, load_config
 from sunpy_magsr.training.data import samplers_of
+from sunpy_magsr.training.finetune import adapter_loss
 from sunpy_magsr.training.pairs import MARGIN, PairSampler
 
 from .magnetograms import MDI, write_patch
@@ -210,10 +212,41 @@ def test_the_base_is_not_trained(project):
     assert count < len(state["model"]) / 2
 
 
+def test_a_stopped_run_goes_on_to_the_same_weights(project, tmp_path, monkeypatch):
+    class StoppedError(BaseException):
+        pass
+
+    def run(name):
+        settings = [f"output={tmp_path / name}", "finetune.base=default", "finetune.decoder_rank=0", "finetune.rank=1"]
+        settings.append(f"data.store={project / 'run' / 'patches'}")
+        options = [word for setting in settings for word in ("--set", setting)]
+        assert main(["finetune", str(project / "train.toml"), *options]) == 0
+        return load_file(tmp_path / name / "adapter" / "denoiser" / "adapter_model.safetensors")
+
+    expected = run("whole")
+    calls = []
+
+    def stops(*args, **options):
+        calls.append(1)
+        if len(calls) == 3:
+            raise StoppedError
+        return adapter_loss(*args, **options)
+
+    monkeypatch.setattr("sunpy_magsr.training.finetune.adapter_loss", stops)
+    with pytest.raises(StoppedError):
+        run("stopped")
+    monkeypatch.undo()
+    found = run("stopped")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
         ("finetune.pairs=real", "finetune.pairs must be 'simulated' or 'observed', got 'real'"),
+        ("finetune.noise=[30, 7]", "finetune.noise must be the lowest and the highest of a range above 0, got [30, 7]"),
+        ("finetune.psf_fwhm=[1.8]", "finetune.psf_fwhm must be the lowest and the highest"),
         ("finetune.base=nothing", "model must be one of default, ldm-res"),
         ("finetune.base=ldm", "denoiser must have a whitened residual"),
         ("finetune.base=enhance", "finetune.base must be a diffusion model, got 'enhance'"),
