@@ -28,7 +28,7 @@ from sunpy_magsr.spectral import (
 
 ##############################################################################
 # The synthetic truth at 0.5 arcsec/pix, averaged over 4 x 4 pixels, is the input: what the models were trained for. A
-# real instrument adds blur and noise.
+# real instrument adds blur and noise; so the model is taken without the adapter that knows MDI's.
 
 truth = sample_truth()[0][400:800, 500:1000].astype(np.float32)
 window = sample_map().submap([125, 100] * u.pix, top_right=[249, 199] * u.pix)
@@ -37,7 +37,7 @@ mdi = sunpy.map.Map(degrade(truth), window.meta)
 ##############################################################################
 # One sample, the mean of eight, and interpolation.
 
-ensemble = sunpy_magsr.superresolve_ensemble(mdi, n_samples=8, seed=1, plate_scale=None)
+ensemble = sunpy_magsr.superresolve_ensemble(mdi, model="ldm-res", n_samples=8, seed=1, plate_scale=None)
 fields = {
     "bicubic": sunpy_magsr.superresolve(mdi, model="bicubic", plate_scale=None),
     "one sample": ensemble.sample(0),

@@ -134,7 +134,7 @@ def test_three_dimensions_are_refused(small):
         ({"plate_scale": -1 * u.arcsec / u.pix}, "plate_scale must be None or a positive Quantity"),
         ({"plate_scale": 1 * u.arcsec}, "plate_scale must be None or a positive Quantity"),
         ({"device": "abacus", "model": "default"}, "device must be a torch device of this machine.*got 'abacus'"),
-        ({"consistency": "roughly"}, "consistency must be None or one of 'exact', got 'roughly'"),
+        ({"consistency": "roughly"}, "consistency must be None or one of 'exact', 'noise', got 'roughly'"),
         ({"consistency": "noise"}, "consistency='noise' needs a model with an instrument's noise model"),
         ({"calibrate": "mdi"}, "calibrate must be None or 'hmi', got 'mdi'"),
         ({"model": "enhanse"}, "model must be one of default, .*bicubic.*got 'enhanse'"),
