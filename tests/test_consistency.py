@@ -49,6 +49,25 @@ def test_a_field_that_the_instrument_would_have_seen_otherwise_is_corrected(trut
     assert np.std(result - truth) < np.std(wrong - truth)
 
 
+def test_net_flux_is_kept(truth):
+    """Of a field that is off by less than the noise everywhere, but everywhere in the same direction."""
+    low = degrade(truth, psf_fwhm=3.6, noise=15.0, seed=1)
+    result = within_noise(truth + 5, low, np.full(low.shape, 15.0), psf_fwhm=0.9)
+    assert result.mean() == pytest.approx(low.mean(), abs=0.3)
+    assert np.std(result - truth) < 15.0 / 4
+
+
+def test_what_is_no_measurement_has_no_part_in_it(truth):
+    low = degrade(truth, psf_fwhm=3.6, noise=15.0, seed=1)
+    valid = np.ones(low.shape, dtype=bool)
+    valid[:, :20] = False
+    results = [
+        within_noise(truth, np.where(valid, low, junk), np.full(low.shape, 15.0), psf_fwhm=0.9, valid=valid)
+        for junk in (0.0, 2000.0)
+    ]
+    assert np.abs(results[0] - results[1])[:, 4 * 26 :].max() < 0.5
+
+
 def test_noise_needs_a_model_that_knows_it():
     with pytest.raises(ValueError, match=r"consistency='noise' needs a model .* use 'exact' or None with 'bicubic'"):
         check("noise", load_backend("bicubic").card)

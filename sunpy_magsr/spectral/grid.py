@@ -41,7 +41,7 @@ def grid_excess(field, *, period=4, where=None):
     >>> noise = np.random.default_rng(0).standard_normal((512, 512))
     >>> bool((abs(grid_excess(noise) - 1) < 0.1).all())
     True
-    >>> pattern = np.tile([0.5, 0, 0, 0], 128)
+    >>> pattern = np.tile([1.0, 0, 0, 0], 128)
     >>> bool(grid_excess(noise + pattern)[0] > 2)
     True
     """

@@ -87,7 +87,7 @@ def _cards(facts, run):
     if own is not None:
         adapter = ModelCard.of({**own, "kind": "adapter"})
         card = dataclasses.replace(card, adapters=dict.fromkeys(adapter.instruments, adapter.name))
-    for part in {*PARTS[card.kind], *(PARTS["adapter"] if adapter else ())}:
+    for part in (*PARTS[card.kind], *(PARTS["adapter"] if adapter else ())):
         if not (run / part).is_dir():
             msg = f"run must hold a finished {part}, and {run} does not; train that stage first."
             raise ValueError(msg)
