@@ -9,7 +9,7 @@ from sunpy_magsr.tiling import noise_field
 
 __all__ = ["DiffusionBackend"]
 
-_TILE = 192
+_TILE = 1280
 
 
 class DiffusionBackend:
@@ -49,7 +49,7 @@ class DiffusionBackend:
         self.autoencoder.to(device)
         self.denoiser.to(device)
         frame = Frame(magnetogram, self.tile, device, batch_size)
-        total = frame.count(frame.active) * (1 + n_samples * steps) + frame.count(frame.visible) * n_samples
+        total = frame.count() * (1 + n_samples * steps) + frame.count(decoded=True) * n_samples
         with tqdm(total=total, disable=None if progress else True, unit="tile") as bar:
             frame.bar = bar
             condition = self._condition(frame, magnetogram)
@@ -72,9 +72,10 @@ class DiffusionBackend:
         else:
             noise = torch.full_like(frame.low, self.card.noise[kind])
         halo = max(self.denoiser.condition_halo, self.autoencoder.halo)
-        for chosen, (low, level) in frame.batches(frame.active, halo, [(frame.low, 1), (noise, 1)]):
+        sources = [(frame.low, 1), (noise, 1), (frame.near(half), half)]
+        for chosen, (low, level, near) in frame.batches(halo, sources):
             blur = torch.full((len(chosen),), self.card.psf_fwhm, device=low.device)
-            found, mean, log_sigma = self.denoiser.condition(low, level, blur)
+            found, mean, log_sigma = self.denoiser.condition(low, level, blur, near[:, 0] > 0)
             frame.put(features, chosen, found, half)
             is_shifted = config.residual and not config.draws_low
             frame.put(base, chosen, mean + self.autoencoder.encode_low(low) if is_shifted else mean)
@@ -91,10 +92,10 @@ class DiffusionBackend:
         half = 1 / self.denoiser.patch
         for timestep in scheduler.timesteps:
             velocity = torch.zeros_like(state)
-            sources = [(state, 1), (features, half)]
-            for chosen, (noisy, seen) in frame.batches(frame.active, self.denoiser.step_halo, sources):
+            sources = [(state, 1), (features, half), (frame.near(half), half)]
+            for chosen, (noisy, seen, near) in frame.batches(self.denoiser.step_halo, sources):
                 time = timestep.to(noisy.device).expand(len(chosen))
-                frame.put(velocity, chosen, self.denoiser(noisy, time, seen))
+                frame.put(velocity, chosen, self.denoiser(noisy, time, seen, near[:, 0] > 0))
             state = scheduler.step(velocity * frame.near(1), timestep, state).prev_sample
         return state
 

@@ -9,6 +9,7 @@ from sunpy_magsr.tiling import tiles
 __all__ = ["Frame", "usable_device"]
 
 _MARGIN = 24
+_DECODED = 256
 
 
 def usable_device(name=None):
@@ -46,7 +47,7 @@ class Frame:
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
         The input.
     tile : `int`
-        Side of a tile's core in input pixels.
+        Side of a tile's core in input pixels; at the output's resolution, it is 256 at most.
     device : `torch.device`
         Where to compute.
     batch_size : `int` or `None`
@@ -78,9 +79,10 @@ class Frame:
         """An array ``[y, x]`` of the input's window continued over the frame, as a tensor ``[1, 1, y, x]``."""
         return torch.from_numpy(np.pad(plane, self.around, mode="edge"))[None, None].to(self.device)
 
-    def count(self, wanted):
-        """How many tiles hold a wanted pixel."""
-        return len(tiles(self.shape, size=self.tile, halo=0, wanted=wanted))
+    def count(self, *, decoded=False):
+        """How many tiles one evaluation of a network takes, or one of `decoded`."""
+        size, wanted = (min(self.tile, _DECODED), self.visible) if decoded else (self.tile, self.active)
+        return len(tiles(self.shape, size=size, halo=0, wanted=wanted))
 
     def near(self, factor):
         """1 where a measured pixel is near, else 0, ``[1, 1, y, x]`` on the frame's grid or one that is coarser."""
@@ -91,10 +93,11 @@ class Frame:
         """Zeros ``[1, channels, height, width]`` on the frame's device."""
         return torch.zeros((1, channels, height, width), device=self.device)
 
-    def batches(self, wanted, halo, sources):
+    def batches(self, halo, sources, *, wanted=None, size=None):
         """Yield lists of tiles of one shape, and the sources ``(tensor, grid factor)`` cut out for them."""
         groups = {}
-        for tile in tiles(self.shape, size=self.tile, halo=halo + halo % 2, wanted=wanted):
+        wanted = self.active if wanted is None else wanted
+        for tile in tiles(self.shape, size=size or self.tile, halo=halo + halo % 2, wanted=wanted):
             groups.setdefault(tile.shape, []).append(tile)
         for group in groups.values():
             for start in range(0, len(group), self.batch_size):
@@ -135,7 +138,7 @@ class Frame:
             float32 ``[factor y, factor x]`` of the input's window, 0 in tiles without a measured pixel.
         """
         high = np.zeros([factor * side for side in self.shape], dtype=np.float32)
-        for chosen, cut in self.batches(self.visible, halo, sources):
+        for chosen, cut in self.batches(halo, sources, wanted=self.visible, size=min(self.tile, _DECODED)):
             for tile, field in zip(chosen, network(*cut).cpu().numpy(), strict=True):
                 fine = tile.scaled(factor)
                 high[fine.core] = field[0][fine.inner]

@@ -35,6 +35,6 @@ class RegressionBackend:
         device = usable_device(device)
         self.network.to(device)
         frame = Frame(magnetogram, self.tile, device, batch_size)
-        with tqdm(total=frame.count(frame.visible), disable=None if progress else True, unit="tile") as bar:
+        with tqdm(total=frame.count(decoded=True), disable=None if progress else True, unit="tile") as bar:
             frame.bar = bar
             yield frame.decoded(self.network.halo, [(frame.low, 1)], self.network, self.card.factor)

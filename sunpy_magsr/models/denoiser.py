@@ -13,6 +13,7 @@ from sunpy_magsr.models.normalization import denormalize, normalize
 __all__ = ["MagnetogramDenoiser"]
 
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
+_POSITIONS = 4096
 
 
 class LocalBlock(nn.Module):
@@ -36,13 +37,26 @@ class LocalBlock(nn.Module):
         with torch.no_grad():
             self.contract.weight.mul_(0.2)
 
-    def forward(self, x, embedding=None):
+    def forward(self, x, embedding=None, active=None):
         h = self.spatial(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # [N, h, w, C]
-        h = self.norm(h)
+        scale = shift = x.new_zeros(len(x), 1)
         if self.modulation is not None:
-            scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)  # [N, 1, 1, C]
-            h = h * (1 + scale) + shift
-        return x + self.contract(F.silu(self.expand(h)))
+            scale, shift = self.modulation(embedding).chunk(2, dim=-1)  # [N, C]
+        if torch.is_grad_enabled():
+            h = self.norm(h) * (1 + scale[:, None, None]) + shift[:, None, None]
+            return x + self.contract(F.silu(self.expand(h)))
+        for n in range(len(x)):
+            weight, bias = self.norm.weight * (1 + scale[n]), self.norm.bias * (1 + scale[n]) + shift[n]
+            self._add(x[n], h[n], weight, bias, None if active is None else active[n])
+        return x
+
+    def _add(self, x, h, weight, bias, active):
+        """Add the block's output to ``x`` in place, few positions at a time, so that they stay in the cache."""
+        x, h = x.reshape(-1, x.shape[-1]), h.reshape(-1, x.shape[-1])
+        everywhere = torch.arange(len(x), device=x.device) if active is None else active.flatten().nonzero()[:, 0]
+        for chosen in everywhere.split(_POSITIONS if x.device.type == "cpu" else len(x)):
+            inner = F.layer_norm(h[chosen], weight.shape, weight, bias, self.norm.eps)
+            x.index_add_(0, chosen, self.contract(F.silu(self.expand(inner), inplace=True)))
 
 
 def timestep_features(timestep, size):
@@ -136,7 +150,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         """Low-resolution pixels beyond a tile that one denoising step looks at."""
         return self.patch * 2 * self.config.denoiser_blocks
 
-    def condition(self, low, noise, blur=None):
+    def condition(self, low, noise, blur=None, active=None):
         """
         Read the low-resolution field.
 
@@ -150,6 +164,8 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         blur : `torch.Tensor`, optional
             Width (FWHM) of the point-spread function in low-resolution pixels, ``[N]``; only where the
             low-resolution field is drawn.
+        active : `torch.Tensor`, optional
+            Where to compute, bool ``[N, h / 2, w / 2]``; the result is of no use elsewhere. Not for training.
 
         Returns
         -------
@@ -166,7 +182,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         x = torch.cat(planes, dim=1)  # [N, 3 or 4, h, w]
         h = self.embed_low(_pack(x, self.patch))  # [N, h/2, w/2, C]
         for block in self.reader:
-            h = block(h)
+            h = block(h, active=active)
         scale = self.config.residual_scale
         if self.moments is None:
             mean = low.new_zeros(len(low), self.drawn_channels, *low.shape[2:])
@@ -202,7 +218,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         scale = self.config.field_scale
         return torch.cat([residual, normalize(clean, scale=scale) - normalize(low, scale=scale)], dim=1)
 
-    def forward(self, noisy, timestep, features):
+    def forward(self, noisy, timestep, features, active=None):
         """
         Predict the velocity of the whitened remainder.
 
@@ -214,6 +230,8 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
             Diffusion time 0 to 999, ``[N]``.
         features : `torch.Tensor`
             From `condition`, ``[N, channels, h / 2, w / 2]``.
+        active : `torch.Tensor`, optional
+            As for `condition`.
 
         Returns
         -------
@@ -223,7 +241,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         embedding = self.time(timestep_features(timestep, 128).to(features.dtype))
         h = self.embed_noisy(_pack(noisy, self.patch)) + self.embed_features(features.permute(0, 2, 3, 1))
         for block in self.stack:
-            h = block(h, embedding)
+            h = block(h, embedding, active)
         return _unpack(self.velocity(self.norm(h)), self.patch)
 
 

@@ -17,6 +17,7 @@ def _parser():
         ("prepare", "turn folders of FITS files into the store that all stages read"),
         ("autoencoder", "train the autoencoder"),
         ("diffusion", "train the denoiser on the autoencoder's latents"),
+        ("scoring", "train the sampler's few steps and the decoder on scores of their samples"),
         ("baseline", "train a rival: the network of [regression], or the diffusion model of [diffusion]"),
         ("finetune", "train an adapter for another instrument's input"),
         ("export", "put a finished run and its card into a model folder"),
@@ -90,6 +91,10 @@ def _run(options):
         from sunpy_magsr.training.diffusion import train_diffusion
 
         return train_diffusion(config)
+    if options.stage == "scoring":
+        from sunpy_magsr.training.scoring import train_scoring
+
+        return train_scoring(config)
     if options.stage == "baseline":
         from sunpy_magsr.training.baseline import train_baseline
 

@@ -12,6 +12,7 @@ __all__ = [
     "DiffusionConfig",
     "FinetuneConfig",
     "RegressionConfig",
+    "ScoringConfig",
     "TrainingConfig",
     "load_config",
 ]
@@ -124,6 +125,21 @@ class RegressionConfig(StageConfig):
 
 
 @dataclasses.dataclass
+class ScoringConfig(StageConfig):
+    """
+    The scoring stage, after the diffusion stage.
+
+    ``sampling_steps`` are those of the sampler that is trained, ``members`` the samples of each patch that are scored.
+    """
+
+    steps: int = 3000
+    patch: int = 160
+    learning_rate: float = 5e-4
+    sampling_steps: int = 2
+    members: int = 2
+
+
+@dataclasses.dataclass
 class FinetuneConfig(StageConfig):
     """
     The adapter stage.
@@ -132,7 +148,8 @@ class FinetuneConfig(StageConfig):
     ``targets`` and ``whole``: see `~sunpy_magsr.models.lora.attach_adapter`; ``decoder_rank`` of 0 leaves the decoder
     as it is. ``pairs`` is ``"observed"`` (those of the store, see ``data.pairs``) or ``"simulated"``, with noise (Gauss)
     and width of the point-spread function (arcsec, FWHM) drawn from the ranges ``noise`` and ``psf_fwhm``, and fields times
-    ``gain``. ``low_weight`` is that of the low-resolution field in the loss.
+    ``gain``. With ``members`` of 0 the loss is that of the diffusion stage, with ``low_weight`` for the low-resolution field;
+    with more, that of the scoring stage, of so many samples of each patch, for a base that was trained so.
     """
 
     steps: int = 3000
@@ -146,6 +163,7 @@ class FinetuneConfig(StageConfig):
     )
     decoder_rank: int = 0
     low_weight: float = 4.0
+    members: int = 0
     pairs: str = "simulated"
     noise: list = dataclasses.field(default_factory=lambda: [7.0, 30.0])
     psf_fwhm: list = dataclasses.field(default_factory=lambda: [1.0, 3.32])
@@ -161,6 +179,7 @@ class TrainingConfig:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     autoencoder: AutoencoderConfig = dataclasses.field(default_factory=AutoencoderConfig)
     diffusion: DiffusionConfig = dataclasses.field(default_factory=DiffusionConfig)
+    scoring: ScoringConfig = dataclasses.field(default_factory=ScoringConfig)
     regression: RegressionConfig = dataclasses.field(default_factory=RegressionConfig)
     finetune: FinetuneConfig = dataclasses.field(default_factory=FinetuneConfig)
 

@@ -142,7 +142,6 @@ def add_noise(clean, generator, *, scheduler):
     return scheduler.add_noise(clean, epsilon, timestep), timestep, wanted
 
 
-@torch.no_grad()
 def solve(model, features, shape, *, scheduler, steps, generator):
     """
     From noise to a sample of what is diffused.
@@ -176,9 +175,9 @@ def solve(model, features, shape, *, scheduler, steps, generator):
     return state
 
 
-def sample_patches(model, low, noise, *, codec, scheduler, steps, generator):
+def sample_patches(model, low, noise, *, codec, scheduler, steps, generator, members=1):
     """
-    Sample patches that need no tiles.
+    Sample patches that need no tiles, with gradients.
 
     Parameters
     ----------
@@ -196,16 +195,19 @@ def sample_patches(model, low, noise, *, codec, scheduler, steps, generator):
         Of the sampler.
     generator : `torch.Generator`
         For the noise that is started from.
+    members : `int`
+        Samples of each patch.
 
     Returns
     -------
     `torch.Tensor`
-        Gauss, ``[N, 1, factor h, factor w]``.
+        Gauss, ``[members, N, 1, factor h, factor w]``.
     """
     features, mean, log_sigma = model.condition(low, noise)
-    state = solve(model, features, mean.shape, scheduler=scheduler, steps=steps, generator=generator)
     base = mean + codec.encode_low(low) if model.config.residual else mean
-    return codec.decode(base + log_sigma.exp() * state, low)
+    low, features, base, log_sigma = (torch.cat([part] * members) for part in (low, features, base, log_sigma))
+    state = solve(model, features, base.shape, scheduler=scheduler, steps=steps, generator=generator)
+    return codec.decode(base + log_sigma.exp() * state, low).unflatten(0, (members, -1))
 
 
 def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
@@ -310,7 +312,7 @@ def train_diffusion(config, *, progress=True):
         low = block_mean(high, codec.config.factor)
         generator = torch.Generator().manual_seed(0)
         options = {"codec": codec, "scheduler": solver, "steps": stage.validation_steps, "generator": generator}
-        return torch.stack([sample_patches(model, low, noise, **options) for _ in range(n_samples)]), low
+        return sample_patches(model, low, noise, members=n_samples, **options), low
 
     writes = run_stage(
         model,

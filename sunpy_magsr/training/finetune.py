@@ -18,6 +18,7 @@ from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.diffusion import add_noise, make_scheduler, solve
 from sunpy_magsr.training.loop import run_stage
 from sunpy_magsr.training.pairs import MARGIN, PairSampler
+from sunpy_magsr.training.scoring import score_of
 
 __all__ = ["BASE", "adapter_loss", "draw_adapted", "train_adapter"]
 
@@ -77,10 +78,9 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
     return loss, numbers
 
 
-@torch.no_grad()
-def draw_adapted(model, given, *, solver, steps, generator):
+def draw_adapted(model, given, *, solver, steps, generator, members=1):
     """
-    Sample patches.
+    Sample patches, with gradients.
 
     Parameters
     ----------
@@ -94,18 +94,22 @@ def draw_adapted(model, given, *, solver, steps, generator):
         Of the sampler.
     generator : `torch.Generator`
         For the noise that is started from.
+    members : `int`
+        Samples of each patch.
 
     Returns
     -------
     `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``.
+        Gauss, ``[members, N, 1, H, W]``.
     """
     denoiser, codec = model["denoiser"], model["codec"]
     low, noise, blur = given.split(1, dim=1)
-    features, mean, log_sigma = denoiser.condition(low, noise, blur)
+    parts = (low, *denoiser.condition(low, noise, blur))
+    low, features, mean, log_sigma = (torch.cat([part] * members) for part in parts)
     state = solve(denoiser, features, mean.shape, scheduler=solver, steps=steps, generator=generator)
     residual, clean = denoiser.split(mean + log_sigma.exp() * state, low)
-    return codec.decode(residual + codec.encode_low(clean), clean, exact=False)
+    high = codec.decode(residual + codec.encode_low(clean), clean, exact=False)
+    return high.unflatten(0, (members, -1))
 
 
 def train_adapter(config, *, progress=True):
@@ -133,6 +137,9 @@ def train_adapter(config, *, progress=True):
     if stage.pairs not in ("simulated", "observed"):
         msg = f"finetune.pairs must be 'simulated' or 'observed', got {stage.pairs!r}."
         raise ValueError(msg)
+    if stage.members not in (0, 2, 3, 4):
+        msg = f"finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got {stage.members}."
+        raise ValueError(msg)
     for name in ("noise", "psf_fwhm"):
         limits = getattr(stage, name)
         if (
@@ -155,13 +162,18 @@ def train_adapter(config, *, progress=True):
         }
     )
     scheduler = make_scheduler(solver.config.prediction_type)
+    score = score_of(sampler, factor=codec.config.factor) if stage.members else None
+
+    def samples_of(model, given, generator, count):
+        return draw_adapted(model, given, solver=solver, steps=steps, generator=generator, members=count)
 
     def loss(model, high, given, generator):
+        if score is not None:
+            return score(samples_of(model, given, generator, stage.members), high, generator)
         return adapter_loss(model, high, given, generator, scheduler=scheduler, low_weight=stage.low_weight)
 
     def draw(model, _high, given, n_samples):
-        options = {"solver": solver, "steps": steps, "generator": torch.Generator().manual_seed(0)}
-        return torch.stack([draw_adapted(model, given, **options) for _ in range(n_samples)]), given[:, :1]
+        return samples_of(model, given, torch.Generator().manual_seed(0), n_samples), given[:, :1]
 
     writes = run_stage(
         model,

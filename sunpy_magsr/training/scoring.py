@@ -1,0 +1,93 @@
+"""The third stage: the sampler's few steps and the decoder, trained together on proper scores of their samples."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from sunpy_magsr.models.autoencoder import block_mean
+from sunpy_magsr.models.pipeline import load_components
+from sunpy_magsr.training.data import samplers_of
+from sunpy_magsr.training.diffusion import make_scheduler, sample_patches
+from sunpy_magsr.training.loop import run_stage
+from sunpy_magsr.training.scores import SampleScore
+
+__all__ = ["score_of", "train_scoring"]
+
+_BATCHES = 20
+
+
+def score_of(sampler, *, batches=_BATCHES, size=8, factor=4):
+    """The loss, in units of the first batches."""
+    return SampleScore.measure((torch.from_numpy(sampler.batch(n, size)[0]) for n in range(batches)), factor=factor)
+
+
+def train_scoring(config, *, progress=True):
+    """
+    Train denoiser and decoder on scores of samples and save them in the place of those of the stages before.
+
+    Samples are drawn with the DDIM sampler of ``scoring.sampling_steps`` steps (Song et al. 2021, arXiv:2010.02502), and
+    the loss goes back through all of them; the model is good for that many steps and no others. The encoder stays.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.TrainingConfig`
+        The run.
+    progress : `bool`
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The folder ``output/scored`` with the parts of the model.
+
+    Raises
+    ------
+    ValueError
+        If the stages before are not finished.
+    """
+    stage, output = config.scoring, Path(config.output)
+    for part in ("autoencoder", "denoiser"):
+        if not (output / part).is_dir():
+            msg = f"output must hold the results of `magsr-train autoencoder` and `diffusion`, and {output} has no {part}."
+            raise ValueError(msg)
+    if stage.members < 2:
+        msg = f"scoring.members must be at least 2, got {stage.members}."
+        raise ValueError(msg)
+    codec, denoiser, solver = load_components(output)
+    solver = make_scheduler(solver.config.prediction_type)
+    codec.encoder.requires_grad_(False)
+    sampler, validation = samplers_of(config, stage)
+    score = score_of(sampler, factor=codec.config.factor)
+    model = nn.ModuleDict({"denoiser": denoiser, "codec": codec.to(memory_format=torch.channels_last)})
+
+    def samples_of(model, high, noise, generator, count):
+        low = block_mean(high, codec.config.factor)
+        options = {"codec": model["codec"], "scheduler": solver, "steps": stage.sampling_steps, "generator": generator}
+        return sample_patches(model["denoiser"], low, noise, members=count, **options), low
+
+    def loss(model, high, noise, generator):
+        samples, _ = samples_of(model, high, noise, generator, stage.members)
+        return score(samples, high, generator)
+
+    def draw(model, high, noise, n_samples):
+        return samples_of(model, high, noise, torch.Generator().manual_seed(0), n_samples)
+
+    writes = run_stage(
+        model,
+        loss,
+        stage,
+        folder=output / "checkpoints" / "scoring",
+        device=config.device,
+        sampler=sampler,
+        validation=validation,
+        draw=draw,
+        progress=progress,
+    )
+    folder = output / "scored"
+    if writes:
+        model.cpu()
+        model["codec"].save_pretrained(folder / "autoencoder")
+        model["denoiser"].save_pretrained(folder / "denoiser")
+        solver.save_pretrained(folder / "scheduler")
+    return folder
