@@ -35,6 +35,8 @@ class ModelCard:
         Output pixels along one input pixel.
     steps : `int`
         Sampling steps; 0 where nothing is sampled.
+    fixed_steps : `bool`
+        Whether it was trained to draw in that number of steps and no other.
     halo : `int`
         Input pixels from the edge of a cutout within which its answer differs from the whole frame's.
     consistency : `str`
@@ -70,6 +72,7 @@ class ModelCard:
     summary: str = ""
     factor: int = 4
     steps: int = 0
+    fixed_steps: bool = False
     halo: int = 0
     consistency: str = "exact"
     calibration: str = "none"
@@ -183,6 +186,7 @@ def adapted_card(base, adapter):
         sha256=hashlib.sha256(f"{base.sha256}+{adapter.sha256}".encode()).hexdigest(),
         adapters={},
         steps=adapter.steps or base.steps,
+        fixed_steps=adapter.fixed_steps if adapter.steps else base.fixed_steps,
         halo=adapter.halo or base.halo,
         **{key: getattr(adapter, key) for key in own},
     )

@@ -70,6 +70,12 @@ class Job:
             **machine,
         }
         warn_if_untrained(magnetogram, card)
+        if card.fixed_steps and settings["steps"] != card.steps:
+            warn_user(
+                f"The model {card.name!r} was trained to draw samples in {card.steps} steps; what it draws in "
+                f"{settings['steps']} has another spread and another power.",
+                stacklevel=3,
+            )
         roll = unread_roll(smap)
         if roll is not None:
             warn_user(

@@ -51,7 +51,8 @@ def superresolve(
         Of the output, defaults to 0.5 arcsec/pix; `None` keeps the grid exactly four times finer than the
         input's. Heliographic (CEA) maps in degrees always get the x4 grid.
     steps : `int`, optional
-        Sampling steps; the model's own by default.
+        Sampling steps; the model's own by default. Some models were trained for that number alone, and warn about any
+        other.
     consistency : {"exact", "noise", None}
         How the result agrees with the input: ``"exact"``, the mean over each input pixel is the input (right where its
         noise is negligible); ``"noise"``, it is what the instrument would have seen, within its noise, with a model that

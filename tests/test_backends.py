@@ -28,7 +28,8 @@ def native(smap, **options):
 
 def quick(smap, **options):
     """What holds for every model holds for a few steps."""
-    return native(smap, steps=4, **options)
+    is_free = not load_backend(options.get("model", "default")).card.fixed_steps
+    return native(smap, steps=4 if is_free else None, **options)
 
 
 def block_mean(data):

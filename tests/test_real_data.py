@@ -20,7 +20,7 @@ FRAMES = ["mdi/mdi.fd_M_96m_lev182.2011*.fits", "mdi/mdi.fd_M_96m_lev182.1999*.f
 def pair(request):
     mdi = real_or_sample(request.param)
     data, meta = mdi.data.copy(), dict(mdi.meta)
-    result = sunpy_magsr.superresolve(mdi, steps=3)
+    result = sunpy_magsr.superresolve(mdi)
     assert np.array_equal(mdi.data, data, equal_nan=True), "the input was changed"
     assert dict(mdi.meta) == meta
     return mdi, result

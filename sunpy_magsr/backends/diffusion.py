@@ -17,8 +17,8 @@ class DiffusionBackend:
     Sample the latent's distribution and decode it.
 
     Every network evaluation is tiled on its own, with a halo as wide as that network sees, and the latents of the
-    whole frame live between evaluations: a tile border changes nothing but rounding. Latents farther than 24 input
-    pixels from a measured one are zero, whether or not a tile covers them.
+    whole frame live between evaluations: a tile border changes nothing but rounding. Latents farther than 8 input
+    pixels from a measured one are zero, whether or not a tile covers them, and the networks see nothing there.
 
     Parameters
     ----------
@@ -71,16 +71,17 @@ class DiffusionBackend:
             noise = frame.continued(input_noise(magnetogram))
         else:
             noise = torch.full_like(frame.low, self.card.noise[kind])
-        halo = max(self.denoiser.condition_halo, self.autoencoder.halo)
         sources = [(frame.low, 1), (noise, 1), (frame.near(half), half)]
-        for chosen, (low, level, near) in frame.batches(halo, sources):
+        for chosen, (low, level, near) in frame.batches(self.denoiser.condition_halo, sources):
             blur = torch.full((len(chosen),), self.card.psf_fwhm, device=low.device)
             found, mean, log_sigma = self.denoiser.condition(low, level, blur, near[:, 0] > 0)
             frame.put(features, chosen, found, half)
-            is_shifted = config.residual and not config.draws_low
-            frame.put(base, chosen, mean + self.autoencoder.encode_low(low) if is_shifted else mean)
+            frame.put(base, chosen, mean)
             frame.put(scale, chosen, log_sigma.exp().clamp(max=limit) if limit else log_sigma.exp())
-        return features * frame.near(half), base * frame.near(1), scale * frame.near(1)
+        if config.residual and not config.draws_low:
+            for chosen, (low,) in frame.batches(self.autoencoder.halo, [(frame.low, 1)], size=frame.fine):
+                frame.put(base, chosen, self.autoencoder.encode_low(low), add=True)
+        return features, base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, seed, sample, steps):
         """The whitened remainder ``[1, c, h, w]`` by solving the probability-flow equation from the noise."""

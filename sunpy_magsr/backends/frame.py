@@ -8,8 +8,8 @@ from sunpy_magsr.tiling import tiles
 
 __all__ = ["Frame", "usable_device"]
 
-_MARGIN = 24
-_DECODED = 256
+_MARGIN = 8
+_FINE = 256
 
 
 def usable_device(name=None):
@@ -66,12 +66,11 @@ class Frame:
             slice(first, first + side) for first, side in zip(before, magnetogram.data.shape, strict=True)
         )
         self.low = self.continued(magnetogram.data)
-        self.visible = valid
         near = scipy.ndimage.maximum_filter(valid, 2 * _MARGIN + 1)
         self.active = (
             near.reshape(near.shape[0] // 2, 2, near.shape[1] // 2, 2).max(axis=(1, 3)).repeat(2, 0).repeat(2, 1)
         )
-        self.tile = tile
+        self.tile, self.fine = tile, min(tile, _FINE)
         self.batch_size = batch_size or (1 if device.type == "cpu" else 16)
         self.bar = None
 
@@ -81,8 +80,8 @@ class Frame:
 
     def count(self, *, decoded=False):
         """How many tiles one evaluation of a network takes, or one of `decoded`."""
-        size, wanted = (min(self.tile, _DECODED), self.visible) if decoded else (self.tile, self.active)
-        return len(tiles(self.shape, size=size, halo=0, wanted=wanted))
+        size = self.fine if decoded else self.tile
+        return len(tiles(self.shape, size=size, halo=0, wanted=self.active))
 
     def near(self, factor):
         """1 where a measured pixel is near, else 0, ``[1, 1, y, x]`` on the frame's grid or one that is coarser."""
@@ -93,11 +92,10 @@ class Frame:
         """Zeros ``[1, channels, height, width]`` on the frame's device."""
         return torch.zeros((1, channels, height, width), device=self.device)
 
-    def batches(self, halo, sources, *, wanted=None, size=None):
+    def batches(self, halo, sources, *, size=None):
         """Yield lists of tiles of one shape, and the sources ``(tensor, grid factor)`` cut out for them."""
         groups = {}
-        wanted = self.active if wanted is None else wanted
-        for tile in tiles(self.shape, size=size or self.tile, halo=halo + halo % 2, wanted=wanted):
+        for tile in tiles(self.shape, size=size or self.tile, halo=halo + halo % 2, wanted=self.active):
             groups.setdefault(tile.shape, []).append(tile)
         for group in groups.values():
             for start in range(0, len(group), self.batch_size):
@@ -105,17 +103,19 @@ class Frame:
                 cut = []
                 for tensor, factor in sources:
                     windows = [tile.scaled(factor).padded for tile in chosen]
-                    cut.append(torch.cat([tensor[:, :, y, x] for y, x in windows]))
+                    parts = [tensor[:, :, y, x] for y, x in windows]
+                    cut.append(torch.cat(parts) if len(parts) > 1 else parts[0])
                 yield chosen, cut
                 self.bar.update(len(chosen))
 
     @staticmethod
-    def put(target, chosen, values, factor=1):
-        """Write the cores of the tiles' values into the frame."""
+    def put(target, chosen, values, factor=1, *, add=False):
+        """Write the cores of the tiles' values into the frame, or add them to it."""
         for tile, value in zip(chosen, values, strict=True):
             place = tile.scaled(factor)
             y, x = place.inner
-            target[0][(slice(None), *place.core)] = value[:, y, x].to(target.dtype)
+            core = target[0][(slice(None), *place.core)]
+            core.copy_(core + value[:, y, x] if add else value[:, y, x])
 
     def decoded(self, halo, sources, network, factor):
         """
@@ -135,10 +135,10 @@ class Frame:
         Returns
         -------
         `numpy.ndarray`
-            float32 ``[factor y, factor x]`` of the input's window, 0 in tiles without a measured pixel.
+            float32 ``[factor y, factor x]`` of the input's window, 0 far from any measured pixel.
         """
         high = np.zeros([factor * side for side in self.shape], dtype=np.float32)
-        for chosen, cut in self.batches(halo, sources, wanted=self.visible, size=min(self.tile, _DECODED)):
+        for chosen, cut in self.batches(halo, sources, size=self.fine):
             for tile, field in zip(chosen, network(*cut).cpu().numpy(), strict=True):
                 fine = tile.scaled(factor)
                 high[fine.core] = field[0][fine.inner]

@@ -8,12 +8,12 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from sunpy_magsr.models.bands import Bands
 from sunpy_magsr.models.normalization import denormalize, normalize
 
 __all__ = ["MagnetogramDenoiser"]
 
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
-_POSITIONS = 4096
 
 
 class LocalBlock(nn.Module):
@@ -37,26 +37,32 @@ class LocalBlock(nn.Module):
         with torch.no_grad():
             self.contract.weight.mul_(0.2)
 
-    def forward(self, x, embedding=None, active=None):
-        h = self.spatial(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # [N, h, w, C]
-        scale = shift = x.new_zeros(len(x), 1)
-        if self.modulation is not None:
-            scale, shift = self.modulation(embedding).chunk(2, dim=-1)  # [N, C]
-        if torch.is_grad_enabled():
-            h = self.norm(h) * (1 + scale[:, None, None]) + shift[:, None, None]
-            return x + self.contract(F.silu(self.expand(h)))
-        for n in range(len(x)):
-            weight, bias = self.norm.weight * (1 + scale[n]), self.norm.bias * (1 + scale[n]) + shift[n]
-            self._add(x[n], h[n], weight, bias, None if active is None else active[n])
-        return x
+    @property
+    def reach(self):
+        """Positions to each side that a position depends on."""
+        return self.spatial.padding[0]
 
-    def _add(self, x, h, weight, bias, active):
-        """Add the block's output to ``x`` in place, few positions at a time, so that they stay in the cache."""
-        x, h = x.reshape(-1, x.shape[-1]), h.reshape(-1, x.shape[-1])
-        everywhere = torch.arange(len(x), device=x.device) if active is None else active.flatten().nonzero()[:, 0]
-        for chosen in everywhere.split(_POSITIONS if x.device.type == "cpu" else len(x)):
-            inner = F.layer_norm(h[chosen], weight.shape, weight, bias, self.norm.eps)
-            x.index_add_(0, chosen, self.contract(F.silu(self.expand(inner), inplace=True)))
+    def forward(self, x, embedding=None):
+        h = self.norm(self.spatial(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))  # [N, h, w, C]
+        if self.modulation is not None:
+            scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)  # [N, 1, 1, C]
+            h = h * (1 + scale) + shift
+        return x + self.contract(F.silu(self.expand(h)))
+
+    def modulated_norm(self, embedding=None):
+        """Weight and bias ``[C]`` of the normalization at one diffusion time."""
+        if self.modulation is None:
+            return self.norm.weight, self.norm.bias
+        scale, shift = self.modulation(embedding)[0].chunk(2)
+        return self.norm.weight * (1 + scale), self.norm.bias * (1 + scale) + shift
+
+    def inner(self, window, weight, bias):
+        """The same without gradients, for a window ``[h + 2 reach, w + 2 reach, C]`` and the norm of `modulated_norm`."""
+        spatial, reach = self.spatial, self.reach
+        h = F.conv2d(window.permute(2, 0, 1)[None], spatial.weight, spatial.bias, groups=spatial.groups)
+        h = F.layer_norm(h[0].permute(1, 2, 0), weight.shape, weight, bias, self.norm.eps)
+        h = self.contract(F.silu(self.expand(h), inplace=True))
+        return h.add_(window[reach:-reach, reach:-reach])
 
 
 def timestep_features(timestep, size):
@@ -165,7 +171,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
             Width (FWHM) of the point-spread function in low-resolution pixels, ``[N]``; only where the
             low-resolution field is drawn.
         active : `torch.Tensor`, optional
-            Where to compute, bool ``[N, h / 2, w / 2]``; the result is of no use elsewhere. Not for training.
+            Where to compute, bool ``[N, h / 2, w / 2]``; the rest is as if it lay beyond the edge. Not for training.
 
         Returns
         -------
@@ -174,22 +180,47 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         mean, log_sigma : `torch.Tensor`
             Of the target, ``[N, drawn_channels, h, w]``; the mean in latent units.
         """
+        x = self._planes(low, noise, blur)
+        if torch.is_grad_enabled():
+            h = self.embed_low(_pack(x, self.patch))  # [N, h/2, w/2, C]
+            for block in self.reader:
+                h = block(h)
+            features = self.embed_features(h).permute(0, 3, 1, 2)
+            moments = None if self.moments is None else _unpack(self.moments(h), self.patch)
+        else:
+            features, moments = self._read(x, active)
+        scale = self.config.residual_scale
+        if moments is None:
+            mean = low.new_zeros(len(low), self.drawn_channels, *low.shape[2:])
+            return features, mean, torch.full_like(mean, math.log(scale))
+        mean, log_sigma = moments.chunk(2, dim=1)
+        return features, mean * scale, log_sigma.clamp(*_LOG_SIGMA_LIMITS) + math.log(scale)
+
+    def _planes(self, low, noise, blur):
+        """What the network is told of the input, ``[N, 3 or 4, h, w]``."""
         level = torch.log(_as_plane(noise, low) / self.config.reference_noise)
-        strong = low / (low.abs() + 1000.0)
-        planes = [torch.asinh(low / self.config.field_scale), strong, level]
+        planes = [torch.asinh(low / self.config.field_scale), low / (low.abs() + 1000.0), level]
         if self.config.draws_low:
             planes.append(_as_plane(blur, low))
-        x = torch.cat(planes, dim=1)  # [N, 3 or 4, h, w]
-        h = self.embed_low(_pack(x, self.patch))  # [N, h/2, w/2, C]
-        for block in self.reader:
-            h = block(h, active=active)
-        scale = self.config.residual_scale
-        if self.moments is None:
-            mean = low.new_zeros(len(low), self.drawn_channels, *low.shape[2:])
-            return h.permute(0, 3, 1, 2), mean, torch.full_like(mean, math.log(scale))
-        mean, log_sigma = self.moments(h).chunk(2, dim=-1)
-        log_sigma = _unpack(log_sigma, self.patch).clamp(*_LOG_SIGMA_LIMITS) + math.log(scale)
-        return h.permute(0, 3, 1, 2), _unpack(mean, self.patch) * scale, log_sigma
+        return torch.cat(planes, dim=1)
+
+    def _read(self, planes, active):
+        """Features and moments in bands, without gradients."""
+        channels, patch = self.config.channels, self.patch
+        height, width = (side // patch for side in planes.shape[2:])
+        features = planes.new_zeros(len(planes), height, width, channels)
+        count = 0 if self.moments is None else 2 * self.drawn_channels
+        moments = planes.new_zeros(len(planes), count, *planes.shape[2:])
+        for n, one in enumerate(planes):
+
+            def leave(rows, columns, h, n=n):
+                features[n, rows, columns] = self.embed_features(h)
+                if count:
+                    moments[(n, slice(None), *_finer(patch, rows, columns))] = _unpack(self.moments(h)[None], patch)[0]
+
+            bands = Bands((height, width), planes.device, None if active is None else active[n])
+            bands.run(self.reader, channels, enter=_entrance(self.embed_low, one, patch), leave=leave)
+        return features.permute(0, 3, 1, 2), moments if count else None
 
     def split(self, drawn, low):
         """
@@ -239,10 +270,40 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
             ``[N, drawn_channels, h, w]``.
         """
         embedding = self.time(timestep_features(timestep, 128).to(features.dtype))
-        h = self.embed_noisy(_pack(noisy, self.patch)) + self.embed_features(features.permute(0, 2, 3, 1))
+        seen = features.permute(0, 2, 3, 1)
+        if not torch.is_grad_enabled():
+            return self._step(noisy, embedding, seen, active)
+        h = self.embed_noisy(_pack(noisy, self.patch)) + seen
         for block in self.stack:
-            h = block(h, embedding, active)
+            h = block(h, embedding)
         return _unpack(self.velocity(self.norm(h)), self.patch)
+
+    def _step(self, noisy, embedding, seen, active):
+        """`forward` in bands, without gradients."""
+        result, patch = torch.zeros_like(noisy), self.patch
+        for n, one in enumerate(noisy):
+            embed = _entrance(self.embed_noisy, one, patch)
+
+            def enter(rows, columns, n=n, embed=embed):
+                return embed(rows, columns).add_(seen[n, rows, columns])
+
+            def leave(rows, columns, h, n=n):
+                drawn = _unpack(self.velocity(self.norm(h))[None], patch)[0]
+                result[(n, slice(None), *_finer(patch, rows, columns))] = drawn
+
+            bands = Bands(seen.shape[1:3], noisy.device, None if active is None else active[n])
+            bands.run(self.stack, self.config.channels, enter=enter, leave=leave, embedding=embedding[n : n + 1])
+        return result
+
+
+def _finer(patch, *windows):
+    """The same windows on the grid of the input."""
+    return tuple(slice(patch * window.start, patch * window.stop) for window in windows)
+
+
+def _entrance(embed, planes, patch):
+    """What enters a stack of blocks at a place, of an input ``[c, h, w]``."""
+    return lambda rows, columns: embed(_pack(planes[(slice(None), *_finer(patch, rows, columns))][None], patch))[0]
 
 
 def _as_plane(value, low):

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+import numpy as np
+
 __all__ = ["Tile", "tiles"]
 
 
@@ -52,7 +54,8 @@ def tiles(shape, *, size, halo, wanted=None):
     halo : `int`
         Pixels around a core that its result depends on.
     wanted : `numpy.ndarray`, optional
-        bool, ``shape``; tiles whose core holds no true pixel are left out. All are wanted by default.
+        bool, ``shape``; tiles whose core holds no true pixel are left out, and the others are no larger than their true
+        pixels need, to a multiple of 2 from the core's first. All are wanted by default.
 
     Returns
     -------
@@ -63,8 +66,10 @@ def tiles(shape, *, size, halo, wanted=None):
     for y in range(0, shape[0], size):
         for x in range(0, shape[1], size):
             core = tuple(slice(start, min(start + size, side)) for start, side in zip((y, x), shape, strict=True))
-            if wanted is not None and not wanted[core].any():
-                continue
+            if wanted is not None:
+                if not wanted[core].any():
+                    continue
+                core = _trimmed(core, wanted[core])
             padded = tuple(
                 slice(max(0, window.start - halo), min(side, window.stop + halo))
                 for window, side in zip(core, shape, strict=True)
@@ -75,3 +80,11 @@ def tiles(shape, *, size, halo, wanted=None):
             )
             result.append(Tile(core, padded, inner))
     return result
+
+
+def _trimmed(core, wanted):
+    found = [np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0)]
+    return tuple(
+        slice(window.start + places[0] // 2 * 2, min(window.start + (places[-1] // 2 + 1) * 2, window.stop))
+        for window, places in zip(core, found, strict=True)
+    )

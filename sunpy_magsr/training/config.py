@@ -129,7 +129,8 @@ class ScoringConfig(StageConfig):
     """
     The scoring stage, after the diffusion stage.
 
-    ``sampling_steps`` are those of the sampler that is trained, ``members`` the samples of each patch that are scored.
+    ``sampling_steps`` are those of the sampler that is trained, ``members`` the samples of each patch that are scored,
+    ``squared_weight`` the weight of the squared error of their mean (1 / Gauss).
     """
 
     steps: int = 3000
@@ -137,6 +138,7 @@ class ScoringConfig(StageConfig):
     learning_rate: float = 5e-4
     sampling_steps: int = 2
     members: int = 2
+    squared_weight: float = 1e-3
 
 
 @dataclasses.dataclass

@@ -14,6 +14,7 @@ from sunpy_magsr.training.check import check_folder, load_exported, write_check
 from sunpy_magsr.training.finetune import BASE
 from sunpy_magsr.training.measured import measured
 from sunpy_magsr.training.readme import readme
+from sunpy_magsr.training.scoring import finished
 
 __all__ = ["export_model"]
 
@@ -88,7 +89,7 @@ def _cards(facts, run):
         adapter = ModelCard.of({**own, "kind": "adapter"})
         card = dataclasses.replace(card, adapters=dict.fromkeys(adapter.instruments, adapter.name))
     for part in (*PARTS[card.kind], *(PARTS["adapter"] if adapter else ())):
-        if not (run / part).is_dir():
+        if not finished(run, part).is_dir():
             msg = f"run must hold a finished {part}, and {run} does not; train that stage first."
             raise ValueError(msg)
     if card.kind == "adapter":
@@ -99,7 +100,7 @@ def _cards(facts, run):
 def _fill(folder, run, card, half):
     """Copy the parts of a model and write its card with their digest, which is returned."""
     for part in PARTS[card.kind]:
-        shutil.copytree(run / part, folder / part, ignore=shutil.ignore_patterns("README.md", BASE))
+        shutil.copytree(finished(run, part), folder / part, ignore=shutil.ignore_patterns("README.md", BASE))
     _tidy(folder, half)
     card = dataclasses.replace(card, sha256=weights_digest(folder))
     card.write(folder)

@@ -18,7 +18,7 @@ from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.diffusion import add_noise, make_scheduler, solve
 from sunpy_magsr.training.loop import run_stage
 from sunpy_magsr.training.pairs import MARGIN, PairSampler
-from sunpy_magsr.training.scoring import score_of
+from sunpy_magsr.training.scoring import finished, score_of
 
 __all__ = ["BASE", "adapter_loss", "draw_adapted", "train_adapter"]
 
@@ -206,9 +206,12 @@ def _base(config):
             msg = f"finetune.base must be a diffusion model, got {name!r} of kind {card.kind!r}."
             raise ValueError(msg)
         return {"base": name, "base_sha256": card.sha256}, folder, card.steps
-    folder = Path(config.output)
+    output = Path(config.output)
+    folder = finished(output, "denoiser").parent
     for part in ("autoencoder", "denoiser", "scheduler"):
         if not (folder / part).is_dir():
             msg = f"finetune.base must be a model, or 'trained' after `magsr-train diffusion`, and {folder} has no {part}."
             raise ValueError(msg)
-    return {"base": "", "base_sha256": ""}, folder, config.diffusion.validation_steps
+    is_scored = folder != output
+    steps = config.scoring.sampling_steps if is_scored else config.diffusion.validation_steps
+    return {"base": "", "base_sha256": ""}, folder, steps

@@ -12,14 +12,21 @@ from sunpy_magsr.training.diffusion import make_scheduler, sample_patches
 from sunpy_magsr.training.loop import run_stage
 from sunpy_magsr.training.scores import SampleScore
 
-__all__ = ["score_of", "train_scoring"]
+__all__ = ["finished", "score_of", "train_scoring"]
 
 _BATCHES = 20
+_SCORED = "scored"
 
 
-def score_of(sampler, *, batches=_BATCHES, size=8, factor=4):
-    """The loss, in units of the first batches."""
-    return SampleScore.measure((torch.from_numpy(sampler.batch(n, size)[0]) for n in range(batches)), factor=factor)
+def finished(output, part):
+    """Folder of a finished part of a run: that of the scoring stage, if it was run."""
+    scored = Path(output) / _SCORED / part
+    return scored if scored.is_dir() else Path(output) / part
+
+
+def score_of(sampler, *, batches=_BATCHES, size=8, **options):
+    """The `~sunpy_magsr.training.scores.SampleScore` in units of the first batches."""
+    return SampleScore.measure((torch.from_numpy(sampler.batch(n, size)[0]) for n in range(batches)), **options)
 
 
 def train_scoring(config, *, progress=True):
@@ -58,7 +65,7 @@ def train_scoring(config, *, progress=True):
     solver = make_scheduler(solver.config.prediction_type)
     codec.encoder.requires_grad_(False)
     sampler, validation = samplers_of(config, stage)
-    score = score_of(sampler, factor=codec.config.factor)
+    score = score_of(sampler, factor=codec.config.factor, squared_weight=stage.squared_weight)
     model = nn.ModuleDict({"denoiser": denoiser, "codec": codec.to(memory_format=torch.channels_last)})
 
     def samples_of(model, high, noise, generator, count):
@@ -84,7 +91,7 @@ def train_scoring(config, *, progress=True):
         draw=draw,
         progress=progress,
     )
-    folder = output / "scored"
+    folder = output / _SCORED
     if writes:
         model.cpu()
         model["codec"].save_pretrained(folder / "autoencoder")

@@ -1,0 +1,186 @@
+"""Scores of samples as a loss, and the stage that trains on them."""
+
+import math
+
+import astropy.units as u
+import numpy as np
+import pytest
+import torch
+from diffusers import DDIMScheduler
+
+import sunpy_magsr
+from sunpy_magsr.data import sample_map, sample_truth
+from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.models.pipeline import load_components
+from sunpy_magsr.training.cli import main
+from sunpy_magsr.training.scores import SampleScore, cosine_transform, fair_crps
+
+from .magnetograms import write_patch
+
+STAGE = """
+patch = 32
+batch_size = 2
+warmup = 1
+checkpoint_every = 2
+log_every = 1
+validation_samples = 0
+"""
+CONFIG = f"""
+output = "run"
+[data]
+root = "fits"
+[autoencoder]{STAGE}
+steps = 3
+model = {{ latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }}
+[diffusion]{STAGE}
+steps = 3
+model = {{ channels = 16, condition_blocks = 1, denoiser_blocks = 1 }}
+[scoring]{STAGE}
+steps = 4
+learning_rate = 1e-2
+[finetune]{STAGE}
+steps = 2
+base = "trained"
+rank = 2
+members = 2
+"""
+CARD = """
+name = "tiny"
+kind = "diffusion"
+steps = 2
+fixed_steps = true
+noise = { los = 3.0, radial = 16.0 }
+[adapter]
+name = "mdi"
+instruments = ["MDI"]
+consistency = "noise"
+psf_fwhm = 0.9
+"""
+
+
+@pytest.fixture
+def generator():
+    return torch.Generator().manual_seed(0)
+
+
+def smooth(noise):
+    """Correlated fields of unit variance."""
+    kernel = torch.tensor([1.0, 2, 1])
+    kernel = (kernel[:, None] * kernel / 16)[None, None]
+    return torch.nn.functional.conv2d(noise, kernel, padding=1) / (kernel**2).sum().sqrt()
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_crps_of_perfect_samples_is_that_of_the_distribution(generator, count):
+    """For a standard normal distribution, 1 / sqrt(pi), whatever the number of samples."""
+    drawn = torch.randn(count + 1, 400_000, generator=generator)
+    assert fair_crps(drawn[1:], drawn[0]).mean().item() == pytest.approx(1 / math.sqrt(math.pi), abs=4e-3)
+
+
+def test_crps_is_least_for_the_right_spread(generator):
+    drawn = torch.randn(3, 200_000, generator=generator)
+    scores = [fair_crps(spread * drawn[1:], drawn[0]).mean() for spread in (0.7, 1.0, 1.4)]
+    assert scores[1] < min(scores[0], scores[2])
+
+
+def test_cosine_transform_keeps_power_and_tells_waves_apart(generator):
+    field = torch.randn(2, 1, 24, 32, generator=generator)
+    found = cosine_transform(field, 8)
+    assert found.shape == (2, 64, 3, 4)
+    assert found.square().sum().item() == pytest.approx(field.square().sum().item(), rel=1e-5)
+    wave = torch.cos(math.pi / 8 * 3 * (torch.arange(32) + 0.5)).expand(1, 1, 32, 32)
+    found = cosine_transform(wave, 8).abs().mean((0, 2, 3))
+    assert found.argmax() == 3
+    assert found[3] > 100 * found.sort().values[-2]
+
+
+def test_score_is_least_for_the_right_distribution(generator):
+    """Pixels of the right variance are not enough: white noise in the place of correlated noise scores worse."""
+    noise = torch.randn(3, 8, 1, 64, 64, generator=generator)
+    fields = 20 * torch.stack([smooth(one) for one in noise])
+    score = SampleScore.measure([fields[0]])
+
+    def value(samples):
+        return score(samples, fields[0], torch.Generator().manual_seed(1))[0].item()
+
+    right = value(fields[1:])
+    assert right < value(20 * noise[1:])
+    assert right < value(0.7 * fields[1:])
+    assert right < value(1.4 * fields[1:])
+
+
+def test_squared_error_is_that_of_the_mean_whatever_the_spread(generator):
+    noise = torch.randn(2, 64, 1, 32, 32, generator=generator)
+    truth = torch.zeros(64, 1, 32, 32)
+    score = SampleScore.measure([noise[0]])
+    found = [score(3 + spread * noise, truth, generator)[1]["squared"] for spread in (0.0, 1.0, 4.0)]
+    assert found == pytest.approx([9, 9, 9], abs=0.3)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A run with all stages."""
+    folder = tmp_path_factory.mktemp("project")
+    truth = sample_truth()[0]
+    for number in range(2):
+        write_patch(folder / "fits", truth[200 + 300 * number : 400 + 300 * number, 600:800], harp=number + 1)
+    (folder / "train.toml").write_text(CONFIG)
+    (folder / "card.toml").write_text(CARD)
+    for stage in ("prepare", "autoencoder", "diffusion", "scoring", "finetune"):
+        assert main([stage, str(folder / "train.toml")]) == 0
+    command = ["export", str(folder / "train.toml"), "--card", str(folder / "card.toml"), "-o", str(folder / "model")]
+    assert main(command) == 0
+    return folder
+
+
+def test_decoder_and_denoiser_are_trained_and_the_encoder_is_not(project):
+    before, after = (load_components(project / "run" / part)[:2] for part in ("", "scored"))
+    changed = {
+        f"{type(old).__name__}.{name}"
+        for old, new in zip(before, after, strict=True)
+        for (name, one), other in zip(old.named_parameters(), new.parameters(), strict=True)
+        if not torch.equal(one, other)
+    }
+    assert not [name for name in changed if ".encoder." in name]
+    assert [name for name in changed if ".decoder." in name]
+    assert [name for name in changed if ".stack." in name]
+    assert [name for name in changed if ".reader." in name]
+
+
+def test_export_takes_the_scored_parts_and_their_sampler(project):
+    scored, exported = (load_components(folder) for folder in (project / "run" / "scored", project / "model"))
+    for one, other in zip(scored[1].parameters(), exported[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert isinstance(exported[2], DDIMScheduler)
+    list(exported[2].from_config(exported[2].config).timesteps)
+
+
+def small_map():
+    return sample_map().submap([200, 90] * u.pix, top_right=[239, 125] * u.pix)
+
+
+@pytest.mark.filterwarnings("ignore:The model 'tiny:sunpy_magsr.exceptions.MagsrUserWarning")
+def test_model_and_its_adapter_are_taken(project):
+    small = small_map()
+    base = sunpy_magsr.superresolve(small, model=f"{project / 'model'}+mdi", plate_scale=None)
+    assert np.isfinite(base.data).all()
+    assert base.meta["magsrstp"] == 2
+
+
+def test_another_number_of_steps_is_warned_about(project):
+    small = small_map()
+    with pytest.warns(MagsrUserWarning, match=r"trained to draw samples in 2 steps; what it draws in 3"):
+        sunpy_magsr.superresolve(small, model=project / "model", steps=3)
+
+
+def test_scoring_asks_for_the_stages_before(project, tmp_path, capsys):
+    command = ["scoring", str(project / "train.toml"), "--set", f"output={tmp_path}"]
+    assert main(command) == 2
+    assert "output must hold the results of `magsr-train autoencoder` and `diffusion`" in capsys.readouterr().err
+
+
+def test_one_member_is_an_error(project, capsys):
+    assert main(["scoring", str(project / "train.toml"), "--set", "scoring.members=1"]) == 2
+    assert "scoring.members must be at least 2, got 1." in capsys.readouterr().err
+    assert main(["finetune", str(project / "train.toml"), "--set", "finetune.members=1"]) == 2
+    assert "finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got 1." in capsys.readouterr().err
