@@ -10,7 +10,7 @@ from sunpy_magsr.models.autoencoder import block_mean
 __all__ = ["SampleScore", "cosine_transform", "fair_crps"]
 
 _SIDES = (8, 16)
-_TEXTURE = 10.0  # Gauss
+_TEXTURE = 30.0  # Gauss
 
 
 def fair_crps(samples, truth):
