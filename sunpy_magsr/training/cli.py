@@ -1,6 +1,7 @@
 """The ``magsr-train`` command."""
 
 import argparse
+import importlib
 import sys
 import tomllib
 from pathlib import Path
@@ -8,6 +9,16 @@ from pathlib import Path
 from sunpy_magsr.training.config import load_config
 
 __all__ = ["main"]
+
+#: Module and function of a stage.
+_STAGES = {
+    "prepare": ("prepare", "prepare_store"),
+    "autoencoder": ("autoencoder", "train_autoencoder"),
+    "diffusion": ("diffusion", "train_diffusion"),
+    "scoring": ("scoring", "train_scoring"),
+    "baseline": ("baseline", "train_baseline"),
+    "finetune": ("finetune", "train_adapter"),
+}
 
 
 def _parser():
@@ -79,31 +90,10 @@ def _push(options):
 
 def _run(options):
     config = load_config(options.config, options.overrides)
-    if options.stage == "prepare":
-        from sunpy_magsr.training.prepare import prepare_store
+    if options.stage == "export":
+        from sunpy_magsr.training.export import export_model
 
-        return prepare_store(config)
-    if options.stage == "autoencoder":
-        from sunpy_magsr.training.autoencoder import train_autoencoder
-
-        return train_autoencoder(config)
-    if options.stage == "diffusion":
-        from sunpy_magsr.training.diffusion import train_diffusion
-
-        return train_diffusion(config)
-    if options.stage == "scoring":
-        from sunpy_magsr.training.scoring import train_scoring
-
-        return train_scoring(config)
-    if options.stage == "baseline":
-        from sunpy_magsr.training.baseline import train_baseline
-
-        return train_baseline(config)
-    if options.stage == "finetune":
-        from sunpy_magsr.training.finetune import train_adapter
-
-        return train_adapter(config)
-    from sunpy_magsr.training.export import export_model
-
-    card = tomllib.loads(Path(options.card).read_text())
-    return export_model(config.output, options.output, card=card, half=options.half, evaluation=options.evaluation)
+        card = tomllib.loads(Path(options.card).read_text())
+        return export_model(config.output, options.output, card=card, half=options.half, evaluation=options.evaluation)
+    module, function = _STAGES[options.stage]
+    return getattr(importlib.import_module(f"sunpy_magsr.training.{module}"), function)(config)

@@ -3,7 +3,7 @@
 import math
 
 import torch
-import torch.nn.functional as F
+from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
 
@@ -57,7 +57,7 @@ def cosine_transform(field, side):
     waves = torch.cos(math.pi / side * place * torch.arange(side, device=field.device)[:, None]) * math.sqrt(2 / side)
     waves[0] /= math.sqrt(2)
     kernel = torch.einsum("ay,bx->abyx", waves, waves).reshape(side**2, 1, side, side)
-    return F.conv2d(field, kernel, stride=side)
+    return nn.functional.conv2d(field, kernel, stride=side)
 
 
 class SampleScore:
