@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 import sunpy_magsr
+from sunpy_magsr.data import sample_map
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 LARGEST_RATIO = 0.5
@@ -82,7 +83,7 @@ def one_pass(network, data, device):
 def square(side):
     """A map of MDI's quiet Sun, full of measured pixels whatever its side: white noise on an HMI header."""
     data = np.random.default_rng(0).normal(0, 30, (side, side)).astype(np.float32)
-    small = sunpy_magsr.data.sample_map()
+    small = sample_map()
     header = dict(small.meta) | {"naxis1": side, "naxis2": side, "rsun_obs": 1e4}
     return sunpy.map.Map(data, header)
 
