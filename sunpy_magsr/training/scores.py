@@ -1,5 +1,6 @@
 """Proper scores of a few samples as a loss: what makes a sampler of few steps draw from the right distribution."""
 
+import itertools
 import math
 
 import torch
@@ -7,9 +8,10 @@ from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
 
-__all__ = ["SampleScore", "cosine_transform", "fair_crps"]
+__all__ = ["SampleScore", "band_amplitudes", "cosine_transform", "fair_crps"]
 
 _SIDES = (8, 16)
+_EDGES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2)  # cycles / pixel: 8, 4, 2, 1.33 and 1 arcsec
 _TEXTURE = 30.0  # Gauss
 
 
@@ -60,13 +62,38 @@ def cosine_transform(field, side):
     return nn.functional.conv2d(field, kernel, stride=side)
 
 
+def band_amplitudes(coefficients):
+    """
+    Root mean square of a block's coefficients in octaves of wavelength and the half octave below.
+
+    Parameters
+    ----------
+    coefficients : `torch.Tensor`
+        From `cosine_transform`, ``[N, side side, h, w]``.
+
+    Returns
+    -------
+    `torch.Tensor`
+        ``[N, 4, h, w]``: 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
+    """
+    side = math.isqrt(coefficients.shape[1])
+    index = torch.arange(side, device=coefficients.device)
+    wavenumber = (index[:, None] ** 2 + index**2).sqrt().flatten() / (2 * side)  # cycles / pixel
+    bands = [
+        coefficients[:, (low <= wavenumber) & (wavenumber < high)].square().mean(1)
+        for low, high in itertools.pairwise(_EDGES)
+    ]
+    return (torch.stack(bands, dim=1) + 1e-2).sqrt()
+
+
 class SampleScore:
     r"""
     Loss of samples: scores of pixels, of waves, of unsigned flux, and the squared error of their mean.
 
     The CRPS of single pixels is blind to how pixels hang together. That of the coefficients of cosine transforms, each in
-    units of its mean absolute value, asks for the right power and spread at each wavelength; that of means of the
-    field's absolute value, for the right flux. The product of two samples' errors has the squared error of the
+    units of its mean absolute value, asks for the right power and spread at each wavelength; that of a block's
+    amplitude in a band of wavelengths asks again, of a number that varies little, so that missing power costs more; that of
+    means of the field's absolute value, for the right flux. The product of two samples' errors has the squared error of the
     ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
@@ -75,7 +102,8 @@ class SampleScore:
     Parameters
     ----------
     scales : `dict`
-        Mean absolute value of each coefficient in Gauss by side of the blocks, from `measure`.
+        By side of the blocks, the mean absolute value of each coefficient and the mean of each band's amplitude, both in
+        Gauss, from `measure`.
     factor : `int`
         Side of a low-resolution pixel.
     squared_weight : `float`
@@ -89,10 +117,11 @@ class SampleScore:
     def measure(cls, fields, **options):
         """Scales from an iterable of batches ``[N, 1, H, W]`` in Gauss."""
         fields = list(fields)
-        scales = {
-            side: torch.stack([cosine_transform(field, side).abs().mean((0, 2, 3)) for field in fields]).mean(0)
-            for side in _SIDES
-        }
+        scales = {}
+        for side in _SIDES:
+            parts = [cosine_transform(field, side) for field in fields]
+            views = [part.abs() for part in parts], [band_amplitudes(part) for part in parts]
+            scales[side] = [torch.stack([one.mean((0, 2, 3)) for one in view]).mean(0) for view in views]
         return cls(scales, **options)
 
     def __call__(self, samples, truth, generator):
@@ -124,18 +153,22 @@ class SampleScore:
         pixels = score(everything).mean()
         low = score(block_mean(everything, self.factor)).mean()
         flux = score(block_mean(everything.abs(), 2 * self.factor)).mean()
-        waves = 0.0
+        waves = bands = 0.0
         for side in _SIDES:
             y, x = torch.randint(0, side, (2,), generator=generator).tolist()
-            scores = score(cosine_transform(everything[:, :, y:, x:], side)).mean((0, 2, 3))
-            waves = waves + (scores / self.scales[side].to(scores)).mean() * _TEXTURE / len(_SIDES)
+            parts = cosine_transform(everything[:, :, y:, x:], side)
+            scores = [score(view).mean((0, 2, 3)) for view in (parts, band_amplitudes(parts))]
+            relative = [(one / scale.to(one)).mean() for one, scale in zip(scores, self.scales[side], strict=True)]
+            waves = waves + relative[0] * _TEXTURE / len(_SIDES)
+            bands = bands + relative[1] * _TEXTURE / len(_SIDES)
         errors = samples - truth
         product = (errors.sum(0).square() - errors.square().sum(0)).mean() / (count * (count - 1))
-        loss = pixels + low + flux + waves + self.squared_weight * product
+        loss = pixels + low + flux + waves + bands + self.squared_weight * product
         return loss, {
             "crps": pixels.item(),
             "crps_low": low.item(),
             "crps_flux": flux.item(),
             "crps_waves": waves.item(),
+            "crps_bands": bands.item(),
             "squared": product.item(),
         }

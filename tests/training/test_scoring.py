@@ -13,7 +13,7 @@ from sunpy_magsr.data import sample_map, sample_truth
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.models.pipeline import load_components
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.scores import SampleScore, cosine_transform, fair_crps
+from sunpy_magsr.training.scores import SampleScore, band_amplitudes, cosine_transform, fair_crps
 
 from .magnetograms import write_patch
 
@@ -92,6 +92,22 @@ def test_cosine_transform_keeps_power_and_tells_waves_apart(generator):
     found = cosine_transform(wave, 8).abs().mean((0, 2, 3))
     assert found.argmax() == 3
     assert found[3] > 100 * found.sort().values[-2]
+
+
+@pytest.mark.parametrize(("period", "band"), [(10, 0), (6, 1), (3.2, 2), (2.3, 3)])
+def test_amplitude_of_a_wave_is_in_its_band(period, band):
+    """However it is turned."""
+    x, y = torch.meshgrid(torch.arange(64.0), torch.arange(64.0), indexing="xy")
+    for angle in (0, 0.5, math.pi / 4):
+        wave = 50 * torch.cos(2 * math.pi / period * (x * math.cos(angle) + y * math.sin(angle)))[None, None]
+        found = band_amplitudes(cosine_transform(wave, 16)).square().mean((0, 2, 3))
+        assert found.argmax() == band
+
+
+def test_amplitudes_of_white_noise_are_its_rms_in_each_band(generator):
+    found = band_amplitudes(cosine_transform(7 * torch.randn(4, 1, 128, 128, generator=generator), 16))
+    assert found.shape == (4, 4, 8, 8)
+    assert found.square().mean((0, 2, 3)).sqrt().tolist() == pytest.approx([7] * 4, rel=0.1)
 
 
 def test_score_is_least_for_the_right_distribution(generator):
