@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
+from sunpy_magsr.models.normalization import normalize
 
 __all__ = ["SampleScore", "band_amplitudes", "cosine_transform", "fair_crps"]
 
 _SIDES = (8, 16)
 _EDGES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2)  # cycles / pixel: 8, 4, 2, 1.33 and 1 arcsec
-_TEXTURE = 30.0  # Gauss
+_TEXTURE = 20.0  # Gauss
+_SCALE = 40.0  # Gauss
 
 
 def fair_crps(samples, truth):
@@ -86,14 +88,25 @@ def band_amplitudes(coefficients):
     return (torch.stack(bands, dim=1) + 1e-2).sqrt()
 
 
+def _textures(field, side):
+    """Coefficients of blocks, and their amplitudes in bands."""
+    coefficients = cosine_transform(field, side)
+    return coefficients, band_amplitudes(coefficients)
+
+
+#: The field in Gauss, in which strong field says it all, and its asinh.
+_VIEWS = {"texture": lambda field: field, "texture_asinh": lambda field: _SCALE * normalize(field, scale=_SCALE)}
+
+
 class SampleScore:
     r"""
     Loss of samples: scores of pixels, of waves, of unsigned flux, and the squared error of their mean.
 
     The CRPS of single pixels is blind to how pixels hang together. That of the coefficients of cosine transforms, each in
     units of its mean absolute value, asks for the right power and spread at each wavelength; that of a block's
-    amplitude in a band of wavelengths asks again, of a number that varies little, so that missing power costs more; that of
-    means of the field's absolute value, for the right flux. The product of two samples' errors has the squared error of the
+    amplitude in a band of wavelengths asks again, of a number that varies little, so that missing power costs more. In
+    Gauss, strong field says it all, so both are scored of the field's asinh too. That of means of the field's absolute
+    value asks for the right flux. The product of two samples' errors has the squared error of the
     ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
@@ -102,8 +115,8 @@ class SampleScore:
     Parameters
     ----------
     scales : `dict`
-        By side of the blocks, the mean absolute value of each coefficient and the mean of each band's amplitude, both in
-        Gauss, from `measure`.
+        Of the field and of its asinh, by side of the blocks: the mean absolute value of each coefficient and the mean of
+        each band's amplitude, from `measure`.
     factor : `int`
         Side of a low-resolution pixel.
     squared_weight : `float`
@@ -118,10 +131,11 @@ class SampleScore:
         """Scales from an iterable of batches ``[N, 1, H, W]`` in Gauss."""
         fields = list(fields)
         scales = {}
-        for side in _SIDES:
-            parts = [cosine_transform(field, side) for field in fields]
-            views = [part.abs() for part in parts], [band_amplitudes(part) for part in parts]
-            scales[side] = [torch.stack([one.mean((0, 2, 3)) for one in view]).mean(0) for view in views]
+        for name, view in _VIEWS.items():
+            for side in _SIDES:
+                found = [_textures(view(field), side) for field in fields]
+                means = [[part.abs().mean((0, 2, 3)) for part in parts] for parts in found]
+                scales[name, side] = [torch.stack(part).mean(0) for part in zip(*means, strict=True)]
         return cls(scales, **options)
 
     def __call__(self, samples, truth, generator):
@@ -153,22 +167,20 @@ class SampleScore:
         pixels = score(everything).mean()
         low = score(block_mean(everything, self.factor)).mean()
         flux = score(block_mean(everything.abs(), 2 * self.factor)).mean()
-        waves = bands = 0.0
+        textures = dict.fromkeys(_VIEWS, 0.0)
         for side in _SIDES:
             y, x = torch.randint(0, side, (2,), generator=generator).tolist()
-            parts = cosine_transform(everything[:, :, y:, x:], side)
-            scores = [score(view).mean((0, 2, 3)) for view in (parts, band_amplitudes(parts))]
-            relative = [(one / scale.to(one)).mean() for one, scale in zip(scores, self.scales[side], strict=True)]
-            waves = waves + relative[0] * _TEXTURE / len(_SIDES)
-            bands = bands + relative[1] * _TEXTURE / len(_SIDES)
+            for name, view in _VIEWS.items():
+                scores = [score(part).mean((0, 2, 3)) for part in _textures(view(everything[:, :, y:, x:]), side)]
+                relative = [(one / of.to(one)).mean() for one, of in zip(scores, self.scales[name, side], strict=True)]
+                textures[name] = textures[name] + sum(relative) * _TEXTURE / len(_SIDES)
         errors = samples - truth
         product = (errors.sum(0).square() - errors.square().sum(0)).mean() / (count * (count - 1))
-        loss = pixels + low + flux + waves + bands + self.squared_weight * product
+        loss = pixels + low + flux + sum(textures.values()) + self.squared_weight * product
         return loss, {
             "crps": pixels.item(),
             "crps_low": low.item(),
             "crps_flux": flux.item(),
-            "crps_waves": waves.item(),
-            "crps_bands": bands.item(),
+            **{f"crps_{name}": value.item() for name, value in textures.items()},
             "squared": product.item(),
         }
