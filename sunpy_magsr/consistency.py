@@ -40,9 +40,10 @@ def exact(high, low):
     `numpy.ndarray`
         float32 like ``high``, with ``degrade(result) == low`` to rounding.
     """
-    factor = high.shape[0] // low.shape[0]
+    rows, columns = low.shape
+    factor = high.shape[0] // rows
     correction = low - degrade(high, factor=factor)
-    return high + np.repeat(np.repeat(correction, factor, axis=0), factor, axis=1)
+    return (high.reshape(rows, factor, columns, factor) + correction[:, None, :, None]).reshape(high.shape)
 
 
 def within_noise(high, low, noise, *, psf_fwhm, gain=1.0, valid=None):

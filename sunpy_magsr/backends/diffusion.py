@@ -1,6 +1,7 @@
 """Diffusion models, in tiles."""
 
 import torch
+from diffusers import DDIMScheduler
 from tqdm import tqdm
 
 from sunpy_magsr.backends.frame import Frame, usable_device
@@ -10,6 +11,7 @@ from sunpy_magsr.tiling import noise_field
 __all__ = ["DiffusionBackend"]
 
 _TILE = 1280
+_ROWS = 32
 
 
 class DiffusionBackend:
@@ -63,10 +65,7 @@ class DiffusionBackend:
         limit = self.card.sigma_limit.get(kind)
         half = 1 / self.denoiser.patch
         config = self.denoiser.config
-        height, width = frame.shape
-        features = frame.empty(config.channels, int(height * half), int(width * half))
-        base = frame.empty(self.denoiser.drawn_channels, height, width)
-        scale = torch.zeros_like(base)
+        features = base = scale = None
         if config.draws_low:
             noise = frame.continued(input_noise(magnetogram))
         else:
@@ -75,12 +74,12 @@ class DiffusionBackend:
         for chosen, (low, level, near) in frame.batches(self.denoiser.condition_halo, sources):
             blur = torch.full((len(chosen),), self.card.psf_fwhm, device=low.device)
             found, mean, log_sigma = self.denoiser.condition(low, level, blur, near[:, 0] > 0)
-            frame.put(features, chosen, found, half)
-            frame.put(base, chosen, mean)
-            frame.put(scale, chosen, log_sigma.exp().clamp(max=limit) if limit else log_sigma.exp())
+            features = frame.put(features, chosen, found, half)
+            base = frame.put(base, chosen, mean)
+            scale = frame.put(scale, chosen, log_sigma.exp().clamp(max=limit) if limit else log_sigma.exp())
         if config.residual and not config.draws_low:
             for chosen, (low,) in frame.batches(self.autoencoder.halo, [(frame.low, 1)], size=frame.fine):
-                frame.put(base, chosen, self.autoencoder.encode_low(low), add=True)
+                base = frame.put(base, chosen, self.autoencoder.encode_low(low), add=True)
         return features, base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, seed, sample, steps):
@@ -92,12 +91,12 @@ class DiffusionBackend:
         scheduler.set_timesteps(steps)
         half = 1 / self.denoiser.patch
         for timestep in scheduler.timesteps:
-            velocity = torch.zeros_like(state)
+            velocity = None
             sources = [(state, 1), (features, half), (frame.near(half), half)]
             for chosen, (noisy, seen, near) in frame.batches(self.denoiser.step_halo, sources):
                 time = timestep.to(noisy.device).expand(len(chosen))
-                frame.put(velocity, chosen, self.denoiser(noisy, time, seen, near[:, 0] > 0))
-            state = scheduler.step(velocity * frame.near(1), timestep, state).prev_sample
+                velocity = frame.put(velocity, chosen, self.denoiser(noisy, time, seen, near[:, 0] > 0))
+            state = _advanced(scheduler, velocity * frame.near(1), timestep, state)
         return state
 
     def _decode(self, frame, condition, whitened):
@@ -110,3 +109,10 @@ class DiffusionBackend:
     def _decode_drawn(self, drawn, low):
         residual, clean = self.denoiser.split(drawn, low)
         return self.autoencoder.decode(residual + self.autoencoder.encode_low(clean), clean, exact=False)
+
+
+def _advanced(scheduler, velocity, timestep, state):
+    """One step of a solver; one without a memory takes the frame in parts, whose intermediate results stay in cache."""
+    size = _ROWS if isinstance(scheduler, DDIMScheduler) else state.shape[2]
+    parts = zip(velocity.split(size, dim=2), state.split(size, dim=2), strict=True)
+    return torch.cat([scheduler.step(one, timestep, at).prev_sample for one, at in parts], dim=2)

@@ -88,10 +88,6 @@ class Frame:
         step = round(1 / factor)
         return torch.from_numpy(self.active[::step, ::step].astype(np.float32))[None, None].to(self.device)
 
-    def empty(self, channels, height, width):
-        """Zeros ``[1, channels, height, width]`` on the frame's device."""
-        return torch.zeros((1, channels, height, width), device=self.device)
-
     def batches(self, halo, sources, *, size=None):
         """Yield lists of tiles of one shape, and the sources ``(tensor, grid factor)`` cut out for them."""
         groups = {}
@@ -108,14 +104,40 @@ class Frame:
                 yield chosen, cut
                 self.bar.update(len(chosen))
 
-    @staticmethod
-    def put(target, chosen, values, factor=1, *, add=False):
-        """Write the cores of the tiles' values into the frame, or add them to it."""
+    def put(self, target, chosen, values, factor=1, *, add=False):
+        """
+        Write the cores of the tiles' values into a frame, or add them to it.
+
+        Parameters
+        ----------
+        target : `torch.Tensor` or `None`
+            ``[1, c, y, x]`` on the frame's grid times the factor. Without one, the values of a tile that is the whole
+            frame are it, and zeros are begun with otherwise.
+        chosen : `list` of `~sunpy_magsr.tiling.Tile`
+            Of the values.
+        values : `torch.Tensor`
+            ``[N, c, h, w]`` with the halo.
+        factor : `float`
+            Of the values' grid.
+        add : `bool`
+            Whether to add.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The target.
+        """
+        shape = tuple(int(side * factor) for side in self.shape)
+        if target is None:
+            if values.shape[2:] == shape:
+                return values
+            target = torch.zeros((1, values.shape[1], *shape), device=self.device)
         for tile, value in zip(chosen, values, strict=True):
             place = tile.scaled(factor)
             y, x = place.inner
             core = target[0][(slice(None), *place.core)]
             core.copy_(core + value[:, y, x] if add else value[:, y, x])
+        return target
 
     def decoded(self, halo, sources, network, factor):
         """
@@ -143,4 +165,4 @@ class Frame:
                 fine = tile.scaled(factor)
                 high[fine.core] = field[0][fine.inner]
         window = tuple(slice(factor * part.start, factor * part.stop) for part in self.window)
-        return np.ascontiguousarray(high[window])
+        return high[window]

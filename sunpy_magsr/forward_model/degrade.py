@@ -73,6 +73,6 @@ def _sample(field, kernel, axis, factor):
     reach = (len(kernel) - factor) // 2
     around = [(0, 0)] * field.ndim
     around[axis] = (reach, reach)
-    padded = np.moveaxis(np.pad(field, around, mode="edge"), axis, -1)
+    padded = np.moveaxis(np.pad(field, around, mode="edge") if reach else field, axis, -1)
     windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=-1)[..., ::factor, :]
     return np.moveaxis(windows @ kernel, -1, axis)

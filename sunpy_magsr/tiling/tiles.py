@@ -54,8 +54,8 @@ def tiles(shape, *, size, halo, wanted=None):
     halo : `int`
         Pixels around a core that its result depends on.
     wanted : `numpy.ndarray`, optional
-        bool, ``shape``; tiles whose core holds no true pixel are left out, and the others are no larger than their true
-        pixels need, to a multiple of 2 from the core's first. All are wanted by default.
+        bool, ``shape``; tiles whose core holds no true pixel are left out, and the others, if there are several, are no
+        larger than their true pixels need, to a multiple of 2 from the core's first. All are wanted by default.
 
     Returns
     -------
@@ -69,7 +69,8 @@ def tiles(shape, *, size, halo, wanted=None):
             if wanted is not None:
                 if not wanted[core].any():
                     continue
-                core = _trimmed(core, wanted[core])
+                if max(shape) > size:
+                    core = _trimmed(core, wanted[core])
             padded = tuple(
                 slice(max(0, window.start - halo), min(side, window.stop + halo))
                 for window, side in zip(core, shape, strict=True)
