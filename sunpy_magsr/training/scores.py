@@ -13,7 +13,7 @@ __all__ = ["SampleScore", "band_amplitudes", "cosine_transform", "fair_crps"]
 
 _SIDES = (8, 16)
 _EDGES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2)  # cycles / pixel: 8, 4, 2, 1.33 and 1 arcsec
-_TEXTURE = 20.0  # Gauss
+_TEXTURE = (20.0, 60.0)  # Gauss: of coefficients, of amplitudes
 _SCALE = 40.0  # Gauss
 
 
@@ -172,8 +172,8 @@ class SampleScore:
             y, x = torch.randint(0, side, (2,), generator=generator).tolist()
             for name, view in _VIEWS.items():
                 scores = [score(part).mean((0, 2, 3)) for part in _textures(view(everything[:, :, y:, x:]), side)]
-                relative = [(one / of.to(one)).mean() for one, of in zip(scores, self.scales[name, side], strict=True)]
-                textures[name] = textures[name] + sum(relative) * _TEXTURE / len(_SIDES)
+                for one, of, weight in zip(scores, self.scales[name, side], _TEXTURE, strict=True):
+                    textures[name] = textures[name] + weight * (one / of.to(one)).mean() / len(_SIDES)
         errors = samples - truth
         product = (errors.sum(0).square() - errors.square().sum(0)).mean() / (count * (count - 1))
         loss = pixels + low + flux + sum(textures.values()) + self.squared_weight * product
