@@ -38,6 +38,9 @@ class PatchSampler:
         Relative share of each component; others are not drawn. All are by default, as often as they are there.
     strong_share : `float`
         Share of the patches that are centered near a pixel above ``data.strong_field``.
+    strength_range : sequence of `float`
+        Lowest and highest factor by which patches without a partner are multiplied, with their noise. What is said of
+        the noise is then more than a name of the magnetogram.
     seed : `int`
         Of the random numbers.
 
@@ -47,7 +50,10 @@ class PatchSampler:
         If no magnetogram of that side and those components is large enough.
     """
 
-    def __init__(self, store, *, side="training", patch, component_weights=None, strong_share=0.5, seed=0):
+    def __init__(
+        self, store, *, side="training", patch, component_weights=None, strong_share=0.5, strength_range=(1, 1), seed=0
+    ):
+        self.strength_range = strength_range
         self.store, self.side, self.patch, self.strong_share, self.seed = store, side, patch, strong_share, seed
         fields, number = store.fields, np.asarray(store.patches["field"])
         usable = (np.minimum(fields["rows"], fields["columns"]) >= patch) & (fields["side"] == side)
@@ -89,7 +95,10 @@ class PatchSampler:
             float32 Gauss ``[size]``, the noise of each patch's magnetogram.
         """
         drawn = self._draw(number, size, pairs=False)
-        return np.stack([patch for _, patch in drawn])[:, None], self._noise[[field for field, _ in drawn]]
+        rng = np.random.default_rng([self.seed, number, 1])
+        strength = np.exp(rng.uniform(*np.log(self.strength_range), size)).astype(np.float32)
+        patches = np.stack([patch for _, patch in drawn])[:, None] * strength[:, None, None, None]
+        return patches, self._noise[[field for field, _ in drawn]] * strength
 
     def pair_batch(self, number, size):
         """
@@ -204,6 +213,10 @@ def samplers_of(config, stage):
         If there is no store, or it was made with another split or quality than the configuration asks for.
     """
     data = config.data
+    limits = data.strength_range
+    if len(limits) != 2 or not all(isinstance(one, int | float) for one in limits) or not 0 < limits[0] <= limits[1]:
+        msg = f"data.strength_range must be the lowest and the highest of a range above 0, got {data.strength_range!r}."
+        raise ValueError(msg)
     if len(data.components) != len(data.component_weights):
         msg = (
             f"data.component_weights must have one weight for each of {data.components}, got {data.component_weights}."
@@ -229,5 +242,6 @@ def samplers_of(config, stage):
         "seed": stage.seed,
     }
     sides = [side for side in ("training", "validation") if (store.fields["side"] == side).any()]
-    training, *validation = (PatchSampler(store, side=side, **options) for side in sides)
+    varied = {"training": {"strength_range": data.strength_range}, "validation": {}}
+    training, *validation = (PatchSampler(store, side=side, **options, **varied[side]) for side in sides)
     return training, validation[0] if validation else None

@@ -144,6 +144,23 @@ def test_regions_are_balanced_by_a_square_root(make, noise):
     assert (patches.std(axis=(1, 2, 3)) == 0).mean() == pytest.approx(0.25, abs=0.08)
 
 
+def test_strength_of_patches_is_varied_with_their_noise(make, noise):
+    store = make(noise())
+    plain, quiet = PatchSampler(store, patch=32).batch(3, 200)
+    varied, level = PatchSampler(store, patch=32, strength_range=(0.5, 1.5)).batch(3, 200)
+    factor = varied.std(axis=(1, 2, 3)) / plain.std(axis=(1, 2, 3))
+    assert np.allclose(level / quiet, factor, rtol=1e-3)
+    assert 0.5 <= factor.min() < 0.55
+    assert 1.4 < factor.max() <= 1.5
+    assert np.allclose(varied, factor[:, None, None, None] * plain, rtol=1e-3, atol=1e-3)
+
+
+def test_a_range_of_strength_that_is_none_is_refused(tmp_path):
+    config = TrainingConfig(output=str(tmp_path), data=DataConfig(strength_range=[1.5, 0.5]))
+    with pytest.raises(ValueError, match=r"data\.strength_range must be .* got \[1.5, 0.5\]"):
+        samplers_of(config, AutoencoderConfig(patch=32))
+
+
 def test_a_patch_that_is_too_large(make, noise):
     with pytest.raises(ValueError, match="patch must fit into a magnetogram of the training data, got 128"):
         PatchSampler(make(noise()), patch=128)
