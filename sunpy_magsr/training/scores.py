@@ -14,7 +14,7 @@ __all__ = ["SampleScore", "band_amplitudes", "cosine_transform", "fair_crps"]
 _SIDES = (8, 16)
 _EDGES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2)  # cycles / pixel: 8, 4, 2, 1.33 and 1 arcsec
 _TEXTURE = (20.0, 60.0)  # Gauss: of coefficients, of amplitudes
-_SCALE = 40.0  # Gauss
+_SCALE = 10.0  # Gauss
 
 
 def fair_crps(samples, truth):
@@ -94,8 +94,8 @@ def _textures(field, side):
     return coefficients, band_amplitudes(coefficients)
 
 
-#: The field in Gauss, in which strong field says it all, and its asinh.
-_VIEWS = {"texture": lambda field: field, "texture_asinh": lambda field: _SCALE * normalize(field, scale=_SCALE)}
+#: The field in Gauss, in which strong field says it all, and its asinh, in which a wrong sign amid strong field shows.
+_VIEWS = {"": lambda field: field, "_asinh": lambda field: _SCALE * normalize(field, scale=_SCALE)}
 
 
 class SampleScore:
@@ -105,9 +105,9 @@ class SampleScore:
     The CRPS of single pixels is blind to how pixels hang together. That of the coefficients of cosine transforms, each in
     units of its mean absolute value, asks for the right power and spread at each wavelength; that of a block's
     amplitude in a band of wavelengths asks again, of a number that varies little, so that missing power costs more. In
-    Gauss, strong field says it all, so both are scored of the field's asinh too. That of means of the field's absolute
-    value asks for the right flux. The product of two samples' errors has the squared error of the
-    ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
+    Gauss, strong field says it all, so pixels, coefficients and amplitudes are scored of the field's asinh too. That of
+    means of the field's absolute value asks for the right flux. The product of two samples' errors has the squared
+    error of the ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
     few steps: De Bortoli et al. 2025, arXiv:2502.02483; of weather forecasts: Lang et al. 2024, arXiv:2412.15832.
@@ -164,7 +164,7 @@ class SampleScore:
         def score(view):
             return fair_crps(view[:-size].unflatten(0, (count, size)), view[-size:])
 
-        pixels = score(everything).mean()
+        pixels = {name: score(view(everything)).mean() for name, view in _VIEWS.items()}
         low = score(block_mean(everything, self.factor)).mean()
         flux = score(block_mean(everything.abs(), 2 * self.factor)).mean()
         textures = dict.fromkeys(_VIEWS, 0.0)
@@ -176,11 +176,11 @@ class SampleScore:
                     textures[name] = textures[name] + weight * (one / of.to(one)).mean() / len(_SIDES)
         errors = samples - truth
         product = (errors.sum(0).square() - errors.square().sum(0)).mean() / (count * (count - 1))
-        loss = pixels + low + flux + sum(textures.values()) + self.squared_weight * product
+        loss = sum(pixels.values()) + low + flux + sum(textures.values()) + self.squared_weight * product
         return loss, {
-            "crps": pixels.item(),
+            **{f"crps{name}": value.item() for name, value in pixels.items()},
             "crps_low": low.item(),
             "crps_flux": flux.item(),
-            **{f"crps_{name}": value.item() for name, value in textures.items()},
+            **{f"crps_texture{name}": value.item() for name, value in textures.items()},
             "squared": product.item(),
         }
