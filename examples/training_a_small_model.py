@@ -97,7 +97,7 @@ plt.show()
 
 ##############################################################################
 # The folder is a model: for an MDI map it takes the adapter, for others it does not. Beside it is what the bundled model
-# makes of the same map, after 7500 steps instead of 150.
+# makes of the same map, after 1800 steps instead of 150, and 5900 of scoring.
 
 mdi = sample_map().submap([180, 90] * u.pix, top_right=[239, 139] * u.pix)
 results = {

@@ -9,11 +9,12 @@ from torch import nn
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
 
-__all__ = ["SampleScore", "band_amplitudes", "cosine_transform", "fair_crps"]
+__all__ = ["SampleScore", "band_amplitudes", "border_amplitudes", "cosine_transform", "fair_crps"]
 
 _SIDES = (8, 16)
 _EDGES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2)  # cycles / pixel: 8, 4, 2, 1.33 and 1 arcsec
 _TEXTURE = (20.0, 60.0)  # Gauss: of coefficients, of amplitudes
+_BORDERS = 30.0  # Gauss
 _SCALE = 10.0  # Gauss
 
 
@@ -88,6 +89,30 @@ def band_amplitudes(coefficients):
     return (torch.stack(bands, dim=1) + 1e-2).sqrt()
 
 
+def border_amplitudes(field, factor):
+    """
+    Root mean square of the steps across the borders of low-resolution pixels, over squares of 8 of them.
+
+    Parameters
+    ----------
+    field : `torch.Tensor`
+        ``[N, 1, H, W]``.
+    factor : `int`
+        Side of a low-resolution pixel.
+
+    Returns
+    -------
+    `torch.Tensor`
+        ``[N, 2, n]``: steps along x and along y.
+    """
+    found = []
+    for turned in (field, field.mT):
+        steps = turned[..., factor::factor] - turned[..., factor - 1 : -1 : factor]
+        window = [min(size, side) for size, side in zip((8 * factor, 7), steps.shape[-2:], strict=True)]
+        found.append(nn.functional.avg_pool2d(steps.square(), window).flatten(1))
+    return (torch.stack(found, dim=1) + 1e-2).sqrt()
+
+
 def _textures(field, side):
     """Coefficients of blocks, and their amplitudes in bands."""
     coefficients = cosine_transform(field, side)
@@ -106,8 +131,9 @@ class SampleScore:
     units of its mean absolute value, asks for the right power and spread at each wavelength; that of a block's
     amplitude in a band of wavelengths asks again, of a number that varies little, so that missing power costs more. In
     Gauss, strong field says it all, so pixels, coefficients and amplitudes are scored of the field's asinh too. That of
-    means of the field's absolute value asks for the right flux. The product of two samples' errors has the squared
-    error of the ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
+    means of the field's absolute value asks for the right flux, and that of the steps across the borders of the input's
+    pixels, to which all others are blind, for no traces of them. The product of two samples' errors has the squared error
+    of the ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
     few steps: De Bortoli et al. 2025, arXiv:2502.02483; of weather forecasts: Lang et al. 2024, arXiv:2412.15832.
@@ -116,7 +142,7 @@ class SampleScore:
     ----------
     scales : `dict`
         Of the field and of its asinh, by side of the blocks: the mean absolute value of each coefficient and the mean of
-        each band's amplitude, from `measure`.
+        each band's amplitude; and the mean of the amplitude of steps across borders. From `measure`.
     factor : `int`
         Side of a low-resolution pixel.
     squared_weight : `float`
@@ -136,6 +162,8 @@ class SampleScore:
                 found = [_textures(view(field), side) for field in fields]
                 means = [[part.abs().mean((0, 2, 3)) for part in parts] for parts in found]
                 scales[name, side] = [torch.stack(part).mean(0) for part in zip(*means, strict=True)]
+            steps = [border_amplitudes(view(field), options.get("factor", 4)).mean() for field in fields]
+            scales[name] = torch.stack(steps).mean().item()
         return cls(scales, **options)
 
     def __call__(self, samples, truth, generator):
@@ -174,13 +202,25 @@ class SampleScore:
                 scores = [score(part).mean((0, 2, 3)) for part in _textures(view(everything[:, :, y:, x:]), side)]
                 for one, of, weight in zip(scores, self.scales[name, side], _TEXTURE, strict=True):
                     textures[name] = textures[name] + weight * (one / of.to(one)).mean() / len(_SIDES)
+        borders = sum(
+            score(border_amplitudes(view(everything), self.factor)).mean() / self.scales[name]
+            for name, view in _VIEWS.items()
+        )
         errors = samples - truth
         product = (errors.sum(0).square() - errors.square().sum(0)).mean() / (count * (count - 1))
-        loss = sum(pixels.values()) + low + flux + sum(textures.values()) + self.squared_weight * product
+        loss = (
+            sum(pixels.values())
+            + low
+            + flux
+            + sum(textures.values())
+            + _BORDERS * borders
+            + self.squared_weight * product
+        )
         return loss, {
             **{f"crps{name}": value.item() for name, value in pixels.items()},
             "crps_low": low.item(),
             "crps_flux": flux.item(),
             **{f"crps_texture{name}": value.item() for name, value in textures.items()},
+            "crps_borders": borders.item(),
             "squared": product.item(),
         }

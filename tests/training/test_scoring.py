@@ -13,7 +13,7 @@ from sunpy_magsr.data import sample_map, sample_truth
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.models.pipeline import load_components
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.scores import SampleScore, band_amplitudes, cosine_transform, fair_crps
+from sunpy_magsr.training.scores import SampleScore, band_amplitudes, border_amplitudes, cosine_transform, fair_crps
 
 from .magnetograms import write_patch
 
@@ -108,6 +108,17 @@ def test_amplitudes_of_white_noise_are_its_rms_in_each_band(generator):
     found = band_amplitudes(cosine_transform(7 * torch.randn(4, 1, 128, 128, generator=generator), 16))
     assert found.shape == (4, 4, 8, 8)
     assert found.square().mean((0, 2, 3)).sqrt().tolist() == pytest.approx([7] * 4, rel=0.1)
+
+
+def test_steps_across_borders_are_told_from_others(generator):
+    noise = 5 * torch.randn(3, 1, 128, 128, generator=generator)
+    assert border_amplitudes(noise, 4).mean().item() == pytest.approx(5 * math.sqrt(2), rel=0.02)
+    blocks = noise[..., ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3)
+    assert border_amplitudes(blocks, 4).mean().item() == pytest.approx(5 * math.sqrt(2), rel=0.05)
+    assert border_amplitudes(blocks.roll((2, 2), (2, 3)), 4).max().item() == pytest.approx(0.1)
+    across = border_amplitudes(blocks.roll(2, 3), 4).mean((0, 2))
+    assert across[0] < 0.2
+    assert across[1] > 5
 
 
 def test_score_is_least_for_the_right_distribution(generator):
