@@ -39,14 +39,18 @@ def noise_field(shape, *, origin, seed, sample):
     True
     """
     channels, *size = shape
-    first = [start // _BLOCK for start in origin]
-    last = [-(-(start + side) // _BLOCK) for start, side in zip(origin, size, strict=True)]
-    rows = [
-        np.concatenate([_block(channels, y, x, seed, sample) for x in range(first[1], last[1])], axis=2)
-        for y in range(first[0], last[0])
-    ]
-    y, x = (start - block * _BLOCK for start, block in zip(origin, first, strict=True))
-    return np.ascontiguousarray(np.concatenate(rows, axis=1)[:, y : y + size[0], x : x + size[1]])
+    result = np.empty(shape, dtype=np.float32)
+    first, last = origin, [start + side for start, side in zip(origin, size, strict=True)]
+    for y in range(first[0] // _BLOCK, -(-last[0] // _BLOCK)):
+        for x in range(first[1] // _BLOCK, -(-last[1] // _BLOCK)):
+            lowest = [max(block * _BLOCK, start) for block, start in zip((y, x), first, strict=True)]
+            highest = [min((block + 1) * _BLOCK, stop) for block, stop in zip((y, x), last, strict=True)]
+            here, there = (
+                tuple(slice(low - start, high - start) for low, high, start in zip(lowest, highest, begin, strict=True))
+                for begin in (first, (y * _BLOCK, x * _BLOCK))
+            )
+            result[(slice(None), *here)] = _block(channels, y, x, seed, sample)[(slice(None), *there)]
+    return result
 
 
 def _block(channels, y, x, seed, sample):
