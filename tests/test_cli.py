@@ -50,7 +50,7 @@ def test_done_files_are_passed_over(mdi_file, tmp_path, capsys):
     assert main([*command, "--seed", "1"]) == 1
     assert "was made of another input or with other settings; use --overwrite" in capsys.readouterr().err
     assert main([*command[:-2], "--plate-scale", "0.6"]) == 1
-    assert main([*command, "--steps", "2"]) == 1
+    assert main([*command, "--steps", "3"]) == 1
     assert main(["superresolve", mdi_file, "-o", str(tmp_path), "--model", "bicubic"]) == 1
     assert main([*command, "--seed", "1", "--overwrite"]) == 0
     assert read_fits(tmp_path / "mdi.magsr.fits").meta["magsrsed"] == 1
