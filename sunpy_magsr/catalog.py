@@ -51,8 +51,14 @@ class ModelCard:
         Pixel noise in Gauss given to the output, for ``"los"`` and ``"radial"`` input.
     sigma_limit : `dict`
         Largest scale of the latent residual, likewise; an input unlike the training data asks for more and gets this.
+    spread : `dict`
+        Factors by which the predicted scale is multiplied where the input is ``"weak"`` and where it is ``"strong"``, and
+        the ``"field"`` in Gauss between them; empty for none. See `sunpy_magsr.models.spread.spread_factor`.
     psf_fwhm : `float`
-        Full width at half maximum of the input's point-spread function in its pixels; 0 where it does not matter.
+        Expected full width at half maximum of the input's point-spread function in its pixels; 0 where it does not
+        matter.
+    psf_fwhm_spread : `float`
+        Its standard deviation from frame to frame, likewise.
     base : `str`
         Of an adapter: the model that it is for.
     base_sha256 : `str`
@@ -80,7 +86,9 @@ class ModelCard:
     plate_scale_range: dict = dataclasses.field(default_factory=dict)
     noise: dict = dataclasses.field(default_factory=dict)
     sigma_limit: dict = dataclasses.field(default_factory=dict)
+    spread: dict = dataclasses.field(default_factory=dict)
     psf_fwhm: float = 0.0
+    psf_fwhm_spread: float = 0.0
     base: str = ""
     base_sha256: str = ""
     adapters: dict = dataclasses.field(default_factory=dict)
@@ -176,7 +184,8 @@ def adapted_card(base, adapter):
         What the adapter says of the result, what the base says of the network.
     """
     own = (
-        *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm", "license", "revision"),
+        *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm"),
+        *("psf_fwhm_spread", "spread", "license", "revision"),
         *("training", "validation", "limits", "where"),
     )
     return dataclasses.replace(

@@ -11,7 +11,8 @@ from astropy.nddata import StdDevUncertainty
 from sunpy_magsr import consistency as consistency_step
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.exceptions import warn_user
-from sunpy_magsr.forward_model.gain import MDI_GAIN
+from sunpy_magsr.forward_model import without_bad_pixels
+from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.metadata import finer_header, provenance
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.checks import warn_if_untrained
@@ -22,6 +23,9 @@ from sunpy_magsr.version import version
 __all__ = ["Job", "check_options", "check_plate_scale"]
 
 _LARGEST_SEED = 2**63
+_TOLD = ("seed", "n_samples", "steps", "calibration", "consistency", "psf_fwhm", "bad_pixels")  # in the header
+_LARGEST_WIDTH = 5.0  # arcsec
+_CEA_PIXEL = 2 * u.arcsec  # what 0.12 deg subtends at disk center
 
 
 @dataclasses.dataclass
@@ -51,11 +55,36 @@ class Job:
     settings: dict
 
     @classmethod
-    def open(cls, smap, *, model, n_samples, seed, plate_scale, steps, consistency, calibrate, **machine):
+    def open(
+        cls,
+        smap,
+        *,
+        model,
+        n_samples,
+        seed,
+        plate_scale,
+        steps,
+        consistency,
+        calibrate,
+        psf_fwhm=None,
+        bad_pixels="mask",
+        **machine,
+    ):
         """Check everything that can be checked before the work begins; see `sunpy_magsr.superresolve`."""
         check_options(n_samples=n_samples, seed=seed, steps=steps, batch_size=machine["batch_size"])
         check_plate_scale(plate_scale)
-        magnetogram = prepare(smap)
+        _check_bad_pixels(bad_pixels)
+        magnetogram, count = prepare(smap), 0
+        if bad_pixels == "mask":
+            magnetogram, count = without_bad_pixels(magnetogram)
+            if count:
+                warn_user(
+                    f"smap has {count} bad pixel{'s' if count > 1 else ''} (hits, dead or constant pixels, saturation), "
+                    "which are masked and NaN in the result; bad_pixels='keep' takes them for measurements.",
+                    stacklevel=3,
+                )
+        if psf_fwhm is not None:
+            magnetogram = dataclasses.replace(magnetogram, psf_fwhm=_width_in_pixels(psf_fwhm, magnetogram))
         backend = load_backend(model, instrument=magnetogram.instrument)
         card = backend.card
         if card.is_deterministic and n_samples > 1:
@@ -67,6 +96,8 @@ class Job:
             "steps": 0 if card.is_deterministic else int(steps or card.steps),
             "consistency": consistency_step.check(consistency, card),
             "calibration": _check_calibration(calibrate, magnetogram, card),
+            "psf_fwhm": None if psf_fwhm is None else float(psf_fwhm.to_value(u.arcsec)),
+            "bad_pixels": count,
             **machine,
         }
         warn_if_untrained(magnetogram, card)
@@ -114,12 +145,12 @@ class Job:
             steps=self.settings["steps"],
             **machine,
         )
-        for high in drawn:
+        for number, high in enumerate(drawn):
             field = enforce(high)
+            if self.settings["calibration"] != self.backend.card.calibration:
+                field = to_hmi(field, self.magnetogram.data, sample=number)
             if any(ratio != factor for ratio in self.ratio):
                 field = resample(field, [ratio / factor for ratio in self.ratio])
-            if self.settings["calibration"] != self.backend.card.calibration:
-                field = field / np.float32(MDI_GAIN)
             field[~valid] = np.nan
             yield field
 
@@ -127,7 +158,8 @@ class Job:
         """Whether a header is that of a result of this job, whatever its statistic and the version."""
         rows, columns = self.valid.shape
         expected = self._header((rows, columns), "")
-        cards = ("magsrmod", "magsrsha", "magsrsed", "magsrns", "magsrstp", "magsrcal", "crpix1", "crpix2", "date-obs")
+        cards = ("mod", "sha", "sed", "ns", "stp", "cal", "bad", "psf")
+        cards = (*(f"magsr{card}" for card in cards), "crpix1", "crpix2", "date-obs")
         return (header["naxis1"], header["naxis2"]) == (columns, rows) and all(
             header.get(card) == expected.get(card) for card in cards
         )
@@ -135,7 +167,7 @@ class Job:
     def _header(self, shape, statistic):
         (_, offset_x), (_, offset_y) = self._sizes
         header = finer_header(self.smap, self.ratio, (offset_x, offset_y), shape)
-        settings = {key: self.settings[key] for key in ("seed", "n_samples", "steps", "calibration", "consistency")}
+        settings = {key: self.settings[key] for key in _TOLD}
         cards = provenance(self.backend.card, version=version, statistic=statistic, **settings)
         earlier = str(header.pop("history", "") or "").strip()
         return {**header, **cards, "history": f"{earlier}\n{cards['history']}".strip()}
@@ -203,6 +235,22 @@ def check_plate_scale(value):
     ):
         msg = f"plate_scale must be None or a positive Quantity in arcsec/pix, got {value!r}."
         raise ValueError(msg)
+
+
+def _check_bad_pixels(value):
+    if value not in ("mask", "keep"):
+        msg = f"bad_pixels must be 'mask' or 'keep', got {value!r}."
+        raise ValueError(msg)
+
+
+def _width_in_pixels(psf_fwhm, magnetogram):
+    """Width of a point-spread function that the user knows, in input pixels."""
+    is_width = isinstance(psf_fwhm, u.Quantity) and psf_fwhm.isscalar and psf_fwhm.unit.is_equivalent(u.arcsec)
+    if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= _LARGEST_WIDTH:
+        msg = f"psf_fwhm must be None or an angle from 0 to {_LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
+        raise ValueError(msg)
+    pixel = _CEA_PIXEL if magnetogram.is_cea else magnetogram.plate_scale[0] * u.pix
+    return float((psf_fwhm / pixel).to_value(u.one))
 
 
 def _check_whole(name, value, lowest, below=math.inf):

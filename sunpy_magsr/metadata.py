@@ -155,7 +155,9 @@ def _scale_axes(header, smap, ratio):
             header[f"pc{axis + 1}_{other + 1}"] = float(finer[axis, other] / increments[axis])
 
 
-def provenance(card, *, version, seed, n_samples, steps, calibration, consistency, statistic):
+def provenance(
+    card, *, version, seed, n_samples, steps, calibration, consistency, statistic, psf_fwhm=None, bad_pixels=0
+):
     """
     Cards that say that a map is a model's output.
 
@@ -171,6 +173,10 @@ def provenance(card, *, version, seed, n_samples, steps, calibration, consistenc
         Scale of the values, and how they agree with the input.
     statistic : `str`
         What the map is: ``"sample"``, ``"mean"``, ...
+    psf_fwhm : `float`, optional
+        Width of the point-spread function in arcsec that the user gave.
+    bad_pixels : `int`
+        Input pixels that were taken for none.
 
     Returns
     -------
@@ -183,6 +189,9 @@ def provenance(card, *, version, seed, n_samples, steps, calibration, consistenc
         f"resolution of the input is plausible, not measured. Map: {statistic} of {n_samples} sample(s), seed {seed}, "
         f"{steps} step(s); consistency with the input: {consistency}; calibration: {calibration}."
     )
+    if bad_pixels:
+        story += f" Bad pixels of the input that were treated as missing: {bad_pixels}."
+    told = {} if psf_fwhm is None else {"magsrpsf": psf_fwhm}
     return {
         "magsrver": version,
         "magsrmod": card.name,
@@ -193,5 +202,7 @@ def provenance(card, *, version, seed, n_samples, steps, calibration, consistenc
         "magsrstp": steps,
         "magsrcal": calibration,
         "magsrsta": statistic,
+        "magsrbad": bad_pixels,
+        **told,
         "history": "\n".join(textwrap.wrap(story, _LINE)),
     }

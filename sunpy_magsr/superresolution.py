@@ -20,6 +20,8 @@ def superresolve(
     steps=None,
     consistency=None,
     calibrate=None,
+    psf_fwhm=None,
+    bad_pixels="mask",
     device=None,
     batch_size=None,
     progress=False,
@@ -58,8 +60,16 @@ def superresolve(
         noise is negligible); ``"noise"``, it is what the instrument would have seen, within its noise, with a model that
         knows that noise. The model's own by default.
     calibrate : {"hmi", None}
-        `None` leaves the field on the input instrument's scale, ``"hmi"`` multiplies an MDI result by 0.701
-        (Liu et al. 2025, :doi:`10.1007/s11207-025-02523-y`) unless the model has done so already.
+        `None` leaves the field on the input instrument's scale. ``"hmi"`` puts an MDI result on HMI's, unless the model
+        has done so already: times 0.655 in weak field and up to 0.75 in strong
+        (`~sunpy_magsr.forward_model.hmi_per_mdi`), each member of an ensemble with a scale of its own within 4 %.
+    psf_fwhm : `~astropy.units.Quantity`, optional
+        Full width at half maximum of the instrument's point-spread function, the pixel aside, if you know it, as an angle
+        of 0 to 5 arcsec. By default the model expects what its card says, and sees in the frame what it can.
+    bad_pixels : {"mask", "keep"}
+        What to do with hits of cosmic rays, dead or constant pixels and saturated umbrae
+        (`~sunpy_magsr.forward_model.find_bad_pixels`): ``"mask"`` treats them as missing and warns, ``"keep"`` takes them
+        for measurements. Defaults to ``"mask"``.
     device : `str`, optional
         A torch device; CUDA where there is one by default, else the CPU.
     batch_size : `int`, optional
@@ -84,7 +94,7 @@ def superresolve(
     Warns
     -----
     `~sunpy_magsr.exceptions.MagsrUserWarning`
-        If the plate scale or instrument is one the model was not trained on.
+        If the plate scale or instrument is one the model was not trained on, or pixels are bad.
 
     Notes
     -----
@@ -108,6 +118,8 @@ def superresolve(
         steps=steps,
         consistency=consistency,
         calibrate=calibrate,
+        psf_fwhm=psf_fwhm,
+        bad_pixels=bad_pixels,
         device=device,
         batch_size=batch_size,
         progress=progress,
@@ -128,6 +140,8 @@ def superresolve_ensemble(
     steps=None,
     consistency=None,
     calibrate=None,
+    psf_fwhm=None,
+    bad_pixels="mask",
     device=None,
     batch_size=None,
     progress=False,
@@ -137,7 +151,7 @@ def superresolve_ensemble(
 
     Parameters
     ----------
-    smap, model, seed, plate_scale, steps, consistency, calibrate, device, batch_size, progress
+    smap, model, seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, device, batch_size, progress
         As for `superresolve`.
     n_samples : `int`
         Members of the ensemble, at least 2. Defaults to 8. A full disk is 64 MiB a member.
@@ -164,6 +178,8 @@ def superresolve_ensemble(
         steps=steps,
         consistency=consistency,
         calibrate=calibrate,
+        psf_fwhm=psf_fwhm,
+        bad_pixels=bad_pixels,
         device=device,
         batch_size=batch_size,
         progress=progress,

@@ -7,7 +7,7 @@ import torch
 from sunpy_magsr.forward_model import (
     MDI_GAIN,
     MDI_NOISE,
-    MDI_PSF_FWHM_WIDEST,
+    MDI_PSF_FWHM,
     degrade,
     input_noise,
     local_noise,
@@ -112,7 +112,7 @@ def blurred(rng, noise, shape=(240, 240)):
     sources = np.zeros([4 * side for side in shape])
     for y, x in rng.integers(0, 4 * min(shape), (400, 2)):
         sources[y, x] += rng.choice([-1, 1]) * 5e3
-    smooth = degrade(sources, psf_fwhm=float(MDI_PSF_FWHM_WIDEST.value) / 0.5)
+    smooth = degrade(sources, psf_fwhm=float(MDI_PSF_FWHM.value) / 0.5)
     return smooth + noise * rng.standard_normal(shape)
 
 

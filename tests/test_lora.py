@@ -29,7 +29,7 @@ def base():
 def inputs():
     torch.manual_seed(4)
     low = 60 * torch.randn(2, 1, 16, 16)
-    return low, torch.full((2,), 12.0), torch.full((2,), 0.9)
+    return low, torch.full((2,), 12.0), torch.tensor([0.9, 0.3])[None, :, None, None].expand(2, 2, 16, 16)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.normalization import denormalize, normalize
 from sunpy_magsr.models.pipeline import weights_digest
+from sunpy_magsr.models.spread import spread_factor
 
 from .training.hub_server import local_hub
 
@@ -122,3 +123,15 @@ def test_hub(hub, small, name, tmp_path, monkeypatch):
 def test_hub_without_the_repository(hub):
     with pytest.raises(ValueError, match="model 'team/nothing' could not be fetched: "):
         load_backend("team/nothing")
+
+
+def test_spread_follows_the_strength_of_the_field():
+    """From one factor to the other, the same for both polarities, and at a place by its neighborhood alone."""
+    low = torch.zeros(1, 1, 20, 40)
+    low[..., 5, 8], low[..., 5, 25] = 3000, -3000
+    found = spread_factor(low, weak=0.7, strong=1.4, field=40.0)
+    assert found.shape == low.shape
+    assert found[..., 10:, :].unique().tolist() == pytest.approx([0.7])
+    assert found[..., 4:7, 7:10].unique().tolist() == pytest.approx([1.4], abs=1e-3)
+    assert torch.equal(found[..., 7:10], found[..., 24:27])
+    assert spread_factor(torch.full((1, 1, 4, 4), 40.0), weak=0.7, strong=1.4, field=40.0).mean() == pytest.approx(1.05)

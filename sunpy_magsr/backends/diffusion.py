@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from sunpy_magsr.backends.frame import Frame, usable_device
 from sunpy_magsr.forward_model import input_noise
+from sunpy_magsr.models.spread import spread_factor
 from sunpy_magsr.tiling import noise_field
 
 __all__ = ["DiffusionBackend"]
@@ -70,9 +71,11 @@ class DiffusionBackend:
             noise = frame.continued(input_noise(magnetogram))
         else:
             noise = torch.full_like(frame.low, self.card.noise[kind])
+        known = magnetogram.psf_fwhm is not None
+        width = (magnetogram.psf_fwhm, 0.0) if known else (self.card.psf_fwhm, self.card.psf_fwhm_spread)
         sources = [(frame.low, 1), (noise, 1), (frame.near(half), half)]
         for chosen, (low, level, near) in frame.batches(self.denoiser.condition_halo, sources):
-            blur = torch.full((len(chosen),), self.card.psf_fwhm, device=low.device)
+            blur = low.new_tensor(width)[None, :, None, None].expand(len(chosen), -1, *low.shape[2:])
             found, mean, log_sigma = self.denoiser.condition(low, level, blur, near[:, 0] > 0)
             features = frame.put(features, chosen, found, half)
             base = frame.put(base, chosen, mean)
@@ -80,6 +83,8 @@ class DiffusionBackend:
         if config.residual and not config.draws_low:
             for chosen, (low,) in frame.batches(self.autoencoder.halo, [(frame.low, 1)], size=frame.fine):
                 base = frame.put(base, chosen, self.autoencoder.encode_low(low), add=True)
+        if self.card.spread:
+            scale = scale * spread_factor(frame.low, **self.card.spread)
         return features, base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, seed, sample, steps):

@@ -54,6 +54,8 @@ def superresolve(options):
         "n_samples": options.samples,
         "plate_scale": _plate_scale(options.plate_scale),
         "calibrate": options.calibrate,
+        "psf_fwhm": None if options.psf_fwhm is None else options.psf_fwhm * u.arcsec,
+        "bad_pixels": "keep" if options.keep_bad_pixels else "mask",
         **_sampling(options),
     }
     check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)

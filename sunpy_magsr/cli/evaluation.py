@@ -1,10 +1,15 @@
 """The ``magsr evaluate`` command."""
 
+import io
 import logging
 import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
+from astropy.table import Table
+
+from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.job import check_options
 from sunpy_magsr.validation.evaluate import MODELS
@@ -23,13 +28,15 @@ def evaluate(options):
     for model in models:
         load_backend(model)  # a wrong name is said before the data are read
     folder = Path(options.output)
-    for name, value in (("--data", options.data), ("--paired", options.paired)):
+    for name, value in (("--data", options.data), ("--paired", options.paired), ("--pairs", options.pairs)):
         if value is not None and not Path(value).is_dir():
             msg = f"{name} must be a folder, got {value!r}."
             raise ValueError(msg)
     if folder.exists() and not folder.is_dir():
         msg = f"-o must be a folder, got the file {folder}."
         raise ValueError(msg)
+    if options.pairs is not None:
+        return _judge(options, models, folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of FITS headers; what cannot be read is reported below
         if options.paired is None:
@@ -50,6 +57,46 @@ def evaluate(options):
     for name, why in failed.items():
         sys.stderr.write(f"magsr: {name}: {why}\n")
     return 1 if failed else 0
+
+
+def _judge(options, models, folder):
+    """Measure the models on published pairs, which are a few images."""
+    from sunpy_magsr.validation.judged import judge_pairs, pair_table, response_table
+    from sunpy_magsr.validation.published import read_published_pairs
+
+    regions, facts, failed = read_published_pairs(options.pairs)
+    found = judge_pairs(regions, models, n_samples=options.samples, seed=options.seed, device=options.device)
+    table, responses = pair_table(found, facts), response_table(regions, facts)
+    products = []
+    turned = _turned(table)
+    files = {"pairs.csv": table, "pairs.ecsv": table, "pairs.rst": turned, "response.ecsv": responses}
+    for name, what in files.items():
+        stream = io.StringIO()
+        what.write(stream, format=f"ascii.{name.split('.')[1]}")
+        with whole_file(folder / name) as target:
+            target.write(stream.getvalue().encode())
+        products.append(folder / name)
+    count = len(regions)
+    title = f"{count} true pair{'s' if count > 1 else ''}, HMI's scale; {options.samples} samples, seed {options.seed}."
+    lines = [
+        *turned.pformat(max_lines=-1, max_width=-1, align=["<", *[">"] * len(table)]),
+        *responses.pformat(max_lines=-1, max_width=-1),
+    ]
+    sys.stdout.write("\n".join([title, *lines, *map(str, products)]) + "\n")
+    for name, why in failed.items():
+        sys.stderr.write(f"magsr: {name}: {why}\n")
+    return 1 if failed else 0
+
+
+def _turned(table):
+    """The table turned: a quantity a line, for people."""
+    turned = Table()
+    names = [name for name in table.colnames if name not in ("pair", "model")]
+    turned["quantity"] = names
+    for row in table:
+        cells = ["-" if np.isnan(row[name]) else format(row[name], table[name].format) for name in names]
+        turned[f"{row['pair'][4:13]} {row['model']}"] = cells
+    return turned
 
 
 def _report(result, folder, failed):

@@ -27,13 +27,22 @@ def _parser():
         metavar="ARCSEC",
         help="of the output in arcsec/pix, or 'native' for exactly x4 the input's grid (default: %(default)s)",
     )
+    files.add_argument(
+        "--psf-fwhm",
+        type=float,
+        metavar="ARCSEC",
+        help="width of the instrument's point-spread function, if it is known",
+    )
+    files.add_argument("--keep-bad-pixels", action="store_true", help="take hits and dead pixels for measurements")
     files.add_argument("--calibrate", choices=["hmi"], help="put an MDI result on HMI's scale")
     _sampling(files, samples=1)
 
     evaluate = commands.add_parser(
         "evaluate", help="measure models on HMI magnetograms averaged down, or on true pairs"
     )
-    evaluate.add_argument("--data", required=True, metavar="DIR", help="HMI FITS files: SHARP patches or full disks")
+    source = evaluate.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", metavar="DIR", help="HMI FITS files: SHARP patches or full disks")
+    source.add_argument("--pairs", metavar="DIR", help="true pairs as images on one grid, listed in DIR/pairs.toml")
     evaluate.add_argument("--paired", metavar="LR_DIR", help="low-resolution partners, instead of averaging down")
     evaluate.add_argument("--models", metavar="A,B,C", help="names, folders or Hub ids (default: all names)")
     evaluate.add_argument("--component", default="los", choices=["los", "br", "bp", "bt"], help="default: %(default)s")

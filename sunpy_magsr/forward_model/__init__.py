@@ -1,18 +1,30 @@
 """What the low-resolution instrument would see of a high-resolution field."""
 
+from sunpy_magsr.forward_model.defects import find_bad_pixels, without_bad_pixels, without_constant_pixels
 from sunpy_magsr.forward_model.degrade import degrade
-from sunpy_magsr.forward_model.gain import MDI_GAIN
-from sunpy_magsr.forward_model.noise import MDI_NOISE, input_noise, local_noise
-from sunpy_magsr.forward_model.psf import HMI_PSF_FWHM, MDI_PSF_FWHM, MDI_PSF_FWHM_WIDEST, sampling_kernel
+from sunpy_magsr.forward_model.gain import MDI_GAIN, MDI_GAIN_SPREAD, gain_factor, hmi_per_mdi
+from sunpy_magsr.forward_model.noise import MDI_NOISE, MDI_RESPONSE_ERROR, input_noise, local_noise, misfit_error
+from sunpy_magsr.forward_model.psf import HMI_PSF_FWHM, MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD, sampling_kernel
+from sunpy_magsr.forward_model.response import Response, measure_response
 
 __all__ = [
     "HMI_PSF_FWHM",
     "MDI_GAIN",
+    "MDI_GAIN_SPREAD",
     "MDI_NOISE",
     "MDI_PSF_FWHM",
-    "MDI_PSF_FWHM_WIDEST",
+    "MDI_PSF_FWHM_SPREAD",
+    "MDI_RESPONSE_ERROR",
+    "Response",
     "degrade",
+    "find_bad_pixels",
+    "gain_factor",
+    "hmi_per_mdi",
     "input_noise",
     "local_noise",
+    "measure_response",
+    "misfit_error",
     "sampling_kernel",
+    "without_bad_pixels",
+    "without_constant_pixels",
 ]

@@ -3,12 +3,17 @@
 import numpy as np
 import scipy.ndimage
 
-__all__ = ["MDI_NOISE", "input_noise", "local_noise"]
+__all__ = ["MDI_NOISE", "MDI_RESPONSE_ERROR", "input_noise", "local_noise", "misfit_error"]
 
 #: Noise of an MDI pixel in Gauss by exposure in seconds, where nothing better can be measured: medians over the disks
 #: of 2011 and 1999 that were measured for `docs/dev_guide/decisions.rst`. Liu et al. 2012
 #: (:doi:`10.1007/s11207-012-9976-x`) give 16.2 G for 5-minute and 26.4 G for 1-minute magnetograms as upper bounds.
 MDI_NOISE = {300: 11.0, 30: 22.5}
+
+#: By how much MDI's reading differs from what the forward model says of it besides the noise, as a share of the reading:
+#: 7 % in the true pair of 2010, 10 and 11 % in those of 2011, whose MDI frames were turned by the nearest neighbor.
+#: Measured with `sunpy_magsr.forward_model.measure_response`; see `docs/validation.rst`.
+MDI_RESPONSE_ERROR = 0.1
 
 _QUIET_FIELD = 80.0  # Gauss, of the mean over 3 x 3 pixels
 _WINDOW = 10.0  # standard deviation of the Gaussian window, pixels
@@ -36,11 +41,33 @@ def input_noise(magnetogram):
     `numpy.ndarray`
         float32 Gauss ``[y, x]``.
     """
+    if magnetogram.noise is not None:
+        return magnetogram.noise
     exposure = magnetogram.exposure or max(MDI_NOISE)
     nominal = MDI_NOISE[min(MDI_NOISE, key=lambda known: abs(known - exposure))]
     if magnetogram.is_cea:
         return np.full(magnetogram.data.shape, nominal, dtype=np.float32)
     return local_noise(magnetogram.data, magnetogram.valid, nominal)
+
+
+def misfit_error(magnetogram):
+    """
+    By how much an input may differ from what the forward model makes of the true field.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        The input.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Standard deviation in Gauss ``[y, x]``, float32: `input_noise`, and for MDI `MDI_RESPONSE_ERROR` of the reading.
+    """
+    noise = input_noise(magnetogram)
+    if magnetogram.instrument != "MDI":
+        return noise
+    return np.hypot(noise, np.float32(MDI_RESPONSE_ERROR) * magnetogram.data)
 
 
 def local_noise(data, valid, nominal):

@@ -16,15 +16,18 @@ from sunpy_magsr.metrics.regions import (
     active_region_mask,
     sharp_parameters,
 )
+from sunpy_magsr.metrics.speckle import Speckle, asinh_view, speckle
 
 __all__ = [
     "MSH",
     "Agreement",
     "FeatureSplit",
     "SharpParameters",
+    "Speckle",
     "active_region_area",
     "active_region_area_error",
     "active_region_mask",
+    "asinh_view",
     "bias",
     "crps",
     "crps_gaussian",
@@ -44,6 +47,7 @@ __all__ = [
     "random_features",
     "rmse",
     "sharp_parameters",
+    "speckle",
     "spread_skill",
     "ssim",
     "unsigned_flux",

@@ -123,7 +123,8 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
         mean, log_variance : `torch.Tensor`
             Of the latent's Gaussian, each ``[N, latent_channels, h, w]``.
         """
-        mean, log_variance = self.encoder(self.normalize(high)).chunk(2, dim=1)
+        with torch.autocast(high.device.type, enabled=False):  # half precision is too coarse for kilogauss
+            mean, log_variance = self.encoder(self.normalize(high.float())).chunk(2, dim=1)
         return mean, log_variance.clamp(-20, 10)
 
     def encode_low(self, low):
@@ -150,9 +151,10 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
             Field in Gauss, ``[N, 1, factor h, factor w]``, whose block mean is ``low``.
         """
         factor = self.config.factor
-        base = self.normalize(upsample(low, factor))
-        detail = self.decoder(torch.cat([latent, self.normalize(low)], dim=1))
-        high = self.denormalize(base + detail)
+        with torch.autocast(low.device.type, enabled=False):  # as in `encode`
+            base = self.normalize(upsample(low.float(), factor))
+            detail = self.decoder(torch.cat([latent.float(), self.normalize(low.float())], dim=1))
+            high = self.denormalize(base + detail)
         missing = low - block_mean(high, factor)
         return high + (
             missing.repeat_interleave(factor, 2).repeat_interleave(factor, 3) if exact else upsample(missing, factor)

@@ -126,7 +126,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
     ):
         super().__init__()
         packed = self.drawn_channels * self.patch**2
-        self.embed_low = nn.Linear((4 if draws_low else 3) * self.patch**2, channels)
+        self.embed_low = nn.Linear((5 if draws_low else 3) * self.patch**2, channels)
         self.reader = nn.ModuleList(LocalBlock(channels) for _ in range(condition_blocks))
         self.moments = nn.Linear(channels, 2 * packed) if whitened else None
         self.time = nn.Sequential(nn.Linear(128, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
@@ -168,8 +168,8 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
             Gauss: pixel-to-pixel noise that the output shall carry, ``[N]`` (see ``quiet_noise`` in training); or,
             where the low-resolution field is drawn, the noise of the field given, ``[N, 1, h, w]``.
         blur : `torch.Tensor`, optional
-            Width (FWHM) of the point-spread function in low-resolution pixels, ``[N]``; only where the
-            low-resolution field is drawn.
+            What is known of the width (FWHM) of the point-spread function in low-resolution pixels: its expectation and
+            standard deviation, ``[N, 2, h, w]``; only where the low-resolution field is drawn.
         active : `torch.Tensor`, optional
             Where to compute, bool ``[N, h / 2, w / 2]``; the rest is as if it lay beyond the edge. Not for training.
 
@@ -197,11 +197,12 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         return features, mean * scale, log_sigma.clamp(*_LOG_SIGMA_LIMITS) + math.log(scale)
 
     def _planes(self, low, noise, blur):
-        """What the network is told of the input, ``[N, 3 or 4, h, w]``."""
-        level = torch.log(_as_plane(noise, low) / self.config.reference_noise)
+        """What the network is told of the input, ``[N, 3 or 5, h, w]``."""
+        plane = noise if noise.dim() == 4 else noise[:, None, None, None].expand_as(low)
+        level = torch.log(plane / self.config.reference_noise)
         planes = [torch.asinh(low / self.config.field_scale), low / (low.abs() + 1000.0), level]
         if self.config.draws_low:
-            planes.append(_as_plane(blur, low))
+            planes.append(blur)
         return torch.cat(planes, dim=1)
 
     def _read(self, planes, active):
@@ -304,11 +305,6 @@ def _finer(patch, *windows):
 def _entrance(embed, planes, patch):
     """What enters a stack of blocks at a place, of an input ``[c, h, w]``."""
     return lambda rows, columns: embed(_pack(planes[(slice(None), *_finer(patch, rows, columns))][None], patch))[0]
-
-
-def _as_plane(value, low):
-    """One number for each image, or one for each of its pixels, as ``[N, 1, h, w]``."""
-    return (value if value.dim() == 4 else value[:, None, None, None]).expand_as(low)
 
 
 def _pack(x, patch):

@@ -1,13 +1,15 @@
 """Adapters: what turns a base denoiser into one for another instrument, saved apart from it."""
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 
 __all__ = [
     "attach_adapter",
     "attach_decoder_adapter",
+    "load_adapters",
     "merge_adapter",
     "merge_decoder_adapter",
     "widen",
@@ -108,6 +110,25 @@ def attach_decoder_adapter(codec, *, rank=0):
     if not rank:
         return codec
     return get_peft_model(codec, LoraConfig(r=rank, lora_alpha=rank, target_modules=_DECODER_BLOCKS))
+
+
+def load_adapters(folder, model):
+    """
+    Put saved weights into new adapters.
+
+    Parameters
+    ----------
+    folder : `pathlib.Path`
+        Holds ``denoiser`` and, if the codec has an adapter, ``decoder``.
+    model : mapping
+        ``denoiser`` and ``codec``, from `attach_adapter` and `attach_decoder_adapter` with the same settings.
+    """
+    for part, name in (("denoiser", "denoiser"), ("codec", "decoder")):
+        if isinstance(model[part], PeftModel):
+            found = set_peft_model_state_dict(model[part], load_file(folder / name / "adapter_model.safetensors"))
+            if found.unexpected_keys:
+                msg = f"finetune.start must hold an adapter of the same settings, got {folder}."
+                raise ValueError(msg)
 
 
 def merge_decoder_adapter(codec, folder):

@@ -42,6 +42,10 @@ class Magnetogram:
         Whether the field is a component of the vector field rather than the line-of-sight one.
     exposure : `float` or `None`
         Seconds over which an MDI magnetogram was averaged.
+    psf_fwhm : `float` or `None`
+        Full width at half maximum of the point-spread function in pixels, if the user knows it.
+    noise : `numpy.ndarray` or `None`
+        Standard deviation in Gauss ``[y, x]``, if it was estimated before.
     """
 
     data: np.ndarray
@@ -52,6 +56,8 @@ class Magnetogram:
     instrument: str
     is_radial: bool
     exposure: float | None = None
+    psf_fwhm: float | None = None
+    noise: np.ndarray | None = None
 
 
 def prepare(smap):

@@ -35,7 +35,7 @@ def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
     """
     low = block_mean(high, model.config.factor)
     mean, log_variance = model.encode(high)
-    noise = torch.randn(mean.shape, generator=generator).to(mean)
+    noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean)
     decoded = model.decode(mean + noise * (log_variance / 2).exp(), low)
     loss, numbers = reconstruction_loss(model, decoded, high, gauss_weight=gauss_weight)
     kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()

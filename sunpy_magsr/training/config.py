@@ -4,8 +4,6 @@ import dataclasses
 import tomllib
 from pathlib import Path
 
-from sunpy_magsr.forward_model import MDI_GAIN
-
 __all__ = [
     "AutoencoderConfig",
     "DataConfig",
@@ -14,6 +12,7 @@ __all__ = [
     "RegressionConfig",
     "ScoringConfig",
     "TrainingConfig",
+    "check_range",
     "load_config",
 ]
 
@@ -62,7 +61,8 @@ class StageConfig:
     What the stages share: batch, schedule, optimizer, bookkeeping.
 
     ``validation_samples`` of each of a few patches are drawn and scored every ``validate_every`` steps; with 0 only the
-    losses are.
+    losses are. ``workers`` are processes that make batches ahead of the steps; with 0 the training process makes them. With
+    ``compile``, the blocks of the denoiser are compiled (`torch.nn.Module.compile`), which pays on a GPU.
     """
 
     patch: int = 192
@@ -78,6 +78,8 @@ class StageConfig:
     validate_every: int = 200
     validation_samples: int = 4
     log_every: int = 20
+    workers: int = 0
+    compile: bool = False
     seed: int = 0
 
 
@@ -131,7 +133,8 @@ class ScoringConfig(StageConfig):
     The scoring stage, after the diffusion stage.
 
     ``sampling_steps`` are those of the sampler that is trained, ``members`` the samples of each patch that are scored,
-    ``squared_weight`` the weight of the squared error of their mean (1 / Gauss).
+    ``squared_weight`` the weight of the squared error of their mean (1 / Gauss). ``start`` is a model folder, such as
+    ``scored`` of another run, to go on from in the place of this run's stages before.
     """
 
     steps: int = 3000
@@ -140,6 +143,7 @@ class ScoringConfig(StageConfig):
     sampling_steps: int = 2
     members: int = 2
     squared_weight: float = 1e-3
+    start: str = ""
 
 
 @dataclasses.dataclass
@@ -147,18 +151,27 @@ class FinetuneConfig(StageConfig):
     """
     The adapter stage.
 
+    ``components`` are those of the store's that it is trained on, all alike; empty for those of ``data``.
     ``base`` is the name or folder of the model that the adapter is for, or ``"trained"`` for that of this run. ``rank``,
     ``targets`` and ``whole``: see `~sunpy_magsr.models.lora.attach_adapter`; ``decoder_rank`` of 0 leaves the decoder
-    as it is. ``pairs`` is ``"observed"`` (those of the store, see ``data.pairs``) or ``"simulated"``, with noise (Gauss)
-    and width of the point-spread function (arcsec, FWHM) drawn from the ranges ``noise`` and ``psf_fwhm``, and fields times
-    ``gain``. With ``members`` of 0 the loss is that of the diffusion stage, with ``low_weight`` for the low-resolution field;
-    with more, that of the scoring stage, of so many samples of each patch, for a base that was trained so.
+    as it is. ``start`` is the folder ``adapter`` of another run, to go on from.
+
+    ``pairs`` is ``"observed"`` (those of the store, see ``data.pairs``) or ``"simulated"``: fields are divided by a
+    factor from the range ``gain`` (HMI over MDI), and the ranges ``noise`` (Gauss), ``relative_error`` (of the reading)
+    and ``psf_fwhm`` (arcsec) say what the instrument does to them. The shares ``resampled`` are interpolated afterwards:
+    nearest neighbor, bilinear, bicubic. To the share ``told_wrong`` the network is told an expected width that is off
+    by up to ``psf_fwhm_spread`` (arcsec, a standard deviation), and that it may be; to the others the true one.
+
+    With ``members`` of 0 the loss is that of the diffusion stage, with ``low_weight`` for the low-resolution field; with
+    more, that of the scoring stage, of so many samples of each patch, for a base that was trained so.
     """
 
     steps: int = 3000
     patch: int = 160
     weight_decay: float = 0.0
     base: str = "default"
+    start: str = ""
+    components: list = dataclasses.field(default_factory=list)
     rank: int = 16
     targets: list = dataclasses.field(default_factory=lambda: ["expand", "contract"])
     whole: list = dataclasses.field(
@@ -168,9 +181,13 @@ class FinetuneConfig(StageConfig):
     low_weight: float = 4.0
     members: int = 0
     pairs: str = "simulated"
-    noise: list = dataclasses.field(default_factory=lambda: [7.0, 30.0])
-    psf_fwhm: list = dataclasses.field(default_factory=lambda: [1.0, 3.32])
-    gain: float = MDI_GAIN
+    noise: list = dataclasses.field(default_factory=lambda: [5.0, 35.0])
+    relative_error: list = dataclasses.field(default_factory=lambda: [0.0, 0.12])
+    psf_fwhm: list = dataclasses.field(default_factory=lambda: [0.0, 4.0])
+    psf_fwhm_spread: float = 1.0
+    told_wrong: float = 0.75
+    gain: list = dataclasses.field(default_factory=lambda: [0.6, 0.85])
+    resampled: list = dataclasses.field(default_factory=lambda: [0.08, 0.16, 0.16])
 
 
 @dataclasses.dataclass
@@ -185,6 +202,31 @@ class TrainingConfig:
     scoring: ScoringConfig = dataclasses.field(default_factory=ScoringConfig)
     regression: RegressionConfig = dataclasses.field(default_factory=RegressionConfig)
     finetune: FinetuneConfig = dataclasses.field(default_factory=FinetuneConfig)
+
+
+def check_range(name, limits, *, is_logarithmic=False):
+    """
+    Raise unless a value is the lowest and the highest of a range.
+
+    Parameters
+    ----------
+    name : `str`
+        Of the setting, for the message.
+    limits : `list`
+        The value.
+    is_logarithmic : `bool`
+        Whether the lowest must be above 0 rather than 0 or more.
+
+    Raises
+    ------
+    ValueError
+        The message names the setting.
+    """
+    numbers = len(limits) == 2 and all(isinstance(one, int | float) for one in limits)
+    if not numbers or limits[0] > limits[1] or limits[0] < 0 or (is_logarithmic and limits[0] == 0):
+        least = "above 0" if is_logarithmic else "of 0 or more"
+        msg = f"{name} must be the lowest and the highest of a range {least}, got {limits!r}."
+        raise ValueError(msg)
 
 
 def load_config(path, overrides=()):

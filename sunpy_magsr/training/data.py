@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sunpy_magsr.training.config import check_range
 from sunpy_magsr.training.store import PatchStore, store_folder
 
 __all__ = ["PatchSampler", "samplers_of"]
@@ -213,10 +214,7 @@ def samplers_of(config, stage):
         If there is no store, or it was made with another split or quality than the configuration asks for.
     """
     data = config.data
-    limits = data.strength_range
-    if len(limits) != 2 or not all(isinstance(one, int | float) for one in limits) or not 0 < limits[0] <= limits[1]:
-        msg = f"data.strength_range must be the lowest and the highest of a range above 0, got {data.strength_range!r}."
-        raise ValueError(msg)
+    check_range("data.strength_range", data.strength_range, is_logarithmic=True)
     if len(data.components) != len(data.component_weights):
         msg = (
             f"data.component_weights must have one weight for each of {data.components}, got {data.component_weights}."

@@ -132,14 +132,19 @@ def add_noise(clean, generator, *, scheduler):
     """
     count, kind = scheduler.config.num_train_timesteps, scheduler.config.prediction_type
     if kind == "flow_prediction":
-        time = torch.rand(len(clean), generator=generator).to(clean)
-        epsilon = torch.randn(clean.shape, generator=generator).to(clean)
+        time = _random(torch.rand, (len(clean),), generator).to(clean)
+        epsilon = _random(torch.randn, clean.shape, generator).to(clean)
         # As in the sampler, the network is told the integer part.
         return clean.lerp(epsilon, time[:, None, None, None]), (count * time).long(), epsilon - clean
-    timestep = torch.randint(0, count, (len(clean),), generator=generator).to(clean.device)
-    epsilon = torch.randn(clean.shape, generator=generator).to(clean)
+    timestep = torch.randint(0, count, (len(clean),), generator=generator, device=generator.device).to(clean.device)
+    epsilon = _random(torch.randn, clean.shape, generator).to(clean)
     wanted = scheduler.get_velocity(clean, epsilon, timestep) if kind == "v_prediction" else epsilon
     return scheduler.add_noise(clean, epsilon, timestep), timestep, wanted
+
+
+def _random(draw, shape, generator):
+    """Random numbers made where their generator is."""
+    return draw(shape, generator=generator, device=generator.device)
 
 
 def solve(model, features, shape, *, scheduler, steps, generator):
@@ -166,7 +171,7 @@ def solve(model, features, shape, *, scheduler, steps, generator):
     `torch.Tensor`
         Of the shape asked for.
     """
-    state = torch.randn(shape, generator=generator).to(features)
+    state = _random(torch.randn, shape, generator).to(features)
     scheduler = type(scheduler).from_config(scheduler.config)
     scheduler.set_timesteps(steps)
     for timestep in scheduler.timesteps:

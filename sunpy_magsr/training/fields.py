@@ -7,7 +7,7 @@ import re
 import numpy as np
 from astropy.time import Time
 
-from sunpy_magsr.forward_model.noise import MDI_NOISE
+from sunpy_magsr.forward_model import MDI_NOISE, without_constant_pixels
 from sunpy_magsr.metrics.noise import quiet_noise
 from sunpy_magsr.prep.checks import check_magnetogram, instrument_of
 from sunpy_magsr.prep.disk import limb_cosine
@@ -86,7 +86,7 @@ def read_training_field(path, *, name, config, least_pixels=64**2):
     field = read_field(smap, name="the file")
     digest = content_digest(field.data)
     mu = limb_cosine(smap)
-    data = np.where(mu >= config.least_mu, field.data, np.nan).astype(np.float32)
+    data = np.where(mu >= config.least_mu, without_constant_pixels(field.data), np.nan).astype(np.float32)
     measured = np.isfinite(data).sum()
     if measured < least_pixels:
         msg = f"it must have {least_pixels} measured pixels with mu of {config.least_mu:g} or more, got {measured}."

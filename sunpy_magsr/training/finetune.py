@@ -11,9 +11,10 @@ from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.backends.registry import model_folder
 from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.models.autoencoder import block_mean
-from sunpy_magsr.models.lora import attach_adapter, attach_decoder_adapter, widen
+from sunpy_magsr.models.lora import attach_adapter, attach_decoder_adapter, load_adapters, widen
 from sunpy_magsr.models.pipeline import load_components
 from sunpy_magsr.training.autoencoder import reconstruction_loss
+from sunpy_magsr.training.config import check_range
 from sunpy_magsr.training.data import samplers_of
 from sunpy_magsr.training.diffusion import add_noise, make_scheduler, solve
 from sunpy_magsr.training.loop import run_stage
@@ -41,7 +42,7 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
     high : `torch.Tensor`
         Gauss, ``[N, 1, H, W]``.
     given : `torch.Tensor`
-        Field, noise and blur, ``[N, 3, h, w]``; see `~sunpy_magsr.training.pairs.PairSampler`.
+        Field, noise and blur, ``[N, 4, h, w]``; see `~sunpy_magsr.training.pairs.PairSampler`.
     generator : `torch.Generator`
         For times and noise.
     scheduler : `diffusers.SchedulerMixin`
@@ -57,7 +58,7 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
         For the log.
     """
     denoiser, codec = model["denoiser"], model["codec"]
-    low, noise, blur = given.split(1, dim=1)
+    low, noise, blur = given.split([1, 1, 2], dim=1)
     clean_low = block_mean(high, codec.config.factor)
     with torch.no_grad():
         latent = codec.encode(high)[0]
@@ -103,7 +104,7 @@ def draw_adapted(model, given, *, solver, steps, generator, members=1):
         Gauss, ``[members, N, 1, H, W]``.
     """
     denoiser, codec = model["denoiser"], model["codec"]
-    low, noise, blur = given.split(1, dim=1)
+    low, noise, blur = given.split([1, 1, 2], dim=1)
     parts = (low, *denoiser.condition(low, noise, blur))
     low, features, mean, log_sigma = (torch.cat([part] * members) for part in parts)
     state = solve(denoiser, features, mean.shape, scheduler=solver, steps=steps, generator=generator)
@@ -140,18 +141,17 @@ def train_adapter(config, *, progress=True):
     if stage.members not in (0, 2, 3, 4):
         msg = f"finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got {stage.members}."
         raise ValueError(msg)
-    for name in ("noise", "psf_fwhm"):
-        limits = getattr(stage, name)
-        if (
-            len(limits) != 2
-            or not all(isinstance(one, int | float) for one in limits)
-            or not 0 < limits[0] <= limits[1]
-        ):
-            msg = f"finetune.{name} must be the lowest and the highest of a range above 0, got {limits!r}."
-            raise ValueError(msg)
+    for name in ("noise", "gain", "relative_error", "psf_fwhm"):
+        check_range(f"finetune.{name}", getattr(stage, name), is_logarithmic=name in ("noise", "gain"))
+    if len(stage.resampled) != 3 or min(stage.resampled) < 0 or sum(stage.resampled) > 1:
+        msg = f"finetune.resampled must be three shares of together at most 1, got {stage.resampled!r}."
+        raise ValueError(msg)
     base, folder, steps = _base(config)
     codec, denoiser, solver = load_components(folder)
     wide = widen(denoiser)
+    if stage.components:
+        chosen = {"components": stage.components, "component_weights": [1.0] * len(stage.components)}
+        config = dataclasses.replace(config, data=dataclasses.replace(config.data, **chosen))
     samplers = samplers_of(config, dataclasses.replace(stage, patch=stage.patch + 2 * MARGIN))
     sampler, validation = (one and PairSampler(one, stage) for one in samplers)
     torch.manual_seed(stage.seed)
@@ -161,31 +161,26 @@ def train_adapter(config, *, progress=True):
             "codec": attach_decoder_adapter(codec, rank=stage.decoder_rank),
         }
     )
+    if stage.start:
+        load_adapters(Path(stage.start), model)
     scheduler = make_scheduler(solver.config.prediction_type)
-    score = score_of(sampler, factor=codec.config.factor) if stage.members else None
+    if stage.members:
+        model["score"] = score_of(sampler, factor=codec.config.factor)
 
     def samples_of(model, given, generator, count):
         return draw_adapted(model, given, solver=solver, steps=steps, generator=generator, members=count)
 
     def loss(model, high, given, generator):
-        if score is not None:
-            return score(samples_of(model, given, generator, stage.members), high, generator)
+        if stage.members:
+            return model["score"](samples_of(model, given, generator, stage.members), high, given[:, :1], generator)
         return adapter_loss(model, high, given, generator, scheduler=scheduler, low_weight=stage.low_weight)
 
     def draw(model, _high, given, n_samples):
         return samples_of(model, given, torch.Generator().manual_seed(0), n_samples), given[:, :1]
 
-    writes = run_stage(
-        model,
-        loss,
-        stage,
-        folder=output / "checkpoints" / "finetune",
-        device=config.device,
-        sampler=sampler,
-        validation=validation,
-        draw=draw,
-        progress=progress,
-    )
+    options = {"device": config.device, "progress": progress}
+    folder = output / "checkpoints" / "finetune"
+    writes = run_stage(model, loss, stage, folder=folder, sampler=sampler, validation=validation, draw=draw, **options)
     if writes:
         model.cpu()
         model["denoiser"].save_pretrained(output / "adapter" / "denoiser")

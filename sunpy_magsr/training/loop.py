@@ -7,7 +7,9 @@ import torch
 from accelerate import Accelerator
 from diffusers.optimization import get_scheduler
 from diffusers.training_utils import EMAModel
+from torch.utils.data import DataLoader, Dataset
 
+from sunpy_magsr.models.denoiser import LocalBlock
 from sunpy_magsr.training.bookkeeping import Bookkeeper, resume
 from sunpy_magsr.training.monitor import validate
 
@@ -64,6 +66,10 @@ def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validati
     count, rank = accelerator.num_processes, accelerator.process_index
     device = accelerator.device if count > 1 else torch.device(device)
     model.to(device).train()
+    if config.compile:
+        for module in model.modules():
+            if isinstance(module, LocalBlock):
+                module.compile(dynamic=False)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, betas=(0.9, 0.99), weight_decay=config.weight_decay)
     schedule = _make_schedule(optimizer, config)
@@ -82,10 +88,13 @@ def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validati
     if rank == 0:
         options = {"start": start, "seconds": seconds, "size": config.batch_size * count, "progress": progress}
         books = Bookkeeper(folder, parts, config, check=check if validation is not None else None, **options)
-    for step in range(start, config.steps):
-        number = step * count + rank
-        batch = [torch.from_numpy(array).to(device) for array in sampler.batch(number, config.batch_size)]
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
+    numbers_of_batches = [step * count + rank for step in range(start, config.steps)]
+    drawn = _Batches(sampler, numbers_of_batches, config.batch_size)
+    # A generator of its own, as the loader would else take a number from torch's, which a resumed run does not.
+    batches = DataLoader(drawn, batch_size=None, num_workers=config.workers, generator=torch.Generator())
+    for step, (number, tensors) in zip(range(start, config.steps), batches, strict=True):
+        batch = [tensor.to(device, non_blocking=True) for tensor in tensors]
+        generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + number)
         with accelerator.autocast():
             loss, numbers = objective(*batch, generator=generator)
         _check_finite("loss", loss, number, sampler, config)
@@ -121,6 +130,20 @@ def _check_finite(what, value, number, sampler, config):
     of = f" (patches of {', '.join(dict.fromkeys(names))})" if names else ""
     msg = f"the {what} of batch {number}{of} is {value.item()}; nothing after the last checkpoint was kept."
     raise FloatingPointError(msg)
+
+
+class _Batches(Dataset):
+    """The batches of a sampler in the order of their use."""
+
+    def __init__(self, sampler, numbers, size):
+        self.sampler, self.numbers, self.size = sampler, numbers, size
+
+    def __len__(self):
+        return len(self.numbers)
+
+    def __getitem__(self, index):
+        number = self.numbers[index]
+        return number, [torch.from_numpy(array) for array in self.sampler.batch(number, self.size)]
 
 
 class _Objective(torch.nn.Module):

@@ -59,7 +59,9 @@ def validate(model, loss_of_batch, average, sampler, *, batch_size, draw=None, n
     rows, image = [], None
     with _averaged(model, average):
         for number in range(_BATCHES):
-            loss, numbers = loss_of_batch(model, *batch(number, batch_size), torch.Generator().manual_seed(number))
+            loss, numbers = loss_of_batch(
+                model, *batch(number, batch_size), torch.Generator(device).manual_seed(number)
+            )
             rows.append({"loss": loss.item(), **numbers})
         found = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
         if draw is not None and n_samples > 0:

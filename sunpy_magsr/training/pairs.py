@@ -3,24 +3,29 @@
 import numpy as np
 import torch
 
-from sunpy_magsr.forward_model import MDI_NOISE, MDI_PSF_FWHM, local_noise
-from sunpy_magsr.models.degradation import degrade
+from sunpy_magsr.forward_model import MDI_NOISE, MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD, local_noise
+from sunpy_magsr.models.observation import RESAMPLINGS, observe
 
 __all__ = ["MARGIN", "PairSampler"]
 
 #: High-resolution pixels around a patch that its edge is simulated from.
-MARGIN = 16
+MARGIN = 28
 _FACTOR = 4
 _PIXEL = 2.0  # arcsec
+_LARGEST_ANGLE = np.radians(26.4)  # solar north against the ecliptic's, by which frames are often turned
+_TURNED = 0.6  # of the resampled frames; the others are shifted
+_NOISE_ERROR = 0.06  # of the local estimate, relative
 
 
 class PairSampler:
     """
-    Batches of high-resolution fields, each with the low-resolution field, its noise and its blur.
+    Batches of high-resolution fields, each with the low-resolution field, its noise and what is known of its blur.
 
-    Simulated pairs are drawn from the patches of a sampler: each gets a noise and a point-spread function at random,
-    and both fields are on MDI's scale. Observed pairs are on the scales of their instruments; their noise is estimated as
-    it is for an input of `sunpy_magsr.superresolve`.
+    Simulated pairs are drawn from the patches of a sampler: each gets a gain, a noise, a relative error of the
+    response, a point-spread function and a resampling at random (`~sunpy_magsr.models.observation.observe`), and both
+    fields are on MDI's scale. What is said of the blur is itself drawn: a standard deviation, and an expectation that is
+    off by so much, so that the network learns to weigh what it is told against what it sees. Observed pairs are on the
+    scales of their instruments; their noise is estimated as it is for an input of `sunpy_magsr.superresolve`.
 
     Parameters
     ----------
@@ -49,22 +54,36 @@ class PairSampler:
         high : `numpy.ndarray`
             float32 Gauss ``[size, 1, patch, patch]``.
         given : `numpy.ndarray`
-            float32 ``[size, 3, patch / 4, patch / 4]``: the low-resolution field and its noise in Gauss, and the FWHM of
-            its point-spread function in its pixels.
+            float32 ``[size, 4, patch / 4, patch / 4]``: the low-resolution field and its noise in Gauss, and expectation
+            and standard deviation of the FWHM of its point-spread function in its pixels.
         """
         if self.stage.pairs == "observed":
             return self._observed(number, size)
+        stage = self.stage
         high, _ = self.sampler.batch(number, size)
-        high = high * np.float32(self.stage.gain)
         rng = np.random.default_rng([self.sampler.seed, number, size])
-        noise = np.exp(rng.uniform(*np.log(self.stage.noise), size))
-        fwhm = rng.uniform(*self.stage.psf_fwhm, size) / _PIXEL
-        level = torch.from_numpy(noise.astype(np.float32))[:, None, None, None]
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        low = degrade(
-            torch.from_numpy(high), factor=_FACTOR, psf_fwhm=_FACTOR * fwhm, noise=level, generator=generator
-        ).numpy()
-        return _cut(high, low, *(np.broadcast_to(value[:, None, None, None], low.shape) for value in (noise, fwhm)))
+        high = high / np.exp(rng.uniform(*np.log(stage.gain), size)).astype(np.float32)[:, None, None, None]
+        fwhm = rng.uniform(*stage.psf_fwhm, size)
+        shares = [1 - sum(stage.resampled), *stage.resampled]
+        low, noise = observe(
+            torch.from_numpy(high),
+            margin=MARGIN,
+            psf_fwhm=_FACTOR / _PIXEL * fwhm,
+            noise=np.exp(rng.uniform(*np.log(stage.noise), size)),
+            relative_error=rng.uniform(*stage.relative_error, size),
+            resampling=rng.choice(len(RESAMPLINGS), size, p=shares),
+            angle=rng.uniform(-_LARGEST_ANGLE, _LARGEST_ANGLE, size) * (rng.random(size) < _TURNED),
+            shift=rng.uniform(-0.5, 0.5, (size, 2)),
+            generator=torch.Generator().manual_seed(int(rng.integers(2**62))),
+        )
+        noise = noise.numpy() * np.exp(rng.normal(0, _NOISE_ERROR, size))
+        spread = rng.uniform(0, stage.psf_fwhm_spread, size) * (rng.random(size) < stage.told_wrong)
+        expected = np.maximum(fwhm + rng.normal(0, spread), 0)
+        low = low.numpy()
+        planes = [noise, expected / _PIXEL, spread / _PIXEL]
+        planes = [np.broadcast_to(one[:, None, None, None], low.shape) for one in planes]
+        inner = slice(MARGIN, -MARGIN)
+        return np.ascontiguousarray(high[..., inner, inner]), np.concatenate([low, *planes], axis=1).astype(np.float32)
 
     def names(self, number, size):
         """Names of the magnetograms in a `batch`."""
@@ -74,10 +93,7 @@ class PairSampler:
         high, low, _ = self.sampler.pair_batch(number, size)
         everywhere = np.ones(low.shape[2:], dtype=bool)
         noise = np.stack([[local_noise(field[0], everywhere, MDI_NOISE[300])] for field in low])
-        return _cut(high, low, noise, np.full(low.shape, MDI_PSF_FWHM.value / _PIXEL))
-
-
-def _cut(high, *planes):
-    inner, edge = slice(MARGIN, -MARGIN), slice(MARGIN // _FACTOR, -MARGIN // _FACTOR)
-    given = np.concatenate(planes, axis=1).astype(np.float32)
-    return np.ascontiguousarray(high[..., inner, inner]), np.ascontiguousarray(given[..., edge, edge])
+        blur = [np.full(low.shape, one.value / _PIXEL) for one in (MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD)]
+        inner, edge = slice(MARGIN, -MARGIN), slice(MARGIN // _FACTOR, -MARGIN // _FACTOR)
+        given = np.concatenate([low, noise, *blur], axis=1).astype(np.float32)
+        return np.ascontiguousarray(high[..., inner, inner]), np.ascontiguousarray(given[..., edge, edge])

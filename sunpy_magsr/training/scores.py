@@ -1,6 +1,5 @@
 """Proper scores of a few samples as a loss: what makes a sampler of few steps draw from the right distribution."""
 
-import itertools
 import math
 
 import torch
@@ -8,14 +7,16 @@ from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
+from sunpy_magsr.training.moments import MomentRatios, bands_of, cosine_transform
 
-__all__ = ["SampleScore", "band_amplitudes", "border_amplitudes", "cosine_transform", "fair_crps"]
+__all__ = ["SampleScore", "band_amplitudes", "border_amplitudes", "fair_crps"]
 
 _SIDES = (8, 16)
-_EDGES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2)  # cycles / pixel: 8, 4, 2, 1.33 and 1 arcsec
 _TEXTURE = (20.0, 60.0)  # Gauss: of coefficients, of amplitudes
 _BORDERS = 30.0  # Gauss
-_SCALE = 10.0  # Gauss
+_SCALE = 5.0  # Gauss
+_VIEW_WEIGHTS = {"": 1.0, "_asinh": 2.0}  # of the textures
+_MOMENTS = 100.0  # Gauss
 
 
 def fair_crps(samples, truth):
@@ -42,29 +43,6 @@ def fair_crps(samples, truth):
     return (samples - truth).abs().mean(0) - pairs / (count * (count - 1))
 
 
-def cosine_transform(field, side):
-    """
-    Orthonormal cosine transform of blocks (DCT-II).
-
-    Parameters
-    ----------
-    field : `torch.Tensor`
-        ``[N, 1, H, W]``.
-    side : `int`
-        Of a block, in pixels; what is left over at the far edges is dropped.
-
-    Returns
-    -------
-    `torch.Tensor`
-        ``[N, side side, H / side, W / side]``, the vertical wave number first; 0 is ``side`` times the block's mean.
-    """
-    place = torch.arange(side, device=field.device, dtype=field.dtype) + 0.5
-    waves = torch.cos(math.pi / side * place * torch.arange(side, device=field.device)[:, None]) * math.sqrt(2 / side)
-    waves[0] /= math.sqrt(2)
-    kernel = torch.einsum("ay,bx->abyx", waves, waves).reshape(side**2, 1, side, side)
-    return nn.functional.conv2d(field, kernel, stride=side)
-
-
 def band_amplitudes(coefficients):
     """
     Root mean square of a block's coefficients in octaves of wavelength and the half octave below.
@@ -80,12 +58,7 @@ def band_amplitudes(coefficients):
         ``[N, 4, h, w]``: 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
     """
     side = math.isqrt(coefficients.shape[1])
-    index = torch.arange(side, device=coefficients.device)
-    wavenumber = (index[:, None] ** 2 + index**2).sqrt().flatten() / (2 * side)  # cycles / pixel
-    bands = [
-        coefficients[:, (low <= wavenumber) & (wavenumber < high)].square().mean(1)
-        for low, high in itertools.pairwise(_EDGES)
-    ]
+    bands = [coefficients[:, band].square().mean(1) for band in bands_of(side, coefficients.device)]
     return (torch.stack(bands, dim=1) + 1e-2).sqrt()
 
 
@@ -123,7 +96,7 @@ def _textures(field, side):
 _VIEWS = {"": lambda field: field, "_asinh": lambda field: _SCALE * normalize(field, scale=_SCALE)}
 
 
-class SampleScore:
+class SampleScore(nn.Module):
     r"""
     Loss of samples: scores of pixels, of waves, of unsigned flux, and the squared error of their mean.
 
@@ -134,6 +107,9 @@ class SampleScore:
     means of the field's absolute value asks for the right flux, and that of the steps across the borders of the input's
     pixels, to which all others are blind, for no traces of them. The product of two samples' errors has the squared error
     of the ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
+
+    Scores are content with a spread that is too small where the truth's distribution has longer tails than the samples.
+    So moments are matched too; see `~sunpy_magsr.training.moments.MomentRatios`.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
     few steps: De Bortoli et al. 2025, arXiv:2502.02483; of weather forecasts: Lang et al. 2024, arXiv:2412.15832.
@@ -150,7 +126,9 @@ class SampleScore:
     """
 
     def __init__(self, scales, *, factor=4, squared_weight=1e-3):
+        super().__init__()
         self.scales, self.factor, self.squared_weight = scales, factor, squared_weight
+        self.moments = MomentRatios(_VIEWS.values(), factor=factor)
 
     @classmethod
     def measure(cls, fields, **options):
@@ -166,7 +144,7 @@ class SampleScore:
             scales[name] = torch.stack(steps).mean().item()
         return cls(scales, **options)
 
-    def __call__(self, samples, truth, generator):
+    def forward(self, samples, truth, low, generator):
         """
         Score samples.
 
@@ -176,6 +154,8 @@ class SampleScore:
             Gauss, ``[M, N, 1, H, W]``.
         truth : `torch.Tensor`
             Gauss, ``[N, 1, H, W]``.
+        low : `torch.Tensor`
+            The field that the samples were drawn for, Gauss ``[N, 1, H / factor, W / factor]``.
         generator : `torch.Generator`
             For the place of the blocks.
 
@@ -193,11 +173,11 @@ class SampleScore:
             return fair_crps(view[:-size].unflatten(0, (count, size)), view[-size:])
 
         pixels = {name: score(view(everything)).mean() for name, view in _VIEWS.items()}
-        low = score(block_mean(everything, self.factor)).mean()
+        coarse = score(block_mean(everything, self.factor)).mean()
         flux = score(block_mean(everything.abs(), 2 * self.factor)).mean()
         textures = dict.fromkeys(_VIEWS, 0.0)
         for side in _SIDES:
-            y, x = torch.randint(0, side, (2,), generator=generator).tolist()
+            y, x = torch.randint(0, side, (2,), generator=generator, device=generator.device).tolist()
             for name, view in _VIEWS.items():
                 scores = [score(part).mean((0, 2, 3)) for part in _textures(view(everything[:, :, y:, x:]), side)]
                 for one, of, weight in zip(scores, self.scales[name, side], _TEXTURE, strict=True):
@@ -206,21 +186,24 @@ class SampleScore:
             score(border_amplitudes(view(everything), self.factor)).mean() / self.scales[name]
             for name, view in _VIEWS.items()
         )
+        moments = self.moments(samples, truth, low)
         errors = samples - truth
         product = (errors.sum(0).square() - errors.square().sum(0)).mean() / (count * (count - 1))
         loss = (
             sum(pixels.values())
-            + low
+            + coarse
             + flux
-            + sum(textures.values())
+            + sum(_VIEW_WEIGHTS[name] * value for name, value in textures.items())
             + _BORDERS * borders
             + self.squared_weight * product
+            + _MOMENTS * moments
         )
         return loss, {
             **{f"crps{name}": value.item() for name, value in pixels.items()},
-            "crps_low": low.item(),
+            "crps_low": coarse.item(),
             "crps_flux": flux.item(),
             **{f"crps_texture{name}": value.item() for name, value in textures.items()},
             "crps_borders": borders.item(),
             "squared": product.item(),
+            "moments": moments.item(),
         }

@@ -54,19 +54,26 @@ def train_scoring(config, *, progress=True):
         If the stages before are not finished.
     """
     stage, output = config.scoring, Path(config.output)
+    start = Path(stage.start) if stage.start else output
     for part in ("autoencoder", "denoiser"):
-        if not (output / part).is_dir():
-            msg = f"output must hold the results of `magsr-train autoencoder` and `diffusion`, and {output} has no {part}."
+        if not (start / part).is_dir():
+            name = (
+                "scoring.start must be a model folder"
+                if stage.start
+                else ("output must hold the results of `magsr-train autoencoder` and `diffusion`")
+            )
+            msg = f"{name}, and {start} has no {part}."
             raise ValueError(msg)
     if stage.members < 2:
         msg = f"scoring.members must be at least 2, got {stage.members}."
         raise ValueError(msg)
-    codec, denoiser, solver = load_components(output)
+    codec, denoiser, solver = load_components(start)
     solver = make_scheduler(solver.config.prediction_type)
     codec.encoder.requires_grad_(False)
     sampler, validation = samplers_of(config, stage)
     score = score_of(sampler, factor=codec.config.factor, squared_weight=stage.squared_weight)
-    model = nn.ModuleDict({"denoiser": denoiser, "codec": codec.to(memory_format=torch.channels_last)})
+    codec = codec.to(memory_format=torch.channels_last)
+    model = nn.ModuleDict({"denoiser": denoiser, "codec": codec, "score": score})
 
     def samples_of(model, high, noise, generator, count):
         low = block_mean(high, codec.config.factor)
@@ -74,23 +81,15 @@ def train_scoring(config, *, progress=True):
         return sample_patches(model["denoiser"], low, noise, members=count, **options), low
 
     def loss(model, high, noise, generator):
-        samples, _ = samples_of(model, high, noise, generator, stage.members)
-        return score(samples, high, generator)
+        samples, low = samples_of(model, high, noise, generator, stage.members)
+        return model["score"](samples, high, low, generator)
 
     def draw(model, high, noise, n_samples):
         return samples_of(model, high, noise, torch.Generator().manual_seed(0), n_samples)
 
-    writes = run_stage(
-        model,
-        loss,
-        stage,
-        folder=output / "checkpoints" / "scoring",
-        device=config.device,
-        sampler=sampler,
-        validation=validation,
-        draw=draw,
-        progress=progress,
-    )
+    options = {"device": config.device, "progress": progress}
+    folder = output / "checkpoints" / "scoring"
+    writes = run_stage(model, loss, stage, folder=folder, sampler=sampler, validation=validation, draw=draw, **options)
     folder = output / _SCORED
     if writes:
         model.cpu()

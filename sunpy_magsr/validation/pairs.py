@@ -10,7 +10,7 @@ from reproject import reproject_interp
 from sunpy.coordinates import propagate_with_solar_surface
 from sunpy.map import Map
 
-from sunpy_magsr.forward_model.gain import MDI_GAIN
+from sunpy_magsr.forward_model import MDI_GAIN, without_bad_pixels
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import fill_missing, valid_pixels
@@ -65,7 +65,7 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     ValueError
         If they do not overlap.
     """
-    magnetogram = dataclasses.replace(prepare(low), is_radial=component != "los")
+    magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), is_radial=component != "los"))
     shape = tuple(_FACTOR * side for side in magnetogram.data.shape)
     grid = Map(np.zeros(shape, np.float32), finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape))
     valid = valid_pixels(high)

@@ -11,7 +11,7 @@ import numpy as np
 import sunpy.map
 from astropy.io import fits
 
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.forward_model import degrade, without_constant_pixels
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import Magnetogram, prepare
 from sunpy_magsr.prep.field import read_field
@@ -152,7 +152,7 @@ def degraded_region(smap, *, name, sha256="", component="los"):
         )
         raise ValueError(msg)
     rows, columns = (side // _FACTOR * _FACTOR for side in field.data.shape)
-    truth = field.data[:rows, :columns].astype(np.float32)
+    truth = without_constant_pixels(field.data[:rows, :columns].astype(np.float32))
     low = degrade(truth, factor=_FACTOR)
     header = finer_header(smap, (1 / _FACTOR, 1 / _FACTOR), (0, 0), low.shape)
     magnetogram = dataclasses.replace(prepare(sunpy.map.Map(low, header)), is_radial=component != "los")

@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from sunpy_magsr import metrics
 from sunpy_magsr.atomic import whole_file
-from sunpy_magsr.validation.scores import BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS
+from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS
 from sunpy_magsr.version import version
 
 __all__ = ["ROWS", "table", "write_report"]
@@ -36,6 +36,16 @@ ROWS = (
     ("pearson_mean", "Correlation of the mean", 4),
     ("crps", "CRPS (G)", 2),
     *((f"power_ratio_sample_{name}", f"Power / truth, {label}", 2) for name, label in _BANDS),
+    *(
+        (
+            f"asinh_power_{longest:.3g}_{shortest:.3g}",
+            f'Power / truth of asinh(B / 5 G), {longest:.3g}-{shortest:.3g}"',
+            2,
+        )
+        for longest, shortest in ASINH_BANDS
+    ),
+    ("speckle_sigma", "Second differences of weak field / truth", 2),
+    ("speckle_kurtosis", "Their kurtosis / truth", 2),
     *((f"coherence_sample_{name}", f"Coherence of a sample, {label}", 2) for name, label in _BANDS),
     *((f"coherence_mean_{name}", f"Coherence of the mean, {label}", 2) for name, label in _BANDS),
     ("resolution_mean", "Resolution of the mean (arcsec)", 2),

@@ -9,10 +9,12 @@ from sunpy_magsr.consistency import enforcer, exact
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.uncertainty import coverage, reliability
 
-__all__ = ["BANDS", "COVERAGE_LEVEL", "FLUX_THRESHOLDS", "SMALL", "panel_window", "score"]
+__all__ = ["ASINH_BANDS", "BANDS", "COVERAGE_LEVEL", "FLUX_THRESHOLDS", "SMALL", "panel_window", "score"]
 
 #: Bands of wavelengths in arcsec; HMI's heliographic maps carry next to nothing below the last.
 BANDS = ((8, 4), (4, 2), (2, 4 / 3))
+#: Of the asinh of the field, in which speckle in weak field shows.
+ASINH_BANDS = (*BANDS, (4 / 3, 1.02))
 #: Gauss; unsigned flux without a threshold measures the noise first.
 FLUX_THRESHOLDS = (50, 100)
 #: A central interval that 8 samples can give.
@@ -72,6 +74,7 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     numbers["bias_mean"] = metrics.bias(mean, truth).to_value(u.G)
     numbers |= _of_ensemble(members, truth, np.abs(np.nan_to_num(known)) > _STRONG)
     numbers |= _average([_of_features(member, truth, known) for member in members])
+    numbers |= _average([_of_speckle(member, truth, known, {**scale, "segment": segment}) for member in members])
     numbers |= {f"raw_{key}": value for key, value in _average(uncorrected).items()}
     options = {**scale, "segment": segment}
     arrays, numbers["resolution_mean"] = _spectra(members, mean, truth, options)
@@ -139,6 +142,21 @@ def _of_ensemble(members, truth, strong):
 def _of_features(member, truth, known):
     split = metrics.feature_split(member, truth, known, noise=metrics.quiet_noise(truth) * u.G)
     return {key: 100 * getattr(split, key) for key in ("improvement", "omission", "hallucination")}
+
+
+def _of_speckle(member, truth, known, options):
+    found = metrics.speckle(member, truth, known)
+    views = [metrics.asinh_view(field) for field in (member, truth)]
+    return {
+        "speckle_sigma": found.sigma,
+        "speckle_kurtosis": found.kurtosis,
+        **{
+            f"asinh_power_{longest:.3g}_{shortest:.3g}": spectral.small_features(
+                *views, band=(longest, shortest) * u.arcsec, **options
+            ).power_ratio
+            for longest, shortest in ASINH_BANDS
+        },
+    }
 
 
 def _departure(field, low, factor):

@@ -76,24 +76,28 @@ def sampler(project):
     return samplers_of(config, config.finetune)[0]
 
 
+PLAIN = {"relative_error": [0.0, 0.0], "resampled": [0.0, 0.0, 0.0], "gain": [1.0, 1.0], "told_wrong": 0.0}
+
+
 def test_simulated_pairs_are_what_the_instrument_would_see(sampler):
-    stage = FinetuneConfig(noise=[10.0, 10.0], psf_fwhm=[1.8, 1.8], gain=1.4)
+    stage = FinetuneConfig(noise=[10.0, 10.0], psf_fwhm=[1.8, 1.8], **PLAIN)
     high, given = PairSampler(sampler, stage).batch(0, 40)
     assert high.shape == (40, 1, 32, 32)
-    assert given.shape == (40, 3, 8, 8)
-    low, noise, blur = given.transpose(1, 0, 2, 3)
-    assert noise == pytest.approx(np.full_like(noise, 10))
-    assert blur == pytest.approx(np.full_like(blur, 0.9))
+    assert given.shape == (40, 4, 8, 8)
+    low, noise, expected, spread = given.transpose(1, 0, 2, 3)
+    assert noise.mean() == pytest.approx(10, rel=0.1)
+    assert expected == pytest.approx(np.full_like(expected, 0.9))
+    assert not spread.any()
     misfit = np.stack([field - degrade(truth[0], psf_fwhm=3.6) for field, truth in zip(low, high, strict=True)])
     assert misfit[:, 3:-3, 3:-3].std() == pytest.approx(10, rel=0.1)
 
 
 def test_simulated_pairs_differ_in_noise_and_blur_and_repeat(sampler):
-    pairs = PairSampler(sampler, FinetuneConfig(noise=[7.0, 30.0], psf_fwhm=[1.0, 3.32]))
+    pairs = PairSampler(sampler, FinetuneConfig(**{**PLAIN, "noise": [7.0, 30.0], "psf_fwhm": [1.0, 3.32]}))
     high, given = pairs.batch(3, 30)
     noise, blur = given[:, 1, 0, 0], 2 * given[:, 2, 0, 0]
-    assert noise.min() > 7
-    assert noise.max() < 30
+    assert noise.min() > 3.5
+    assert noise.max() < 45
     assert noise.std() > 4
     assert blur.min() > 1
     assert blur.max() < 3.32
@@ -103,11 +107,40 @@ def test_simulated_pairs_differ_in_noise_and_blur_and_repeat(sampler):
     assert not np.array_equal(given, pairs.batch(4, 30)[1])
 
 
+def test_what_is_told_of_the_blur_is_as_wrong_as_is_said(sampler):
+    stage = FinetuneConfig(**{**PLAIN, "psf_fwhm": [3.0, 3.0], "told_wrong": 1.0, "psf_fwhm_spread": 1.0})
+    expected, spread = PairSampler(sampler, stage).batch(0, 200)[1][:, 2:, 0, 0].T
+    error = (expected - 1.5) / spread
+    assert error.mean() == pytest.approx(0, abs=0.2)
+    assert error.std() == pytest.approx(1, abs=0.15)
+
+
 def test_a_gain_scales_both_fields(sampler):
-    quiet = {"noise": [1e-3, 1e-3], "psf_fwhm": [1.0, 1.0]}
-    one, other = (PairSampler(sampler, FinetuneConfig(gain=gain, **quiet)).batch(0, 4) for gain in (1.0, 2.0))
+    quiet = {**PLAIN, "noise": [1e-3, 1e-3], "psf_fwhm": [1.0, 1.0]}
+    one, other = (
+        PairSampler(sampler, FinetuneConfig(**{**quiet, "gain": [gain, gain]})).batch(0, 4) for gain in (1.0, 0.5)
+    )
     assert other[0] == pytest.approx(2 * one[0])
     assert other[1][:, 0] == pytest.approx(2 * one[1][:, 0], abs=0.1)
+
+
+@pytest.mark.parametrize("kind", [0, 1, 2])
+def test_a_frame_that_was_turned_still_shows_the_same_field(sampler, kind):
+    """Nearest-neighbor, bilinear and bicubic: details are lost, places are not."""
+    shares = [0.0, 0.0, 0.0]
+    shares[kind] = 1.0
+    stage = FinetuneConfig(**{**PLAIN, "noise": [1e-3, 1e-3], "psf_fwhm": [4.0, 4.0], "resampled": shares})
+    high, given = PairSampler(sampler, stage).batch(0, 20)
+    plain = PairSampler(sampler, FinetuneConfig(**{**PLAIN, "noise": [1e-3, 1e-3], "psf_fwhm": [4.0, 4.0]})).batch(
+        0, 20
+    )
+    assert np.array_equal(high, plain[0])
+    low, clean = (one[1][:, 0] for one in ((high, given), plain))
+    assert np.corrcoef(low.ravel(), clean.ravel())[0, 1] > 0.95
+    moved = [
+        np.corrcoef(low.ravel(), np.roll(clean, step, axis=(1, 2)).ravel())[0, 1] for step in ((0, 1), (1, 0), (-1, 0))
+    ]
+    assert max(moved) < np.corrcoef(low.ravel(), clean.ravel())[0, 1]
 
 
 def test_observed_pairs_keep_their_scales(sampler):
@@ -115,14 +148,17 @@ def test_observed_pairs_keep_their_scales(sampler):
         seed = 0
 
         def pair_batch(self, _number, size):
-            high = np.random.default_rng(0).normal(0, 30, (size, 1, 64, 64)).astype(np.float32)
+            high = (
+                np.random.default_rng(0).normal(0, 30, (size, 1, 32 + 2 * MARGIN, 32 + 2 * MARGIN)).astype(np.float32)
+            )
             low = np.stack([[1.4 * degrade(field[0], noise=12.0, seed=1)] for field in high])
             return high, low, np.full(size, 3.0, np.float32)
 
     high, given = PairSampler(Pairs(), FinetuneConfig(pairs="observed")).batch(0, 3)
     assert high.shape == (3, 1, 32, 32)
     assert given[:, 1].mean() == pytest.approx(np.hypot(1.4 * 12, 1.4 * 30 / 4), rel=0.25)
-    assert given[:, 2] == pytest.approx(np.full((3, 8, 8), 0.9))
+    assert given[:, 2] == pytest.approx(np.full((3, 8, 8), 1.1))
+    assert given[:, 3] == pytest.approx(np.full((3, 8, 8), 0.4))
 
 
 def test_fine_tuning_on_true_pairs(tmp_path, rng):
@@ -151,7 +187,7 @@ def test_fine_tuning_on_true_pairs(tmp_path, rng):
     assert main(["export", config, "--card", str(card), "-o", str(tmp_path / "adapter")]) == 0
     smap = sunpy.map.Map(next((tmp_path / "mdi").glob("*.fits")))
     one, other = (
-        sunpy_magsr.superresolve(smap, model=f"default+{tmp_path / 'adapter'}", calibrate=calibrate)
+        sunpy_magsr.superresolve(smap, model=f"default+{tmp_path / 'adapter'}", calibrate=calibrate, bad_pixels="keep")
         for calibrate in (None, "hmi")
     )
     assert one.meta["magsrcal"] == "hmi"
@@ -247,6 +283,8 @@ def test_a_stopped_run_goes_on_to_the_same_weights(project, tmp_path, monkeypatc
         ("finetune.pairs=real", "finetune.pairs must be 'simulated' or 'observed', got 'real'"),
         ("finetune.noise=[30, 7]", "finetune.noise must be the lowest and the highest of a range above 0, got [30, 7]"),
         ("finetune.psf_fwhm=[1.8]", "finetune.psf_fwhm must be the lowest and the highest"),
+        ("finetune.gain=[0, 1]", "finetune.gain must be the lowest and the highest of a range above 0, got [0, 1]"),
+        ("finetune.resampled=[0.5, 0.6, 0]", "finetune.resampled must be three shares of together at most 1"),
         ("finetune.base=nothing", "model must be one of default, ldm-res"),
         ("finetune.base=ldm", "denoiser must have a whitened residual"),
         ("finetune.base=enhance", "finetune.base must be a diffusion model, got 'enhance'"),

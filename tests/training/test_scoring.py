@@ -13,7 +13,8 @@ from sunpy_magsr.data import sample_map, sample_truth
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.models.pipeline import load_components
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.scores import SampleScore, band_amplitudes, border_amplitudes, cosine_transform, fair_crps
+from sunpy_magsr.training.moments import cosine_transform
+from sunpy_magsr.training.scores import SampleScore, band_amplitudes, border_amplitudes, fair_crps
 
 from .magnetograms import write_patch
 
@@ -128,7 +129,8 @@ def test_score_is_least_for_the_right_distribution(generator):
     score = SampleScore.measure([fields[0]])
 
     def value(samples):
-        return score(samples, fields[0], torch.Generator().manual_seed(1))[0].item()
+        low = torch.zeros(8, 1, 16, 16)
+        return SampleScore(score.scales)(samples, fields[0], low, torch.Generator().manual_seed(1))[0].item()
 
     right = value(fields[1:])
     assert right < value(20 * noise[1:])
@@ -140,8 +142,33 @@ def test_squared_error_is_that_of_the_mean_whatever_the_spread(generator):
     noise = torch.randn(2, 64, 1, 32, 32, generator=generator)
     truth = torch.zeros(64, 1, 32, 32)
     score = SampleScore.measure([noise[0]])
-    found = [score(3 + spread * noise, truth, generator)[1]["squared"] for spread in (0.0, 1.0, 4.0)]
+    low = torch.zeros(64, 1, 8, 8)
+    found = [score(3 + spread * noise, truth, low, generator)[1]["squared"] for spread in (0.0, 1.0, 4.0)]
     assert found == pytest.approx([9, 9, 9], abs=0.3)
+
+
+def test_moments_ask_for_the_spread_in_each_stratum(generator):
+    """Samples that are too alike where the input is strong and too unlike where it is weak, though right on average."""
+    noise = torch.randn(3, 8, 1, 64, 64, generator=generator)
+    low = torch.zeros(8, 1, 16, 16)
+    low[:4] = 500
+    strong = torch.where(low > 0, 1.0, 0.0).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    found = []
+    for factor in (1.0, 0.6, 1.6):
+        change = torch.where(strong > 0, factor, 1 / factor)
+        score = SampleScore.measure([20 * noise[0]])
+        found.append(score(20 * noise[1:] * change, 20 * noise[0], low, generator)[1]["moments"])
+    assert found[0] < 0.01
+    assert min(found[1:]) > 0.1
+
+
+def test_moments_push_a_spread_toward_the_right_one(generator):
+    noise = torch.randn(3, 8, 1, 64, 64, generator=generator)
+    for factor, sign in ((0.7, -1), (1.4, 1)):
+        scale = torch.tensor(factor, requires_grad=True)
+        score = SampleScore.measure([20 * noise[0]])
+        score.moments(20 * scale * noise[1:], 20 * noise[0], torch.zeros(8, 1, 16, 16)).backward()
+        assert sign * scale.grad > 0
 
 
 @pytest.fixture(scope="module")

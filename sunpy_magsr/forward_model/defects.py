@@ -1,0 +1,203 @@
+"""Pixels that are no measurements of the Sun although they hold numbers: hits, dead or constant pixels, saturated umbrae."""
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+import scipy.ndimage
+from skimage.morphology import reconstruction
+
+from sunpy_magsr.forward_model.noise import input_noise
+from sunpy_magsr.prep.disk import fill_missing
+
+__all__ = ["find_bad_pixels", "without_bad_pixels", "without_constant_pixels"]
+
+_RUN = 10  # pixels of one value in a line; MDI's numbers are in steps of up to 4.7 G, so some are so by chance
+_BLOCK = 4  # pixels a side, likewise
+_LARGEST_SHARE = 0.1  # of the pixels: a map with more of one value is made so
+_SHARPEST = 1.0  # FWHM in pixels of the sharpest point-spread function that MDI may have
+_SIGNAL_TO_NOISE = 10.0  # power, of the prediction from the neighbors
+_THRESHOLD = 4.7  # standard deviations of the prediction's error; a hit of 8 sigma stands out so far beside noise
+_UNSHARP = 2.2  # by how much a pixel may differ from its prediction, relative to the neighbors' field
+_AT_LEAST = 2  # neighbors that must be as strong for a structure that optics can make
+_LEAST_NOISE = 8.0  # Gauss; frames with less were interpolated, which blurs hits too, and real elements stand out of it
+_IN_NOISE = 2.0  # standard deviations that such neighbors reach by noise alone
+_ROUNDS = 3
+_SATURATED = 1800.0  # Gauss
+_DEPTH = 0.35  # of the field around
+_FWHM_TO_SIGMA = 1 / math.sqrt(8 * math.log(2))
+
+
+def find_bad_pixels(data, valid, noise=None):
+    r"""
+    Find pixels that no Sun can have made.
+
+    - **Dead or constant**: 4 x 4 pixels, or 10 in a line, of exactly one value.
+    - **Hits**, where the noise is given: a pixel that differs from what its neighbors say of it (the linear prediction
+      of a field that a point-spread function and a pixel have smoothed) by more than noise does, 4.7 standard deviations
+      of the prediction's error (with a noise of at least 8 G), and by twice the field of its second strongest neighbor
+      more: the optics spread a real source, however small, over several pixels.
+    - **Saturated umbrae**, likewise: a hole of more than 35 % in a field of one polarity above 1800 G, as MDI makes where
+      the line leaves its filters' range (Liu et al. 2007, :doi:`10.1007/s11207-007-0316-5`).
+
+    Parameters
+    ----------
+    data : `numpy.ndarray`
+        Gauss ``[y, x]``, without NaN.
+    valid : `numpy.ndarray`
+        bool ``[y, x]``: the pixels that are measurements as far as the file says.
+    noise : `numpy.ndarray`, optional
+        Standard deviation in Gauss ``[y, x]``, for an instrument whose optics are known to be no sharper than its
+        pixels. Without it hits and saturation are not looked for.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        bool ``[y, x]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sunpy_magsr.forward_model import find_bad_pixels
+    >>> data = np.random.default_rng(0).normal(0, 12, (64, 64))
+    >>> data[30, 40] = 900
+    >>> np.argwhere(find_bad_pixels(data, np.ones((64, 64), bool), np.full((64, 64), 12.0))).tolist()
+    [[30, 40]]
+    """
+    bad = _constant(data, valid)
+    if noise is None:
+        return bad
+    data = np.where(bad, fill_missing(data, valid & ~bad), data) if bad.any() else data
+    for _ in range(_ROUNDS):
+        found = _hits(data, noise) & valid & ~bad
+        if not found.any():
+            break
+        bad |= found
+        data = fill_missing(data, valid & ~bad)
+    return bad | (_saturated(data) & valid)
+
+
+def without_bad_pixels(magnetogram):
+    """
+    A magnetogram whose bad pixels are not valid, and hold the nearest measured value.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        The input. Hits and saturation are looked for in MDI's frames only: what HMI averages to a pixel may be small.
+
+    Returns
+    -------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        With the noise of each pixel, if it is MDI's.
+    count : `int`
+        How many pixels were taken out.
+    """
+    data, valid, noise = magnetogram.data, magnetogram.valid, None
+    if magnetogram.instrument == "MDI":
+        noise = input_noise(magnetogram)
+        magnetogram = dataclasses.replace(magnetogram, noise=noise)
+    bad = find_bad_pixels(data, valid, noise)
+    count = int(bad.sum())
+    if not count or not (valid & ~bad).any():
+        return magnetogram, 0
+    valid = valid & ~bad
+    return dataclasses.replace(magnetogram, data=fill_missing(data, valid), valid=valid), count
+
+
+def without_constant_pixels(data):
+    """
+    A field whose dead or constant pixels are NaN: of an instrument of which no more is known, such as HMI.
+
+    Parameters
+    ----------
+    data : `numpy.ndarray`
+        Gauss ``[y, x]``, NaN where nothing is measured.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The same array if there are none, else a copy.
+    """
+    valid = np.isfinite(data)
+    bad = find_bad_pixels(np.where(valid, data, 0), valid)
+    return np.where(bad, np.nan, data).astype(data.dtype) if bad.any() else data
+
+
+def _constant(data, valid):
+    """Pixels in blocks and lines of one value, of measured pixels alone."""
+    bad = np.zeros(data.shape, dtype=bool)
+    same = [
+        valid[:, 1:] & valid[:, :-1] & (data[:, 1:] == data[:, :-1]),
+        valid[1:] & valid[:-1] & (data[1:] == data[:-1]),
+    ]
+    if not (same[0].any() or same[1].any()):
+        return bad
+    for axis, equal in zip((1, 0), same, strict=True):
+        length = [1, 1]
+        length[axis] = _RUN - 1
+        runs = scipy.ndimage.binary_opening(equal, np.ones(length))
+        bad |= _either_end(runs, axis, data.shape)
+    rows = scipy.ndimage.binary_opening(same[0], np.ones((_BLOCK, _BLOCK - 1)))
+    columns = scipy.ndimage.binary_opening(same[1], np.ones((_BLOCK - 1, _BLOCK)))
+    bad |= _either_end(rows, 1, data.shape) & _either_end(columns, 0, data.shape)
+    return bad if bad.sum() <= _LARGEST_SHARE * valid.sum() else np.zeros_like(bad)
+
+
+def _either_end(pairs, axis, shape):
+    """Pixels that belong to a pair of neighbors along an axis."""
+    found = np.zeros(shape, dtype=bool)
+    lower, upper = slice(None, -1), slice(1, None)
+    for part in (lower, upper):
+        found[(part, slice(None)) if axis == 0 else (slice(None), part)] |= pairs
+    return found
+
+
+def _hits(data, noise):
+    """Pixels unlike what their neighbors say of them."""
+    kernel = _prediction()
+    noise = np.maximum(noise, np.float32(_LEAST_NOISE))
+    residual = data - scipy.ndimage.correlate(data, kernel.astype(data.dtype), mode="nearest")
+    level = noise * np.float32(math.sqrt(1 + (kernel**2).sum()))
+    found = np.zeros(data.shape, dtype=bool)
+    y, x = np.nonzero(np.abs(residual) > _THRESHOLD * level)
+    if not len(y):
+        return found
+    padded = np.abs(np.pad(data, 1, mode="edge"))
+    around = [padded[y + j, x + i] for j in range(3) for i in range(3) if (j, i) != (1, 1)]
+    strength = np.sort(around, axis=0)[-_AT_LEAST]
+    allowed = _THRESHOLD * level[y, x] + _UNSHARP * np.maximum(strength - _IN_NOISE * noise[y, x], 0)
+    is_hit = np.abs(residual[y, x]) > allowed
+    # Beside a hit the prediction is off: of neighbors, the one that sticks out most is taken out first.
+    excess = np.zeros(data.shape, dtype=np.float32)
+    excess[y[is_hit], x[is_hit]] = np.abs(residual[y, x] / allowed)[is_hit]
+    found[y[is_hit], x[is_hit]] = True
+    return found & (excess >= scipy.ndimage.maximum_filter(excess, 3))
+
+
+@functools.cache
+def _prediction():
+    """Weights ``[5, 5]`` of the neighbors in the best linear prediction of a pixel."""
+    y, x = (axis.ravel() for axis in np.mgrid[-2:3, -2:3])
+    variance = 2 * (_SHARPEST * _FWHM_TO_SIGMA) ** 2 + 2 / 12
+    alike = _SIGNAL_TO_NOISE * np.exp(-((y[:, None] - y) ** 2 + (x[:, None] - x) ** 2) / (2 * variance))
+    others = np.flatnonzero((y != 0) | (x != 0))
+    middle = np.flatnonzero((y == 0) & (x == 0))[0]
+    weights = np.zeros(25)
+    weights[others] = np.linalg.solve(alike[np.ix_(others, others)] + np.eye(24), alike[others, middle])
+    return weights.reshape(5, 5)
+
+
+def _saturated(data):
+    """Holes in very strong field of one polarity."""
+    bad = np.zeros(data.shape, dtype=bool)
+    for sign in (-1, 1):
+        labels, count = scipy.ndimage.label(scipy.ndimage.binary_dilation(sign * data > _SATURATED, iterations=2))
+        for place in scipy.ndimage.find_objects(labels, count):
+            field = np.pad(np.maximum(sign * data[place], 0), 1)
+            seed = np.where(np.pad(np.ones(np.array(field.shape) - 2, bool), 1), field.max(), field)
+            filled = reconstruction(seed, field, method="erosion")
+            hole = (filled > _SATURATED) & (field < (1 - _DEPTH) * filled)
+            bad[place] |= hole[1:-1, 1:-1]
+    return bad

@@ -1,0 +1,233 @@
+"""True pairs as papers publish them: images of MDI and HMI on one grid, without coordinates."""
+
+import dataclasses
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import scipy.ndimage
+from astropy.io import fits
+from sunpy.map import Map
+
+from sunpy_magsr.forward_model import MDI_GAIN, degrade
+from sunpy_magsr.prep import prepare
+from sunpy_magsr.validation.regions import Region, file_digest, reason
+
+__all__ = ["TABLE", "native_pixels", "read_published_pairs", "shift_to_fit"]
+
+#: Says what the pairs of a folder are; what the package knows of published ones is taken without it.
+TABLE = "pairs.toml"
+_FACTOR = 4
+_MARGIN = 8  # low-resolution pixels that are not compared
+_SMOOTHING = 2.6  # standard deviation in HMI's pixels of what MDI blurs, for the alignment alone
+_LARGEST_SHIFT = (4, 6)  # pixels along y and x
+_KEYS = {"low", "high", "plate_scale", "interpolation"}
+_OPTIONAL = {"source", "correlation", "native_plate_scale"}
+_INTERPOLATIONS = ("none", "bilinear", "unknown")
+
+
+def read_published_pairs(folder):
+    """
+    Read the pairs of a folder.
+
+    ``pairs.toml`` in it lists entries ``[[pairs]]``: patterns of file names ``low`` and ``high`` with the part
+    ``{stamp}`` that they share, the ``plate_scale`` of the images in arcsec/pix, and the ``interpolation`` by which MDI was
+    brought onto HMI's grid: ``"bilinear"`` (by four, undone by its pseudo-inverse), ``"unknown"`` (MDI is then sampled
+    at ``native_plate_scale`` by cubic splines), or ``"none"`` (MDI on its own pixels, four times coarser). Without that
+    file the table of published pairs that comes with the package is taken.
+
+    HMI is shifted as a whole to where it fits MDI best; nothing else is done to it.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        The files, FITS images in Gauss.
+
+    Returns
+    -------
+    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+        The truth is NaN within 24 pixels of the edge, where nothing is compared.
+    facts : `dict`
+        Entry of the table, and the ``stamp``, by the region's name.
+    failed : `dict`
+        What is wrong with other files, by name.
+
+    Raises
+    ------
+    ValueError
+        If no pair is left.
+    """
+    folder = Path(folder)
+    regions, facts, failed = [], {}, {}
+    for entry in _table(folder):
+        pattern = re.escape(entry["low"]).replace(r"\{stamp\}", "(?P<stamp>[0-9_]+)").replace(r"\*", ".*")
+        for path in sorted(folder.iterdir()):
+            match = re.fullmatch(pattern, path.name)
+            if match is None:
+                continue
+            try:
+                partner = folder / entry["high"].format(stamp=match["stamp"])
+                regions.append(_region(path, partner, entry))
+                facts[path.name] = {**entry, "stamp": match["stamp"]}
+            except (OSError, ValueError) as error:
+                failed[path.name] = reason(error)
+    if not regions:
+        reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
+        msg = f"--pairs must hold pairs that {TABLE} lists or that the package knows, got none in {folder}{reasons}."
+        raise ValueError(msg)
+    order = sorted(range(len(regions)), key=lambda number: facts[regions[number].name]["stamp"])
+    return [regions[number] for number in order], facts, failed
+
+
+def _table(folder):
+    own = folder / TABLE
+    known = resources.files("sunpy_magsr") / "data" / "published_pairs.toml"
+    try:
+        entries = tomllib.loads((own if own.is_file() else known).read_text()).get("pairs", [])
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{own} is not valid TOML: {error}."
+        raise ValueError(msg) from error
+    for entry in entries:
+        if not _KEYS <= set(entry) <= _KEYS | _OPTIONAL or entry["interpolation"] not in _INTERPOLATIONS:
+            msg = (
+                f"an entry of {own} must have {', '.join(sorted(_KEYS))}, may have {', '.join(sorted(_OPTIONAL))}, and an "
+                f"interpolation of {', '.join(_INTERPOLATIONS)}, got {entry}."
+            )
+            raise ValueError(msg)
+    return entries
+
+
+def _region(path, partner, entry):
+    if not partner.is_file():
+        msg = f"its partner must be {partner.name}, and there is none."
+        raise ValueError(msg)
+    low, high = (np.squeeze(fits.getdata(one)).astype(float) for one in (path, partner))
+    low, high, plate_scale = native_pixels(low, high, entry)
+    truth = np.full(high.shape, np.nan, np.float32)
+    edge = _FACTOR * _MARGIN
+    inner = (slice(edge * 3 // 4, -edge * 3 // 4),) * 2
+    truth[inner] = shift_to_fit(high, low)[inner]
+    header = {
+        "telescop": "SOHO",
+        "instrume": "MDI",
+        "bunit": "G",
+        "ctype1": "HPLN-TAN",
+        "ctype2": "HPLT-TAN",
+        "cunit1": "arcsec",
+        "cunit2": "arcsec",
+        "date-obs": "2011-01-01T00:00:00",
+        "dsun_obs": 1.48e11,
+        "hgln_obs": 0.0,
+        "hglt_obs": 0.0,
+        "rsun_obs": 970.0,
+        "interval": 300.0,
+        "crval1": 0.0,
+        "crval2": 0.0,
+        **{f"crpix{axis}": (side + 1) / 2 for axis, side in ((1, low.shape[1]), (2, low.shape[0]))},
+        **{f"cdelt{axis}": _FACTOR * plate_scale for axis in (1, 2)},
+    }
+    magnetogram = prepare(Map(low.astype(np.float32), header))
+    scales = u.Quantity([plate_scale, plate_scale], u.arcsec / u.pix)
+    digest = f"{file_digest(partner)}+{file_digest(path)}"
+    return Region(path.name, truth, dataclasses.replace(magnetogram, is_radial=False), scales, digest, MDI_GAIN)
+
+
+def native_pixels(low, high, entry):
+    """
+    MDI on pixels of its own size, and HMI on four times finer ones.
+
+    Parameters
+    ----------
+    low, high : `numpy.ndarray`
+        As published, Gauss ``[y, x]``.
+    entry : `dict`
+        Of the table.
+
+    Returns
+    -------
+    low : `numpy.ndarray`
+        ``[n, m]``.
+    high : `numpy.ndarray`
+        ``[4 n, 4 m]``.
+    plate_scale : `float`
+        Of the latter, arcsec/pix.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit.
+    """
+    ratio = _FACTOR if entry["interpolation"] == "none" else 1
+    if low.ndim != 2 or high.shape != tuple(ratio * side for side in low.shape):
+        msg = f"the images must have {ratio} pixel(s) of HMI for one of MDI along each axis, got {low.shape} and {high.shape}."
+        raise ValueError(msg)
+    scale = entry["plate_scale"]
+    if entry["interpolation"] == "none":
+        return low, high, scale
+    if entry["interpolation"] == "bilinear":
+        if any(side % _FACTOR for side in low.shape):
+            msg = f"MDI interpolated by {_FACTOR} must have a multiple of {_FACTOR} pixels, got {low.shape}."
+            raise ValueError(msg)
+        rows, columns = (np.linalg.pinv(_bilinear(side // _FACTOR)) for side in low.shape)
+        return rows @ low @ columns.T, high, scale
+    native = entry["native_plate_scale"]
+    sides = [int(side * scale / native / 2 - 0.5) * 2 for side in low.shape]
+    coarse, fine = (
+        [(np.arange(count * factor) + 0.5) * (native / factor / scale) - 0.5 for count in sides]
+        for factor in (1, _FACTOR)
+    )
+    images = (
+        scipy.ndimage.map_coordinates(image, np.meshgrid(*grid, indexing="ij"), order=3, mode="nearest")
+        for image, grid in ((low, coarse), (high, fine))
+    )
+    return *images, native / _FACTOR
+
+
+def _bilinear(count):
+    """Matrix ``[4 n, n]`` of bilinear interpolation with aligned pixel edges."""
+    place = np.clip((np.arange(_FACTOR * count) + 0.5) / _FACTOR - 0.5, 0, count - 1)
+    first = np.minimum(place.astype(int), count - 2)
+    matrix = np.zeros((_FACTOR * count, count))
+    rows = np.arange(_FACTOR * count)
+    matrix[rows, first] = 1 - (place - first)
+    matrix[rows, first + 1] = place - first
+    return matrix
+
+
+def shift_to_fit(high, low):
+    """
+    Shift a high-resolution image to where it correlates best with a low-resolution one, to a quarter of a pixel.
+
+    Parameters
+    ----------
+    high : `numpy.ndarray`
+        ``[4 y, 4 x]``.
+    low : `numpy.ndarray`
+        ``[y, x]``.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Like ``high``; what leaves on one side comes in on the other.
+    """
+    spectrum = np.fft.fftn(high)
+    smooth = np.fft.fftn(scipy.ndimage.gaussian_filter(high, _SMOOTHING))
+    inner = (slice(_MARGIN, -_MARGIN),) * 2
+
+    def shifted(image, shift):
+        return np.fft.ifftn(scipy.ndimage.fourier_shift(image, shift)).real
+
+    def correlation(shift):
+        return np.corrcoef(degrade(shifted(smooth, shift))[inner].ravel(), low[inner].ravel())[0, 1]
+
+    whole = [(y, x) for y in _steps(_LARGEST_SHIFT[0]) for x in _steps(_LARGEST_SHIFT[1])]
+    y, x = max(whole, key=correlation)
+    parts = np.arange(-0.75, 1, 0.25)
+    return shifted(spectrum, max(((y + a, x + b) for a in parts for b in parts), key=correlation))
+
+
+def _steps(largest):
+    return range(-largest, largest + 1)

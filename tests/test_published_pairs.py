@@ -1,0 +1,116 @@
+"""True pairs as images: found, brought to pixels of their own, aligned and judged."""
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from astropy.io import fits
+from astropy.table import Table
+
+from sunpy_magsr.cli.main import main
+from sunpy_magsr.data import sample_truth
+from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.validation.judged import judge_pairs, scaled_input
+from sunpy_magsr.validation.published import native_pixels, read_published_pairs
+
+TABLE = """
+[[pairs]]
+source = "test"
+low = "low_{stamp}.fits"
+high = "high_{stamp}.fits"
+plate_scale = 0.5
+interpolation = "none"
+correlation = { "20110402_000000" = 0.9 }
+"""
+
+
+@pytest.fixture
+def pair():
+    truth = sample_truth()[0][300:556, 300:556].astype(float)
+    return truth, degrade(truth, psf_fwhm=5.0, gain=1.4, noise=8.0, seed=1)
+
+
+@pytest.fixture
+def folder(tmp_path, pair):
+    """One pair whose high-resolution image is displaced, and a file without a partner."""
+    truth, low = pair
+    fits.writeto(tmp_path / "low_20110402_000000.fits", low)
+    fits.writeto(tmp_path / "high_20110402_000000.fits", scipy.ndimage.shift(truth, (2, -3.25), order=3, mode="wrap"))
+    fits.writeto(tmp_path / "low_20110403_000000.fits", low)
+    (tmp_path / "pairs.toml").write_text(TABLE)
+    return tmp_path
+
+
+def test_high_is_shifted_to_where_it_fits(folder, pair):
+    truth, low = pair
+    regions, facts, failed = read_published_pairs(folder)
+    assert list(failed) == ["low_20110403_000000.fits"]
+    (region,) = regions
+    assert facts[region.name]["stamp"] == "20110402_000000"
+    assert region.low.data == pytest.approx(low, abs=1e-3)
+    known = np.isfinite(region.truth)
+    assert known.sum() == (256 - 48) ** 2
+    assert np.corrcoef(region.truth[known], truth[known])[0, 1] > 0.99
+
+
+def test_bilinear_interpolation_is_undone(rng):
+    low, high = rng.normal(0, 100, (20, 24)), np.zeros((80, 96))
+    published = scipy.ndimage.zoom(low, 4, order=1, grid_mode=True, mode="nearest")
+    entry = {"interpolation": "bilinear", "plate_scale": 0.504}
+    assert native_pixels(published, high, entry)[0] == pytest.approx(low, abs=1e-6)
+
+
+def test_an_unknown_grid_is_sampled_at_the_native_scale():
+    _y, x = np.mgrid[:256, :256]
+    wave = np.sin(2 * np.pi * (x + 0.5) * 0.73 / 30)
+    entry = {"interpolation": "unknown", "plate_scale": 0.73, "native_plate_scale": 1.98}
+    low, high, scale = native_pixels(wave, wave, entry)
+    assert scale == pytest.approx(0.495)
+    assert high.shape == tuple(4 * side for side in low.shape)
+    inner = slice(4, -4)
+    expected = np.sin(2 * np.pi * (np.arange(low.shape[1]) + 0.5) * 1.98 / 30)
+    assert low[inner, inner] == pytest.approx(np.broadcast_to(expected, low.shape)[inner, inner], abs=0.01)
+
+
+def test_a_perfect_model_is_told_from_the_scaled_input(folder):
+    regions, _, _ = read_published_pairs(folder)
+    found = judge_pairs(regions, ["bicubic", "enhance"])
+    numbers = found["bicubic"][regions[0].name]
+    assert 0.9 < numbers["rmse_ratio"] < 1.2
+    assert numbers["power_4_2"] < 0.3
+    assert "spread_skill" not in numbers
+    known = np.isfinite(regions[0].truth)
+    fit = scaled_input(regions[0])[known] @ regions[0].truth[known] / (scaled_input(regions[0])[known] ** 2).sum()
+    assert fit == pytest.approx(1, rel=1e-6)
+
+
+def test_the_command_writes_the_tables(folder, tmp_path, capsys):
+    output = tmp_path / "out"
+    assert (
+        main(["evaluate", "--pairs", str(folder), "--models", "bicubic,default", "--samples", "6", "-o", str(output)])
+        == 1
+    )
+    shown = capsys.readouterr()
+    assert "1 true pair, HMI's scale; 6 samples" in shown.out
+    assert "low_20110403_000000.fits: its partner must be" in shown.err
+    table = Table.read(output / "pairs.ecsv")
+    assert list(table["model"]) == ["bicubic", "default", "test (published)"]
+    assert table["correlation of the mean"][2] == 0.9
+    assert table["spread / skill"][1] > 0.3
+    response = Table.read(output / "response.ecsv")
+    assert response["psf_fwhm"][0] == pytest.approx(2.5, abs=0.15)
+    assert response["gain"][0] == pytest.approx(1.4, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pairs = 1 =", "is not valid TOML"),
+        (TABLE.replace("plate_scale", "scale"), "an entry of .* must have"),
+        (TABLE.replace('"none"', '"cubic"'), "interpolation of none, bilinear, unknown"),
+        ("", "--pairs must hold pairs"),
+    ],
+)
+def test_errors(folder, text, message):
+    (folder / "pairs.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_published_pairs(folder)
