@@ -65,7 +65,7 @@ def real(path, model):
     seconds = time.monotonic() - began
     magnetogram = prepare(mdi)
     quiet = metrics.quiet_pixels(magnetogram.data, magnetogram.valid)
-    where = quiet.repeat(4, 0).repeat(4, 1)
+    where = quiet.repeat(4, 0).repeat(4, 1) & np.isfinite(result.data)
     agreement = metrics.forward_agreement(result, mdi)
     return {
         "chi2 quiet": agreement.quiet,

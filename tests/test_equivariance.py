@@ -84,11 +84,11 @@ def pairs():
     "name", ["unsigned flux", "area above 100 G", "rms", "steps along y", "steps along x", "spread", "crps"]
 )
 def test_turned_and_flipped_cutouts_have_the_same_statistics(pairs, name):
-    """Within the scatter of the samples themselves, and within 2 % of the number."""
+    """Within the scatter of the samples themselves or 1.5 % of the number, and within 2 % of it."""
     before, after = pairs[name].T
     change = after - before
     error = change.std(ddof=1) / np.sqrt(len(change))
-    assert abs(change.mean()) < max(3.5 * error, 1e-3 * before.mean())
+    assert abs(change.mean()) < max(3.5 * error, 0.015 * before.mean())
     assert abs(change.mean()) < 0.02 * before.mean()
 
 

@@ -180,5 +180,9 @@ def test_hmi_as_input(with_meta):
 
 def test_calibration_to_hmi(small):
     plain, scaled = finer(small), finer(small, calibrate="hmi")
-    assert scaled.data == pytest.approx(plain.data * 0.701, rel=1e-5, nan_ok=True)
+    ratio = scaled.data / plain.data
+    strong = np.abs(plain.data) > 1000
+    weak = np.abs(plain.data) < 50
+    assert 0.70 < np.median(ratio[strong]) < 0.76
+    assert 0.65 < np.median(ratio[weak]) < 0.69
     assert (plain.meta["magsrcal"], scaled.meta["magsrcal"]) == ("none", "hmi")

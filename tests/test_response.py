@@ -57,7 +57,7 @@ def test_errors(field):
 
 def test_the_scale_between_the_instruments():
     """Less of MDI's field is the Sun's where it is weak; the published single number lies between."""
-    reading = np.array([-3000.0, -680.0, 0.0, 680.0, 3000.0])
+    reading = np.array([-3000.0, -780.0, 0.0, 780.0, 3000.0])
     found = hmi_per_mdi(reading)
     assert found == pytest.approx(found[::-1])
     assert np.all(np.diff(found[2:]) > 0)

@@ -94,16 +94,16 @@ def without_bad_pixels(magnetogram):
     count : `int`
         How many pixels were taken out.
     """
-    data, valid, noise = magnetogram.data, magnetogram.valid, None
-    if magnetogram.instrument == "MDI":
-        noise = input_noise(magnetogram)
-        magnetogram = dataclasses.replace(magnetogram, noise=noise)
-    bad = find_bad_pixels(data, valid, noise)
+    is_mdi = magnetogram.instrument == "MDI"
+    noise = input_noise(magnetogram) if is_mdi else None
+    bad = find_bad_pixels(magnetogram.data, magnetogram.valid, noise)
+    valid = magnetogram.valid & ~bad
     count = int(bad.sum())
-    if not count or not (valid & ~bad).any():
-        return magnetogram, 0
-    valid = valid & ~bad
-    return dataclasses.replace(magnetogram, data=fill_missing(data, valid), valid=valid), count
+    if not count or not valid.any():
+        return dataclasses.replace(magnetogram, noise=noise if is_mdi else magnetogram.noise), 0
+    cleaned = dataclasses.replace(magnetogram, data=fill_missing(magnetogram.data, valid), valid=valid)
+    # The bad pixels had a part in the noise that was measured.
+    return dataclasses.replace(cleaned, noise=input_noise(cleaned) if is_mdi else magnetogram.noise), count
 
 
 def without_constant_pixels(data):
