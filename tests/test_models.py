@@ -129,9 +129,13 @@ def test_spread_follows_the_strength_of_the_field():
     """From one factor to the other, the same for both polarities, and at a place by its neighborhood alone."""
     low = torch.zeros(1, 1, 20, 40)
     low[..., 5, 8], low[..., 5, 25] = 3000, -3000
-    found = spread_factor(low, weak=0.7, strong=1.4, field=40.0)
+    quiet = torch.zeros_like(low)
+    found = spread_factor(low, quiet, weak=0.7, strong=1.4, field=40.0)
     assert found.shape == low.shape
     assert found[..., 10:, :].unique().tolist() == pytest.approx([0.7])
     assert found[..., 4:7, 7:10].unique().tolist() == pytest.approx([1.4], abs=1e-3)
     assert torch.equal(found[..., 7:10], found[..., 24:27])
-    assert spread_factor(torch.full((1, 1, 4, 4), 40.0), weak=0.7, strong=1.4, field=40.0).mean() == pytest.approx(1.05)
+    options = {"weak": 0.7, "strong": 1.4, "field": 40.0}
+    level = torch.full((1, 1, 4, 4), 40.0)
+    assert spread_factor(level, torch.zeros_like(level), **options).mean() == pytest.approx(1.05)
+    assert spread_factor(level, level / 2.5, **options).mean() == pytest.approx(0.7)  # what noise may be

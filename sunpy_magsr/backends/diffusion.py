@@ -84,7 +84,7 @@ class DiffusionBackend:
             for chosen, (low,) in frame.batches(self.autoencoder.halo, [(frame.low, 1)], size=frame.fine):
                 base = frame.put(base, chosen, self.autoencoder.encode_low(low), add=True)
         if self.card.spread:
-            scale = scale * spread_factor(frame.low, **self.card.spread)
+            scale = scale * spread_factor(frame.low, noise, **self.card.spread)
         return features, base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, seed, sample, steps):

@@ -61,6 +61,7 @@ def evaluate(options):
 
 def _judge(options, models, folder):
     """Measure the models on published pairs, which are a few images."""
+    from sunpy_magsr.validation.figures import draw_pairs
     from sunpy_magsr.validation.judged import judge_pairs, pair_table, response_table
     from sunpy_magsr.validation.published import read_published_pairs
 
@@ -76,6 +77,8 @@ def _judge(options, models, folder):
         with whole_file(folder / name) as target:
             target.write(stream.getvalue().encode())
         products.append(folder / name)
+    products.append(folder / "pairs.png")
+    draw_pairs(regions, models, products[-1], seed=options.seed, device=options.device)
     count = len(regions)
     title = f"{count} true pair{'s' if count > 1 else ''}, HMI's scale; {options.samples} samples, seed {options.seed}."
     lines = [

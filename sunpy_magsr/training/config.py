@@ -32,7 +32,8 @@ class DataConfig:
     degrees). A window of ``patch`` pixels a side is kept if at most the share ``max_missing`` of it is missing.
 
     A pixel above ``strong_field`` (Gauss) is a strong one, and the share ``strong_share`` of what is drawn is centered
-    near one. A patch and its noise are multiplied by a factor drawn from ``strength_range``. ``validation_harps``, ``validation_dates`` and ``least_gap_days``: see
+    near one. A patch and its noise are multiplied by a factor drawn from ``strength_range``, of those that bring the noise
+    into ``noise_range`` (Gauss; empty: any). ``validation_harps``, ``validation_dates`` and ``least_gap_days``: see
     `~sunpy_magsr.training.splits.split_fields`.
     """
 
@@ -50,6 +51,7 @@ class DataConfig:
     strong_field: float = 200.0
     strong_share: float = 0.5
     strength_range: list = dataclasses.field(default_factory=lambda: [1.0, 1.0])
+    noise_range: list = dataclasses.field(default_factory=list)
     validation_harps: list = dataclasses.field(default_factory=list)
     validation_dates: list = dataclasses.field(default_factory=list)
     least_gap_days: float = 3.0

@@ -42,6 +42,9 @@ class PatchSampler:
     strength_range : sequence of `float`
         Lowest and highest factor by which patches without a partner are multiplied, with their noise. What is said of
         the noise is then more than a name of the magnetogram.
+    noise_range : sequence of `float`
+        Lowest and highest noise in Gauss that they have after that: the factor is drawn from those that bring it there,
+        and magnetograms for which none does are not drawn. Any by default.
     seed : `int`
         Of the random numbers.
 
@@ -52,12 +55,26 @@ class PatchSampler:
     """
 
     def __init__(
-        self, store, *, side="training", patch, component_weights=None, strong_share=0.5, strength_range=(1, 1), seed=0
+        self,
+        store,
+        *,
+        side="training",
+        patch,
+        component_weights=None,
+        strong_share=0.5,
+        strength_range=(1, 1),
+        noise_range=(),
+        seed=0,
     ):
-        self.strength_range = strength_range
         self.store, self.side, self.patch, self.strong_share, self.seed = store, side, patch, strong_share, seed
         fields, number = store.fields, np.asarray(store.patches["field"])
         usable = (np.minimum(fields["rows"], fields["columns"]) >= patch) & (fields["side"] == side)
+        self._noise = np.asarray(fields["noise"], dtype=np.float32)
+        self._strength = np.broadcast_to(np.asarray(strength_range, dtype=np.float32), (len(fields), 2))
+        if len(noise_range):
+            factors = np.asarray(noise_range, dtype=np.float32) / self._noise[:, None]
+            self._strength = np.clip(factors, *strength_range)
+            usable &= np.all(self._strength == np.clip(self._strength, factors[:, :1], factors[:, 1:]), axis=1)
         component, is_pair = (np.asarray(values)[number] for values in (fields["component"], fields["low_offset"] >= 0))
         weight = np.where(np.asarray(usable)[number], store.patches["weight"], 0.0)
         strong = weight * np.asarray(store.patches["strong"])
@@ -75,7 +92,6 @@ class PatchSampler:
         columns = [np.asarray(store.patches[name]) for name in ("field", "y", "x", "height", "width")]
         self._windows = np.stack(columns, axis=1)
         self._shapes = np.stack([fields["rows"], fields["columns"]], axis=1)
-        self._noise = np.asarray(fields["noise"], dtype=np.float32)
 
     def batch(self, number, size):
         """
@@ -97,9 +113,10 @@ class PatchSampler:
         """
         drawn = self._draw(number, size, pairs=False)
         rng = np.random.default_rng([self.seed, number, 1])
-        strength = np.exp(rng.uniform(*np.log(self.strength_range), size)).astype(np.float32)
+        numbers = [field for field, _ in drawn]
+        strength = np.exp(rng.uniform(*np.log(self._strength[numbers]).T)).astype(np.float32)
         patches = np.stack([patch for _, patch in drawn])[:, None] * strength[:, None, None, None]
-        return patches, self._noise[[field for field, _ in drawn]] * strength
+        return patches, self._noise[numbers] * strength
 
     def pair_batch(self, number, size):
         """
@@ -215,6 +232,8 @@ def samplers_of(config, stage):
     """
     data = config.data
     check_range("data.strength_range", data.strength_range, is_logarithmic=True)
+    if data.noise_range:
+        check_range("data.noise_range", data.noise_range, is_logarithmic=True)
     if len(data.components) != len(data.component_weights):
         msg = (
             f"data.component_weights must have one weight for each of {data.components}, got {data.component_weights}."
@@ -240,6 +259,9 @@ def samplers_of(config, stage):
         "seed": stage.seed,
     }
     sides = [side for side in ("training", "validation") if (store.fields["side"] == side).any()]
-    varied = {"training": {"strength_range": data.strength_range}, "validation": {}}
+    varied = {
+        "training": {"strength_range": data.strength_range, "noise_range": data.noise_range},
+        "validation": {},
+    }
     training, *validation = (PatchSampler(store, side=side, **options, **varied[side]) for side in sides)
     return training, validation[0] if validation else None

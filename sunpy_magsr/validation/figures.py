@@ -10,9 +10,10 @@ from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.spectral import Spectrum, plot_coherence, plot_spectra
 from sunpy_magsr.spectral.plot import COLORS
 from sunpy_magsr.uncertainty import plot_reliability
+from sunpy_magsr.validation.judged import draw_members
 from sunpy_magsr.validation.scores import BANDS, panel_window
 
-__all__ = ["draw_figures"]
+__all__ = ["draw_figures", "draw_pairs"]
 
 _LIMIT = 600.0
 _COLUMNS = 4
@@ -50,6 +51,46 @@ def draw_figures(evaluation, folder):
         with whole_file(folder / name) as stream:
             figure.savefig(stream, format="png", dpi=110)
     return [folder / name for name in figures]
+
+
+def draw_pairs(regions, models, path, *, seed=0, device=None):
+    """
+    Draw crops of true pairs: MDI's pixels, one sample of each model, and HMI.
+
+    Parameters
+    ----------
+    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+        From `~sunpy_magsr.validation.published.read_published_pairs`.
+    models : sequence of `str`
+        As for `sunpy_magsr.superresolve`.
+    path : `pathlib.Path`
+        A PNG file, written whole or not at all.
+    seed : `int`
+        Of the samples.
+    device : `str`, optional
+        Where to compute.
+    """
+    figure = _figure(2.9 * (len(models) + 2) + 1, 3.1 * len(regions) + 0.6)
+    axes = figure.subplots(len(regions), len(models) + 2, squeeze=False)
+    for places, region in zip(axes, regions, strict=True):
+        window = panel_window(region)
+        coarse = tuple(slice(part.start // 4, part.stop // 4) for part in window)
+        fields = {"MDI / gain": region.low.data[coarse] / region.gain}
+        for name in models:
+            fields[name] = draw_members(region, name, n_samples=1, seed=seed, device=device)[0][window]
+        fields["HMI"] = region.truth[window]
+        for ax, (title, field) in zip(places, fields.items(), strict=True):
+            drawn = ax.imshow(field, origin="lower", cmap="gray", vmin=-_LIMIT, vmax=_LIMIT, interpolation="nearest")
+            ax.set_title(title)
+            ax.set_xticks([])
+            ax.set_yticks([])
+        places[0].set_ylabel(region.name, fontsize=6)
+    figure.colorbar(drawn, ax=axes, shrink=0.6, label="magnetic field [G]")
+    figure.suptitle(
+        "True pairs, one sample of each model. Structure finer than MDI's pixels is plausible, not measured."
+    )
+    with whole_file(path) as stream:
+        figure.savefig(stream, format="png", dpi=110)
 
 
 def _distinct(evaluation):

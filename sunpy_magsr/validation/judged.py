@@ -15,7 +15,7 @@ from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.spectral import small_features
 from sunpy_magsr.uncertainty import coverage
 
-__all__ = ["PAIR_BANDS", "PAIR_ROWS", "judge_pairs", "pair_table", "response_table"]
+__all__ = ["PAIR_BANDS", "PAIR_ROWS", "draw_members", "judge_pairs", "pair_table", "response_table"]
 
 #: Bands of wavelengths in arcsec.
 PAIR_BANDS = ((16, 8), (8, 4), (4, 2), (2, 4 / 3))
@@ -66,17 +66,38 @@ def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
     for name in models:
         found[name] = {}
         for region in regions:
-            low, _ = without_bad_pixels(region.low)
-            backend = load_backend(name, instrument=low.instrument)
-            count = 1 if backend.card.is_deterministic else n_samples
-            enforce = enforcer(low, backend.card, backend.card.consistency)
-            options = {"steps": None, "device": device, "batch_size": None, "progress": False}
-            members = [
-                enforce(drawn) if backend.card.calibration == "hmi" else to_hmi(enforce(drawn), low.data, sample=number)
-                for number, drawn in enumerate(backend.samples(low, n_samples=count, seed=seed, **options))
-            ]
+            members = draw_members(region, name, n_samples=n_samples, seed=seed, device=device)
             found[name][region.name] = _numbers(members, region)
     return found
+
+
+def draw_members(region, name, *, n_samples=8, seed=0, device=None):
+    """
+    What a model makes of the input of a pair, on HMI's scale.
+
+    Parameters
+    ----------
+    region : `~sunpy_magsr.validation.regions.Region`
+        The pair.
+    name : `str`
+        The model.
+    n_samples, seed, device
+        As for `judge_pairs`.
+
+    Returns
+    -------
+    `list` of `numpy.ndarray`
+        Gauss, on the truth's pixels; one of a deterministic model.
+    """
+    low, _ = without_bad_pixels(region.low)
+    backend = load_backend(name, instrument=low.instrument)
+    count = 1 if backend.card.is_deterministic else n_samples
+    enforce = enforcer(low, backend.card, backend.card.consistency)
+    options = {"steps": None, "device": device, "batch_size": None, "progress": False}
+    return [
+        enforce(drawn) if backend.card.calibration == "hmi" else to_hmi(enforce(drawn), low.data, sample=number)
+        for number, drawn in enumerate(backend.samples(low, n_samples=count, seed=seed, **options))
+    ]
 
 
 def scaled_input(region):

@@ -156,6 +156,17 @@ def test_strength_of_patches_is_varied_with_their_noise(make, noise):
     assert np.allclose(varied, factor[:, None, None, None] * plain, rtol=1e-3, atol=1e-3)
 
 
+def test_noise_of_patches_is_brought_into_a_range(make, noise):
+    """By a factor within the range of strength; what no factor brings there is not drawn."""
+    store = make(noise())
+    own = float(PatchSampler(store, patch=32).batch(3, 1)[1][0])
+    within = PatchSampler(store, patch=32, strength_range=(0.5, 1.5), noise_range=(0.8 * own, 0.9 * own))
+    level = within.batch(3, 200)[1]
+    assert np.all((level > 0.799 * own) & (level < 0.901 * own))
+    with pytest.raises(ValueError, match="got 32 and none of"):
+        PatchSampler(store, patch=32, strength_range=(0.5, 1.5), noise_range=(2 * own, 3 * own))
+
+
 def test_a_range_of_strength_that_is_none_is_refused(tmp_path):
     config = TrainingConfig(output=str(tmp_path), data=DataConfig(strength_range=[1.5, 0.5]))
     with pytest.raises(ValueError, match=r"data\.strength_range must be .* got \[1.5, 0.5\]"):
