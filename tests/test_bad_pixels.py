@@ -63,6 +63,21 @@ def test_planted_hits_are_found(frame, rng):
     assert find(spoiled, valid)[untouched].mean() < 1e-4
 
 
+def test_the_trail_of_a_hit_is_found(rng):
+    data = rng.normal(0, NOISE, (40, 40)).astype(np.float32)
+    data[19:22, 12] = [-546, -778, -481]  # as in the frame of 11 December 1999
+    assert np.argwhere(find(data, np.ones(data.shape, bool))).tolist() == [[19, 12], [20, 12], [21, 12]]
+
+
+@pytest.mark.parametrize("place", [(80, 80), (82, 80), (82, 82), (81, 83)])
+def test_a_point_is_no_hit(rng, place):
+    """A source of no extent, seen through the sharpest optics that MDI may have, wherever in a pixel it is."""
+    point = np.zeros((160, 160), np.float32)
+    point[place] = 16 * 20 * NOISE
+    data = degrade(point, psf_fwhm=4.0) + rng.normal(0, NOISE, (40, 40)).astype(np.float32)
+    assert not find(data, np.ones(data.shape, bool)).any()
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [
