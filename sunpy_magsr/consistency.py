@@ -22,7 +22,7 @@ _LARGE = 8.0  # pixels
 _LEAST_SHARE = 0.1
 _PRIOR = 10.0  # pixels that are off by their noise: what half of each image counts
 _PASSES = 2
-_ROUNDS = 8
+_ROUNDS = 3
 
 
 def exact(high, low):
