@@ -98,7 +98,7 @@ def _turned(table):
     turned["quantity"] = names
     for row in table:
         cells = ["-" if np.isnan(row[name]) else format(row[name], table[name].format) for name in names]
-        turned[f"{row['pair'][4:13]} {row['model']}"] = cells
+        turned[f"{row['pair'][:13]} {row['model']}"] = cells
     return turned
 
 
