@@ -15,8 +15,9 @@ from sunpy_magsr.forward_model import without_bad_pixels
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.metadata import finer_header, provenance
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.checks import warn_if_untrained
+from sunpy_magsr.prep.checks import warn_if_transverse, warn_if_untrained
 from sunpy_magsr.prep.grid import resample, resampled_size
+from sunpy_magsr.prep.wcs import plate_scale as plate_scale_of
 from sunpy_magsr.prep.wcs import unread_roll
 from sunpy_magsr.version import version
 
@@ -25,6 +26,8 @@ __all__ = ["Job", "check_options", "check_plate_scale"]
 _LARGEST_SEED = 2**63
 _TOLD = ("seed", "n_samples", "steps", "calibration", "consistency", "psf_fwhm", "bad_pixels")  # in the header
 _LARGEST_WIDTH = 5.0  # arcsec
+_MOST_PIXELS = 1e9  # of the output: 4 GB, and several times that on the way
+_LEAST_RATIO = 1.1  # of the input's plate scale and the output's
 _CEA_PIXEL = 2 * u.arcsec  # what 0.12 deg subtends at disk center
 
 
@@ -101,6 +104,7 @@ class Job:
             **machine,
         }
         warn_if_untrained(magnetogram, card)
+        warn_if_transverse(smap)
         if card.fixed_steps and settings["steps"] != card.steps:
             warn_user(
                 f"The model {card.name!r} was trained to draw samples in {card.steps} steps; what it draws in "
@@ -113,7 +117,9 @@ class Job:
                 f"smap has SOLAR_P0 = {-roll} and no CROTA2, so sunpy takes north to be up; the result has CROTA2 = {roll}.",
                 stacklevel=3,
             )
-        return cls(smap, magnetogram, backend, _ratio(magnetogram, plate_scale, card.factor), settings)
+        job = cls(smap, magnetogram, backend, _ratio(magnetogram, plate_scale, card.factor), settings)
+        job._check_scale()
+        return job
 
     @property
     def _sizes(self):
@@ -172,6 +178,17 @@ class Job:
         earlier = str(header.pop("history", "") or "").strip()
         return {**header, **cards, "history": f"{earlier}\n{cards['history']}".strip()}
 
+    def _check_scale(self):
+        """Raise for a class of Map that does not read its plate scale where the header of the result says it."""
+        probe = type(self.smap)(np.zeros((2, 2)), self._header((2, 2), ""))
+        wanted = [scale / ratio for scale, ratio in zip(plate_scale_of(self.smap), self.ratio, strict=True)]
+        if not all(u.isclose(*pair, rtol=1e-6) for pair in zip(plate_scale_of(probe), wanted, strict=True)):
+            msg = (
+                f"smap must be of a class that reads its plate scale from CDELT, got {type(self.smap).__name__}; "
+                "make a sunpy.map.GenericMap of its data, with a header that holds its WCS."
+            )
+            raise ValueError(msg)
+
     def map(self, data, statistic, *, std=None):
         """
         A Map of the input's class.
@@ -198,7 +215,21 @@ class Job:
 def _ratio(magnetogram, plate_scale, factor):
     if plate_scale is None or magnetogram.is_cea:
         return (float(factor), float(factor))
-    return tuple(float((scale / plate_scale).to_value(u.one)) for scale in magnetogram.plate_scale)
+    ratio = tuple(float((scale / plate_scale).to_value(u.one)) for scale in magnetogram.plate_scale)
+    if min(ratio) < _LEAST_RATIO:
+        msg = (
+            f"plate_scale must be at least {_LEAST_RATIO} times finer than that of smap, {magnetogram.plate_scale[0]:.4g}, got {plate_scale:.4g}; "
+            f"plate_scale=None gives pixels {factor} times finer."
+        )
+        raise ValueError(msg)
+    rows, columns = (side * along for side, along in zip(magnetogram.data.shape, reversed(ratio), strict=True))
+    if rows * columns > _MOST_PIXELS:
+        msg = (
+            f"plate_scale must give a result of at most {_MOST_PIXELS:g} pixels, got {plate_scale:.4g} for a map of "
+            f"{magnetogram.data.shape} with {magnetogram.plate_scale[0]:.4g}."
+        )
+        raise ValueError(msg)
+    return ratio
 
 
 def check_options(*, n_samples, seed, steps, batch_size):

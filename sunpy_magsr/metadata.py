@@ -100,6 +100,7 @@ _STALE = {
     "r_value",
     "lon_step",
 }
+_LIMB_IN_PIXELS = ("fndlmbmi", "fndlmbma")  # from which sunpy takes the plate scale of GONG's maps, along x and y
 _LINE = 68
 
 
@@ -128,9 +129,16 @@ def finer_header(smap, ratio, offset, shape):
     for axis in (0, 1):
         header[f"crpix{axis + 1}"] = refined_reference_pixel(reference[axis], ratio[axis], offset[axis])
     _scale_axes(header, smap, ratio)
+    for card, along in zip(_LIMB_IN_PIXELS, ratio, strict=True):
+        if card in header:
+            header[card] = float(header[card]) * along
     roll = unread_roll(smap)
     if roll is not None:
         header["crota2"] = roll
+        # The reference point was given in the frame that is not rolled; disk center stays on its pixel.
+        cosine, sine = np.cos(np.deg2rad(roll)), np.sin(np.deg2rad(roll))
+        x, y = (float(header.get(f"crval{axis}", 0.0)) for axis in (1, 2))
+        header["crval1"], header["crval2"] = cosine * x - sine * y, sine * x + cosine * y
     header["naxis"], header["naxis1"], header["naxis2"] = 2, shape[1], shape[0]
     header["bunit"] = "G"
     return header

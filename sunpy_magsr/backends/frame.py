@@ -1,5 +1,8 @@
 """A frame cut into tiles for networks that see a neighborhood only."""
 
+import functools
+import os
+
 import numpy as np
 import scipy.ndimage
 import torch
@@ -10,6 +13,10 @@ __all__ = ["Frame", "usable_device"]
 
 _MARGIN = 8
 _FINE = 256
+
+# The threads of a parent's PyTorch are not there in a forked child, which would wait for them for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
 
 
 def usable_device(name=None):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import astropy.units as u
 import sunpy.map
+from sunpy.util.exceptions import SunpyMetadataWarning
 from tqdm import tqdm
 
 import sunpy_magsr
@@ -84,7 +85,7 @@ def _one_file(name, target, request, *, overwrite):
     smap = _open(name)
     if target.exists() and not overwrite:
         job = Job.open(smap, consistency=None, batch_size=None, **request)
-        if not job.describes(read_fits(target).meta):
+        if not job.describes(read_fits(target.absolute()).meta):
             msg = (
                 f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
             )
@@ -92,7 +93,8 @@ def _one_file(name, target, request, *, overwrite):
         _say(f"{target}: already done")
         return
     result = sunpy_magsr.superresolve(smap, **request)
-    _say(str(write_fits(result, target, overwrite=overwrite)))
+    write_fits(result, target.absolute(), overwrite=overwrite)
+    _say(str(target))
 
 
 @contextlib.contextmanager
@@ -104,8 +106,16 @@ def _named_warnings(name):
             yield
         finally:
             for warning in caught:
-                if issubclass(warning.category, MagsrUserWarning):
+                if issubclass(warning.category, MagsrUserWarning) or _is_about_what_was_assumed(warning):
                     sys.stderr.write(f"magsr: warning: {name}: {one_line(warning.message)}\n")
+
+
+def _is_about_what_was_assumed(warning):
+    """Whether sunpy says that it takes today's date, or the Earth for the observer, as the header has none."""
+    said = str(warning.message).lower()
+    return issubclass(warning.category, SunpyMetadataWarning) and (
+        "missing metadata for" in said or "missing crval" in said
+    )
 
 
 def models(options):
@@ -145,6 +155,10 @@ def _stem(path):
     name = path.name
     for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
         name = name.removesuffix(ending)
+    name = name.lstrip(".")
+    if not name:
+        msg = f"FILE must have a name before its ending, got {path.name!r}."
+        raise ValueError(msg)
     return name
 
 
@@ -153,12 +167,16 @@ def _open(name):
         msg = "FILE must be a FITS file, and there is none of this name."
         raise ValueError(msg)
     try:
-        found = sunpy.map.Map(name)
+        found = sunpy.map.Map(Path(name).absolute())  # a relative name may begin with ~
     except Exception as error:
         msg = f"FILE must be one that sunpy.map.Map reads: {one_line(error)}"
         raise ValueError(msg) from error
     if isinstance(found, list):
         msg = f"FILE must hold one map, got {len(found)}."
+        raise ValueError(msg)
+    layers = found.meta.get("naxis3", 1)
+    if layers != 1:
+        msg = f"FILE must hold a two-dimensional image, got {layers} of them, of which sunpy reads the first alone."
         raise ValueError(msg)
     return found
 

@@ -4,11 +4,23 @@ import astropy.units as u
 import sunpy.map
 
 from sunpy_magsr.exceptions import warn_user
+from sunpy_magsr.prep.wcs import check_coordinates
 
-__all__ = ["MINIMUM_SIDE", "check_magnetogram", "instrument_of", "is_helioprojective", "warn_if_untrained"]
+__all__ = [
+    "MINIMUM_SIDE",
+    "check_magnetogram",
+    "instrument_of",
+    "is_helioprojective",
+    "segment_of",
+    "warn_if_transverse",
+    "warn_if_untrained",
+]
 
 MINIMUM_SIDE = 16
 _OTHER_OBSERVABLES = ("continuum", "intensity", "doppler", "velocity", "line width", "line depth", "linedepth")
+_NO_COMPONENT = ("field", "inclination", "azimuth", "bitmap", "conf_disambig", "disambig", "info_map", "confid_map")
+_UNTRAINED = {"bp": "Bp", "bt": "Bt"}
+_UNIPOLAR_SIDE = 32  # pixels; a smaller cutout may lie within a sunspot
 _PROVENANCE = "magsrver"
 _HELIOPROJECTIVE = ("HPLN", "HPLT", "SOLAR")
 _HELIOGRAPHIC = ("CRLN", "CRLT", "HGLN", "HGLT")
@@ -45,13 +57,48 @@ def check_magnetogram(smap):
             f"(MAGSRVER = {smap.meta[_PROVENANCE]})."
         )
         raise ValueError(msg)
+    check_coordinates(smap)
     if not str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE + _HELIOGRAPHIC):
         msg = f"smap must have a helioprojective or heliographic WCS, got CTYPE1 = {smap.coordinate_system.axis1!r}."
         raise ValueError(msg)
+    segment = segment_of(smap)
+    if segment in _NO_COMPONENT or segment.endswith("_err"):
+        msg = f"smap must be a signed component of the field, got the segment {segment!r} of {smap.meta['drms_id']!r}."
+        raise ValueError(msg)
+    _check_values(smap)
     observable = _observable(smap)
     if any(word in observable.lower() for word in _OTHER_OBSERVABLES):
         msg = f"smap must be a magnetogram, got {observable!r}."
         raise ValueError(msg)
+
+
+def _check_values(smap):
+    """Raise for pictures and for what has no sign."""
+    if smap.data.dtype.kind == "b" or smap.data.dtype == "uint8" or any(key.startswith("hv_") for key in smap.meta):
+        msg = "smap must hold measured values, got an 8-bit picture (of Helioviewer or another browser), whose gray is no field."
+        raise ValueError(msg)
+    values = smap.data[smap.data == smap.data]  # not NaN
+    if min(smap.data.shape) >= _UNIPOLAR_SIDE and len(values) and values.min() >= 0 < values.max():
+        msg = (
+            "smap must be a signed component of the field, got no pixel below 0: field strengths, errors and bitmaps "
+            "cannot be super-resolved."
+        )
+        raise ValueError(msg)
+
+
+def segment_of(smap):
+    """Name of the segment of a JSOC series in lower case, from DRMS_ID; empty where it is not said."""
+    return str(smap.meta.get("drms_id") or "").lower().rpartition(":")[2]
+
+
+def warn_if_transverse(smap):
+    """Warn about the components of the field that no model was trained on."""
+    component = _UNTRAINED.get(segment_of(smap))
+    if component:
+        warn_user(
+            f"smap shows {component}, a transverse component; the models were trained on the line of sight and Br alone.",
+            stacklevel=4,
+        )
 
 
 def _observable(smap):
@@ -68,7 +115,7 @@ def is_helioprojective(smap):
 
 def instrument_of(smap):
     """Instrument as ``"MDI"``, ``"HMI"`` or what the header says, in capitals."""
-    name = str(smap.instrument or "unknown").upper()
+    name = str(smap.instrument or smap.meta.get("telescop") or "unknown").upper()
     return next((known for known in ("MDI", "HMI") if name.startswith(known)), name)
 
 

@@ -13,7 +13,8 @@ def magnetic_unit(smap):
     """
     Unit of a Map's data, which must be one of magnetic field.
 
-    ``Mx/cm^2``, which the SHARP and SMARP series carry, is 1 G. sunpy reads it for HMI maps only.
+    ``Mx/cm^2``, which the SHARP and SMARP series carry, is 1 G. sunpy reads it for HMI maps only, and no map's
+    ``_BUNIT``, which JSOC's exports of 2025 have in the place of ``BUNIT``.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def magnetic_unit(smap):
     ValueError
         If there is no unit or it is not one of magnetic field.
     """
-    card = str(smap.meta.get("bunit") or "").strip()
+    card = str(smap.meta.get("bunit") or smap.meta.get("_bunit") or "").strip()
     if _MAXWELL_PER_SQUARE_CM.match(card):
         return u.G
     if not card:
@@ -39,8 +40,15 @@ def magnetic_unit(smap):
             "If the data are in Gauss, set smap.meta['bunit'] = 'G'."
         )
         raise ValueError(msg)
-    unit = smap.unit
+    unit = smap.unit if smap.meta.get("bunit") else _parsed(card)
     if unit is None or not unit.is_equivalent(u.G):
         msg = f"smap must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {card!r}."
         raise ValueError(msg)
     return unit
+
+
+def _parsed(card):
+    try:
+        return u.Unit(card)
+    except ValueError:
+        return None
