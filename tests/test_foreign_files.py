@@ -1,6 +1,8 @@
 """Files that people have and the model was not made for: right, or refused in one sentence."""
 
 import multiprocessing
+import subprocess
+import sys
 
 import astropy.units as u
 import numpy as np
@@ -173,6 +175,17 @@ def test_the_command_says_what_sunpy_assumed(field, tmp_path, capsys):
     fits.writeto(tmp_path / "undated.fits", field, header)
     assert command(tmp_path / "undated.fits", "-o", tmp_path) == 0
     assert "undated.fits: Missing metadata for observation time" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "| head -c 1 >/dev/null"])
+def test_all_files_are_done_though_nobody_reads(field, tmp_path, closed):
+    for name in ("one", "two", "three"):
+        fits.writeto(tmp_path / f"{name}.fits", field, fits.Header(HMI))
+    code = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
+    run = f"{sys.executable} -c '{code}' superresolve *.fits -o out --model bicubic {closed}"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {run}"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name[:-11] for path in (tmp_path / "out").iterdir()) == ["one", "three", "two"]
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")

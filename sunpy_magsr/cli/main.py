@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from sunpy_magsr.cli.streams import lasting_streams
 from sunpy_magsr.version import version
 
 __all__ = ["main"]
@@ -79,6 +80,11 @@ def main(arguments=None):
         0: done; 1: some files failed; 2: wrong usage.
     """
     options = _parser().parse_args(arguments)
+    with lasting_streams():
+        return _run(options)
+
+
+def _run(options):
     try:
         if options.command == "evaluate":
             from sunpy_magsr.cli.evaluation import evaluate
