@@ -1,6 +1,7 @@
 """What is refused, and what is only warned about."""
 
 import astropy.units as u
+import numpy as np
 import sunpy.map
 
 from sunpy_magsr.exceptions import warn_user
@@ -20,6 +21,7 @@ MINIMUM_SIDE = 16
 _OTHER_OBSERVABLES = ("continuum", "intensity", "doppler", "velocity", "line width", "line depth", "linedepth")
 _NO_COMPONENT = ("field", "inclination", "azimuth", "bitmap", "conf_disambig", "disambig", "info_map", "confid_map")
 _UNTRAINED = {"bp": "Bp", "bt": "Bt"}
+_FAINT = 1e-3  # of the largest value
 _UNIPOLAR_SIDE = 32  # pixels; a smaller cutout may lie within a sunspot
 _PROVENANCE = "magsrver"
 _HELIOPROJECTIVE = ("HPLN", "HPLT", "SOLAR")
@@ -65,11 +67,11 @@ def check_magnetogram(smap):
     if segment in _NO_COMPONENT or segment.endswith("_err"):
         msg = f"smap must be a signed component of the field, got the segment {segment!r} of {smap.meta['drms_id']!r}."
         raise ValueError(msg)
-    _check_values(smap)
     observable = _observable(smap)
     if any(word in observable.lower() for word in _OTHER_OBSERVABLES):
         msg = f"smap must be a magnetogram, got {observable!r}."
         raise ValueError(msg)
+    _check_values(smap)
 
 
 def _check_values(smap):
@@ -78,7 +80,10 @@ def _check_values(smap):
         msg = "smap must hold measured values, got an 8-bit picture (of Helioviewer or another browser), whose gray is no field."
         raise ValueError(msg)
     values = smap.data[smap.data == smap.data]  # not NaN
-    if min(smap.data.shape) >= _UNIPOLAR_SIDE and len(values) and values.min() >= 0 < values.max():
+    if min(smap.data.shape) < _UNIPOLAR_SIDE or not len(values):
+        return
+    # Not so a source on an empty field, or one value everywhere, as people try things with.
+    if 0 <= values.min() < values.max() and np.median(values) > _FAINT * values.max():
         msg = (
             "smap must be a signed component of the field, got no pixel below 0: field strengths, errors and bitmaps "
             "cannot be super-resolved."
