@@ -188,21 +188,20 @@ def test_all_files_are_done_though_nobody_reads(field, tmp_path, closed):
     assert sorted(path.name[:-11] for path in (tmp_path / "out").iterdir()) == ["one", "three", "two"]
 
 
-@pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="this system does not fork")
+def answer(queue, data, meta):
+    queue.put(sunpy_magsr.superresolve(sunpy.map.Map(data, meta), plate_scale=None).data)
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @pytest.mark.filterwarnings("ignore:This process")
-def test_a_forked_worker_answers_as_its_parent(small):
-    """After the parent has used the package, whose threads the child does not have."""
+def test_a_worker_answers_as_its_parent(small, method):
+    """After the parent has used the package, whose threads a forked child does not have."""
     parent = sunpy_magsr.superresolve(small, plate_scale=None).data
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context(method)
     queue = context.Queue()
-
-    def work():
-        child = sunpy_magsr.superresolve(small, plate_scale=None).data
-        queue.put(float(np.nanmax(np.abs(child - parent))))
-
-    worker = context.Process(target=work, daemon=True)
+    worker = context.Process(target=answer, args=(queue, small.data, dict(small.meta)), daemon=True)
     worker.start()
     try:
-        assert queue.get(timeout=120) < 1e-2
+        assert queue.get(timeout=120) == pytest.approx(parent, abs=1e-2)
     finally:
         worker.kill()

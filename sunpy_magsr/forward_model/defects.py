@@ -23,9 +23,7 @@ _UNSHARP = 2.2  # by how much a pixel may differ from its prediction, relative t
 _AT_LEAST = 2  # neighbors that must be as strong for a structure that optics can make
 _LEAST_NOISE = 8.0  # Gauss; frames with less were interpolated, which blurs hits too, and real elements stand out of it
 _IN_NOISE = 2.0  # standard deviations that such neighbors reach by noise alone
-_ALONE = (
-    1.4  # of the noise, for the mean of the two neighbors of a hit along either axis: beside noise 99.9 % have less
-)
+_ALONE = 1.4  # of the noise, for the mean of a hit's two neighbors along either axis: beside noise 99.9 % have less
 _LEAST_BESIDE = 0.08  # of a real source, on the neighbors along either axis; 0.16 if it is as wide as a pixel
 _ROUNDS = 3
 _SATURATED = 1800.0  # Gauss
@@ -40,7 +38,7 @@ def find_bad_pixels(data, valid, noise=None):
     - **Dead or constant**: 4 x 4 pixels, or 10 in a line, of exactly one value.
     - **Hits**, where the noise is given: a pixel that differs from what its neighbors say of it (the linear prediction
       of a field that a point-spread function and a pixel have smoothed) by more than noise does, 4.7 standard deviations
-      of the prediction's error (with a noise of at least 8 G), and by twice the field of its second strongest neighbor
+      of the prediction's error (with a noise of at least 8 G), and by 2.2 times the field of its second strongest neighbor
       more, while its neighbors along one axis or the other have next to nothing of its sign: the optics spread a real
       source, however small, over several pixels.
     - **Saturated umbrae**, likewise: a hole of more than 35 % in a field of one polarity above 1800 G, as MDI makes where
@@ -169,13 +167,12 @@ def _hits(data, noise):
     y, x = np.nonzero(np.abs(residual) > _THRESHOLD * level)
     if not len(y):
         return found
-    padded = np.abs(np.pad(data, 1, mode="edge"))
-    around = [padded[y + j, x + i] for j in range(3) for i in range(3) if (j, i) != (1, 1)]
+    padded = np.pad(data, 1, mode="edge")
+    around = [np.abs(padded[y + j, x + i]) for j in range(3) for i in range(3) if (j, i) != (1, 1)]
     strength = np.sort(around, axis=0)[-_AT_LEAST]
     allowed = _THRESHOLD * level[y, x] + _UNSHARP * np.maximum(strength - _IN_NOISE * noise[y, x], 0)
     sign = np.sign(residual[y, x])
-    signed = np.pad(data, 1, mode="edge")
-    pairs = [signed[y + 1, x] + signed[y + 1, x + 2], signed[y, x + 1] + signed[y + 2, x + 1]]
+    pairs = [padded[y + 1, x] + padded[y + 1, x + 2], padded[y, x + 1] + padded[y + 2, x + 1]]
     beside = np.minimum(*(sign * pair / 2 for pair in pairs))
     is_alone = beside < np.maximum(_ALONE * noise[y, x], _LEAST_BESIDE * np.abs(residual[y, x]))
     is_hit = (np.abs(residual[y, x]) > allowed) & is_alone

@@ -12,7 +12,7 @@ MDI_NOISE = {300: 11.0, 30: 22.5}
 
 #: By how much MDI's reading differs from what the forward model says of it besides the noise, as a share of the reading:
 #: 7 % in the true pair of 2010, 10 and 11 % in those of 2011, whose MDI frames were turned by the nearest neighbor.
-#: Measured with `sunpy_magsr.forward_model.measure_response`; see `docs/validation.rst`. The value is that of the worst.
+#: Measured with `sunpy_magsr.forward_model.measure_response`; see `docs/validation.rst`. The value is a little above that of the worst.
 MDI_RESPONSE_ERROR = 0.12
 
 _QUIET_FIELD = 80.0  # Gauss, of the mean over 3 x 3 pixels
