@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 import scipy.ndimage
 import scipy.optimize
+from astropy.stats import mad_std
 
 from sunpy_magsr.forward_model.degrade import degrade
 
@@ -13,7 +14,6 @@ __all__ = ["Response", "measure_response"]
 
 _BLOCKS = 4  # along each axis, for the errors
 _QUIET_FIELD = 30.0  # Gauss, of what the high-resolution instrument sees within 5 x 5 low-resolution pixels
-_MAD_TO_SIGMA = 1.4826
 _BOUNDS = ([-8.0, -8.0, 0.0], [8.0, 8.0, 16.0])  # shifts and FWHM in high-resolution pixels
 _START = (0.0, 0.0, 4.0)
 _STEP = 0.05  # high-resolution pixels, of the derivatives
@@ -128,8 +128,9 @@ def measure_response(low, high, *, plate_scale):
     model = best[3] * seen(best[:3])
     left = low - model
     strength = scipy.ndimage.maximum_filter(np.abs(model) / best[3], 5)
-    quiet = inner & (strength < _QUIET_FIELD) if (inner & (strength < _QUIET_FIELD)).any() else inner
-    noise = float(_MAD_TO_SIGMA * np.median(np.abs(left[quiet] - np.median(left[quiet]))))
+    quiet = inner & (strength < _QUIET_FIELD)
+    quiet = quiet if quiet.any() else inner
+    noise = float(mad_std(left[quiet]))
     strong = inner & (np.abs(model) > 10 * noise)
     relative = np.nan
     if strong.any():

@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 import scipy.ndimage
+import scipy.stats
+from astropy.stats import mad_std
 
 from sunpy_magsr.prep.field import read_pair
 
@@ -12,7 +14,6 @@ __all__ = ["Speckle", "asinh_view", "speckle"]
 _WEAK_FIELD = 30.0  # Gauss
 _NEIGHBORHOOD = 9  # pixels a side
 _SCALE = 5.0  # Gauss
-_MAD_TO_SIGMA = 1.4826
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,8 +88,6 @@ def speckle(result, truth, known):
         values = values[np.isfinite(values)]
         if not len(values):
             return Speckle(np.nan, np.nan, 0.0)
-        middle = np.median(values)
-        squared = (values - values.mean()) ** 2
-        found.append((_MAD_TO_SIGMA * np.median(np.abs(values - middle)), (squared**2).mean() / squared.mean() ** 2))
+        found.append((mad_std(values), scipy.stats.kurtosis(values, fisher=False)))
     (sigma, kurtosis), (of_truth, kurtosis_of_truth) = found
     return Speckle(float(sigma / of_truth), float(kurtosis / kurtosis_of_truth), float(weak.mean()))
