@@ -3,6 +3,7 @@
 import multiprocessing
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 import astropy.units as u
 import numpy as np
@@ -188,20 +189,12 @@ def test_all_files_are_done_though_nobody_reads(field, tmp_path, closed):
     assert sorted(path.name[:-11] for path in (tmp_path / "out").iterdir()) == ["one", "three", "two"]
 
 
-def answer(queue, data, meta):
-    queue.put(sunpy_magsr.superresolve(sunpy.map.Map(data, meta), plate_scale=None).data)
-
-
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
 @pytest.mark.filterwarnings("ignore:This process")
 def test_a_worker_answers_as_its_parent(small, method):
     """After the parent has used the package, whose threads a forked child does not have."""
-    parent = sunpy_magsr.superresolve(small, plate_scale=None).data
-    context = multiprocessing.get_context(method)
-    queue = context.Queue()
-    worker = context.Process(target=answer, args=(queue, small.data, dict(small.meta)), daemon=True)
-    worker.start()
-    try:
-        assert queue.get(timeout=120) == pytest.approx(parent, abs=1e-2)
-    finally:
-        worker.kill()
+    parent = sunpy_magsr.superresolve(small, plate_scale=None)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as workers:
+        child = workers.submit(sunpy_magsr.superresolve, small, plate_scale=None).result(timeout=120)
+    assert child.data == pytest.approx(parent.data, abs=1e-2)
+    assert child.meta == parent.meta
