@@ -9,6 +9,8 @@ from pathlib import Path
 from astropy.table import Table
 
 from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.models.folder import check_facts, commit_of, read_json
+from sunpy_magsr.models.pins import catalogue
 
 __all__ = ["ModelCard", "list_models"]
 
@@ -27,8 +29,9 @@ class ModelCard:
     name : `str`
         What users call it.
     kind : `str`
-        ``"interpolation"``, ``"regression"``, ``"diffusion"``, or ``"adapter"`` for what makes of a diffusion model
-        one for another instrument.
+        ``"interpolation"``, ``"regression"``, ``"diffusion"``, ``"published"`` for the architecture of the published
+        method (`sunpy_magsr.backends.published`), or ``"adapter"`` for what makes of a diffusion model one for another
+        instrument.
     summary : `str`
         One sentence.
     factor : `int`
@@ -103,26 +106,42 @@ class ModelCard:
     @property
     def is_deterministic(self):
         """Whether every sample would be the same."""
-        return self.kind != "diffusion"
+        return self.kind not in ("diffusion", "published")
 
     @classmethod
     def read(cls, folder, *, where=None):
-        """Read the card of a model folder."""
-        path = Path(folder) / CARD
-        if not path.is_file():
-            msg = f"model must be a folder with a {CARD}, got {str(folder)!r}."
-            raise ValueError(msg)
-        return cls.of({**json.loads(path.read_text()), "where": where or str(folder)})
+        """
+        Read the card of a model folder; the revision of one in a Hub's cache is the commit.
+
+        Parameters
+        ----------
+        folder : `str` or `pathlib.Path`
+            The folder.
+        where : `str`, optional
+            It is, in the user's words.
+
+        Returns
+        -------
+        `ModelCard`
+
+        Raises
+        ------
+        ValueError
+            If there is none, or it says what no card may.
+        """
+        card = cls.of(read_json(folder, CARD))
+        return dataclasses.replace(card, where=where or str(folder), revision=commit_of(folder) or card.revision)
 
     @classmethod
     def of(cls, facts):
         """Make a card of facts, or say what is wrong with them."""
-        known = {field.name: field.default for field in dataclasses.fields(cls)}
-        unknown = sorted(set(facts) - set(known))
-        missing = sorted({"name", "kind"} - set(facts))
+        known = {field.name for field in dataclasses.fields(cls)} - {"where"}
+        unknown = set(facts) - known
+        missing = {"name", "kind"} - set(facts)
         if unknown or missing:
-            msg = f"card must have name and kind and no other keys than {', '.join(known)}, got {', '.join(facts)}."
+            msg = f"card must have name and kind and no other keys than {', '.join(sorted(known))}, got {', '.join(facts)}."
             raise ValueError(msg)
+        check_facts(facts, "card", "card")
         card = cls(**facts)
         if card.kind == "diffusion" and (card.steps < 1 or not {"los", "radial"} <= set(card.noise)):
             msg = f"card of a diffusion model must have steps of at least 1 and noise for los and radial, got {facts}."
@@ -203,7 +222,7 @@ def adapted_card(base, adapter):
 
 def list_models():
     """
-    The models that come with the package.
+    The models that come with the package, and those on a Hub that a catalogue pins.
 
     Returns
     -------
@@ -233,6 +252,10 @@ def list_models():
         files = (path for part in parts for path in (part, *part.rglob("*")) if path.is_file())
         size = sum(path.stat().st_size for path in files) / 1e6
         table.add_row([card.name, card.kind, size, card.license, card.revision, card.where, card.summary])
+    for name, entry in catalogue().items():
+        facts = [entry.get(key, "") for key in ("kind", "license", "summary")]
+        where = f"{entry['id']}@{entry['revision']}"
+        table.add_row([name, facts[0], entry.get("size", 0.0), facts[1], entry["commit"], where, facts[2]])
     table["size"].unit = "Mbyte"
     table["size"].format = ".1f"
     return table

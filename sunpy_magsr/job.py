@@ -88,7 +88,7 @@ class Job:
                 )
         if psf_fwhm is not None:
             magnetogram = dataclasses.replace(magnetogram, psf_fwhm=_width_in_pixels(psf_fwhm, magnetogram))
-        backend = load_backend(model, instrument=magnetogram.instrument)
+        backend = load_backend(model, instrument=magnetogram.instrument, progress=machine["progress"])
         card = backend.card
         if card.is_deterministic and n_samples > 1:
             msg = f"n_samples must be 1 for the deterministic model {card.name!r}, got {n_samples}."

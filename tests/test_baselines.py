@@ -114,7 +114,7 @@ def test_pixel_codec_loses_nothing(rng):
 
 
 def test_pixel_codec_is_found_again(tmp_path):
-    PixelCodec(factor=2, field_scale=100.0).save_config(tmp_path)
+    PixelCodec(factor=2, field_scale=100.0).save_config(tmp_path / "autoencoder")
     codec = load_codec(tmp_path)
     assert isinstance(codec, PixelCodec)
     assert codec.config.field_scale == 100.0
@@ -159,5 +159,5 @@ def test_wrong_names_are_refused(tmp_path, truth, capsys):
         make_sampler("x")
     (tmp_path / "network").mkdir()
     (tmp_path / "network" / "config.json").write_text('{"_class_name": "Other"}')
-    with pytest.raises(ValueError, match="network must be one of Enhance, Progressive, got 'Other'"):
+    with pytest.raises(ValueError, match="network of a model must be one of Enhance, Progressive, got 'Other'"):
         load_network(tmp_path)

@@ -1,6 +1,5 @@
 """Networks, model folders and the Hub."""
 
-from functools import partial
 
 import numpy as np
 import pytest
@@ -14,8 +13,6 @@ from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.normalization import denormalize, normalize
 from sunpy_magsr.models.pipeline import weights_digest
 from sunpy_magsr.models.spread import spread_factor
-
-from .training.hub_server import local_hub
 
 
 @pytest.mark.parametrize(("kind", "scale"), [("asinh", 40.0), ("linear", 3000.0)])
@@ -99,30 +96,6 @@ def test_a_folder_is_a_model(small, tmp_path):
 def test_folder_without_a_card(tmp_path):
     with pytest.raises(ValueError, match=r"model must be a folder with a card\.json, got"):
         load_backend(tmp_path)
-
-
-@pytest.fixture
-def hub(monkeypatch, tmp_path):
-    with local_hub(monkeypatch, tmp_path / "cache") as hub:
-        hub.publish("team/magsr", bundled_folder("default"), branches=("main", "v1"))
-        yield hub
-
-
-@pytest.mark.parametrize("name", ["team/magsr", "team/magsr@v1"])
-def test_hub(hub, small, name, tmp_path, monkeypatch):
-    import huggingface_hub
-
-    fetch = partial(huggingface_hub.snapshot_download, cache_dir=tmp_path / "hub")
-    monkeypatch.setattr("sunpy_magsr.models.hub.snapshot_download", fetch)
-    result = sunpy_magsr.superresolve(small, model=name)
-    assert np.array_equal(result.data, sunpy_magsr.superresolve(small).data, equal_nan=True)
-    revision = name.partition("@")[2] or "main"
-    assert any(path.endswith(f"/{revision}") for _, path in hub.log)
-
-
-def test_hub_without_the_repository(hub):
-    with pytest.raises(ValueError, match="model 'team/nothing' could not be fetched: "):
-        load_backend("team/nothing")
 
 
 def test_spread_follows_the_strength_of_the_field():

@@ -15,13 +15,14 @@ from sunpy_magsr.catalog import (
     bundled_folder,
     list_models,
 )
+from sunpy_magsr.models.pins import catalogue
 
 __all__ = ["load_backend", "model_card", "model_folder"]
 
-_HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+(@[\w./-]+)?$")
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
-def load_backend(model, *, instrument=None):
+def load_backend(model, *, instrument=None, progress=False):
     """
     Load a model.
 
@@ -32,6 +33,8 @@ def load_backend(model, *, instrument=None):
         these and an adapter likewise (``"default+mdi"``, ``"default+org/name"``), or a loaded model.
     instrument : `str`, optional
         Of the input: a model loaded by its own name or folder takes the adapter that its card has for the instrument.
+    progress : `bool`
+        Show a progress bar on a terminal while a model is fetched.
 
     Returns
     -------
@@ -41,14 +44,16 @@ def load_backend(model, *, instrument=None):
     Raises
     ------
     ValueError
-        For an unknown name, or an adapter that does not belong to the model.
+        For an unknown name, a folder that holds no model, or an adapter that does not belong to the model.
+    OSError
+        If a model cannot be fetched; see `sunpy_magsr.models.hub.download`.
     """
     if hasattr(model, "samples") and hasattr(model, "card"):
         return model
     name = str(model)
     if name == BICUBIC.name:
         return BicubicBackend(BICUBIC)
-    return _load(*_parts(model, instrument))
+    return _load(*_parts(model, instrument, progress=progress))
 
 
 def model_card(model):
@@ -77,19 +82,24 @@ def model_card(model):
     return adapted_card(card, ModelCard.read(adapter[0], where=adapter[1])) if adapter else card
 
 
-def _parts(model, instrument=None):
+def _parts(model, instrument=None, *, progress=False):
     """Folder of a model and where it is, and of its adapter if there is one."""
     name = str(model)
     if "+" in name and not Path(name).is_dir():
         base, _, adapter = name.rpartition("+")
-        folder, where = model_folder(base)
-    else:
-        folder, where = model_folder(model)
-        adapter = None if name in ALIASES else ModelCard.read(folder).adapters.get(instrument)
-    return folder, where, *(_adapter_of(folder, where, adapter) if adapter else ())
+        folder, where = model_folder(base, progress=progress)
+        return folder, where, *_adapter_of(folder, where, adapter, progress=progress)
+    folder, where = model_folder(model, progress=progress)
+    own = None if name in ALIASES else ModelCard.read(folder).adapters.get(instrument)
+    if own is None:
+        return folder, where
+    if own not in adapter_folders(folder):
+        msg = f"model {where!r} has no adapter {own!r}, which its card names for {instrument}."
+        raise ValueError(msg)
+    return folder, where, adapter_folders(folder)[own], where
 
 
-def model_folder(model):
+def model_folder(model, *, progress=False):
     """
     Where a model is.
 
@@ -97,6 +107,8 @@ def model_folder(model):
     ----------
     model : `str` or `pathlib.Path`
         As for `load_backend`, without an adapter.
+    progress : `bool`
+        Show a progress bar on a terminal while it is fetched.
 
     Returns
     -------
@@ -109,12 +121,14 @@ def model_folder(model):
     ------
     ValueError
         For an unknown name.
+    OSError
+        If it cannot be fetched.
     """
     name = str(model)
     folder = bundled_folder(name)
     if folder is not None:
         return folder, "bundled"
-    found = _elsewhere(model)
+    found = _elsewhere(model, progress=progress)
     if found is None:
         known = ", ".join(list_models()["name"])
         msg = f"model must be one of {known}, a folder, or a Hub id 'org/name', got {name!r}."
@@ -122,12 +136,12 @@ def model_folder(model):
     return found
 
 
-def _adapter_of(base, where, name):
+def _adapter_of(base, where, name, *, progress):
     """Folder of an adapter, and where that is in the user's words."""
     own = adapter_folders(base)
     if name in own:
         return own[name], where
-    found = _elsewhere(name)
+    found = _elsewhere(name, progress=progress)
     if found is None:
         known = "".join(f"{one}, " for one in own)
         msg = f"adapter must be one of the model's ({known or 'it has none, '}a folder, or a Hub id 'org/name'), got {name!r}."
@@ -135,14 +149,14 @@ def _adapter_of(base, where, name):
     return found
 
 
-def _elsewhere(model):
+def _elsewhere(model, *, progress):
     name = str(model)
     if name and Path(name).is_dir():
         return Path(name).resolve(), name
-    if isinstance(model, str) and _HUB_ID.match(name):
+    if isinstance(model, str) and (name in catalogue() or _HUB_ID.fullmatch(name)):
         from sunpy_magsr.models.hub import download
 
-        return download(name), name
+        return download(name, progress=progress), name
     return None
 
 
@@ -177,7 +191,7 @@ def _load(folder, where, adapter=None, adapter_where=None):
 
 def _text(folder):
     """What a cached model is known by: its card, in which the digest of its weights is."""
-    return (Path(folder) / CARD).read_text()
+    return (Path(folder) / CARD).read_text(encoding="utf-8")
 
 
 @functools.lru_cache(maxsize=8)
@@ -195,6 +209,12 @@ def _load_diffusion(folder, card, adapter=None):
     return DiffusionBackend(*load_components(folder, adapter=adapter), card)
 
 
+def _load_published(folder, card):
+    from sunpy_magsr.backends.published import PublishedBackend
+
+    return PublishedBackend.load(folder, card)
+
+
 def _load_regression(folder, card):
     from sunpy_magsr.backends.regression import RegressionBackend
     from sunpy_magsr.models.pipeline import load_network
@@ -202,4 +222,4 @@ def _load_regression(folder, card):
     return RegressionBackend(load_network(folder), card)
 
 
-_LOADERS = {"diffusion": _load_diffusion, "regression": _load_regression}
+_LOADERS = {"diffusion": _load_diffusion, "regression": _load_regression, "published": _load_published}

@@ -60,7 +60,8 @@ def superresolve(options):
         **_sampling(options),
     }
     check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
-    load_backend(options.model)  # a wrong name is said before the files are read
+    with _named_warnings(options.model):
+        load_backend(options.model, progress=True)  # a wrong name is said before the files are read
     request["model"] = options.model
     targets = [folder / (_stem(Path(name)) + _SUFFIX) for name in options.files]
     twice = {target for target in targets if targets.count(target) > 1}

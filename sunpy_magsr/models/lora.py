@@ -1,10 +1,12 @@
 """Adapters: what turns a base denoiser into one for another instrument, saved apart from it."""
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file
 
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
+from sunpy_magsr.models.folder import read_json
+from sunpy_magsr.models.weights import check_weights, load_tensors, shapes
 
 __all__ = [
     "attach_adapter",
@@ -17,6 +19,7 @@ __all__ = [
 
 # Small ones: the ends, whose sizes change, and the depthwise filters.
 _WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
+_SETTINGS = ("r", "lora_alpha", "target_modules", "modules_to_save")  # of a saved adapter, all that is read
 _DECODER_BLOCKS = r"decoder\..*conv[12]"
 
 
@@ -133,7 +136,7 @@ def load_adapters(folder, model):
 
 def merge_decoder_adapter(codec, folder):
     """The autoencoder with an adapter merged into its decoder; it is changed."""
-    return PeftModel.from_pretrained(codec, str(folder)).merge_and_unload()
+    return _merged(codec, folder)
 
 
 def merge_adapter(denoiser, folder):
@@ -151,5 +154,24 @@ def merge_adapter(denoiser, folder):
     -------
     `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
         With ``draws_low``.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no adapter for it, or one that is out of bounds.
     """
-    return PeftModel.from_pretrained(widen(denoiser), str(folder)).merge_and_unload()
+    return _merged(widen(denoiser), folder)
+
+
+def _merged(network, folder):
+    config = read_json(folder, "adapter_config.json", "LORA")
+    settings = {key: config[key] for key in _SETTINGS if config.get(key) is not None}
+    try:
+        adapted = get_peft_model(network, LoraConfig(**settings))
+    except ValueError as error:  # no such modules
+        msg = f"adapter_config.json in {folder} must be of an adapter for {type(network).__name__}, and is not: {error}"
+        raise ValueError(msg) from error
+    expected = shapes(get_peft_model_state_dict(adapted))
+    path = check_weights(folder, "adapter_model.safetensors", expected)
+    set_peft_model_state_dict(adapted, load_tensors(path))
+    return adapted.merge_and_unload()

@@ -1,49 +1,101 @@
 """A model folder: the parts of a model side by side, each as `diffusers` saves it."""
 
 import hashlib
-import json
 from pathlib import Path
 
 import diffusers
-import torch
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
+from sunpy_magsr.models.folder import read_json
 from sunpy_magsr.models.lora import merge_adapter, merge_decoder_adapter
 from sunpy_magsr.models.pixels import PixelCodec
 from sunpy_magsr.models.regression import Enhance, Progressive
+from sunpy_magsr.models.weights import load_module, made
 
-__all__ = ["NETWORKS", "PARTS", "load_codec", "load_components", "load_network", "weights_digest"]
+__all__ = [
+    "NETWORKS",
+    "PARTS",
+    "SCHEDULERS",
+    "load_codec",
+    "load_components",
+    "load_network",
+    "load_published",
+    "load_scheduler",
+    "weights_digest",
+]
 
 #: Sub-folders of a model folder by kind.
 PARTS = {
     "diffusion": ("autoencoder", "denoiser", "scheduler"),
     "regression": ("network",),
     "adapter": ("adapter",),
+    "published": ("vae", "unet", "scheduler"),
 }
 #: Networks of regression models by class name.
 NETWORKS = {"Enhance": Enhance, "Progressive": Progressive}
+#: Samplers of diffusion models by class name.
+SCHEDULERS = (
+    "DDIMScheduler",
+    "DDPMScheduler",
+    "DPMSolverMultistepScheduler",
+    "FlowMatchEulerDiscreteScheduler",
+    "UniPCMultistepScheduler",
+)
+_CODECS = {"MagnetogramAutoencoder": MagnetogramAutoencoder, "PixelCodec": PixelCodec}
 
 
-def load_codec(folder):
+def load_codec(folder, part="autoencoder"):
     """
     Load what turns Gauss into latents.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Folder of a saved `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or
+        Model folder.
+    part : `str`
+        Sub-folder of a saved `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or
         `~sunpy_magsr.models.pixels.PixelCodec`.
 
     Returns
     -------
     `torch.nn.Module`
         One of them.
+
+    Raises
+    ------
+    ValueError
+        If it is none, or out of bounds; see `sunpy_magsr.models.weights.load_module`.
     """
-    config = _config(folder, "config.json")
-    if config["_class_name"] == PixelCodec.__name__:
-        return PixelCodec.from_config(config)
-    return MagnetogramAutoencoder.from_pretrained(str(folder), torch_dtype=torch.float32)
+    return load_module(_CODECS, folder, part)
+
+
+def load_scheduler(folder):
+    """
+    Load the sampler of a model folder.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        Holds ``scheduler/scheduler_config.json``.
+
+    Returns
+    -------
+    `diffusers.SchedulerMixin`
+        Of the class that its configuration names, one of `SCHEDULERS`.
+
+    Raises
+    ------
+    ValueError
+        If it is of another class or out of bounds.
+    """
+    name = "scheduler/scheduler_config.json"
+    config = read_json(folder, name, "scheduler")
+    kind = config.get("_class_name")
+    if kind not in SCHEDULERS:
+        msg = f"scheduler of a model must be one of {', '.join(SCHEDULERS)}, got {kind!r} in {folder}."
+        raise ValueError(msg)
+    return made(getattr(diffusers, kind), config, f"{name} in {folder}")
 
 
 def load_components(folder, *, adapter=None):
@@ -65,16 +117,18 @@ def load_components(folder, *, adapter=None):
         The latent's distribution.
     scheduler : `diffusers.SchedulerMixin`
         Of the class that its configuration names.
+
+    Raises
+    ------
+    ValueError
+        If a part is missing, of a class that it must not be, or out of bounds.
     """
-    folder = Path(folder)
-    denoiser = MagnetogramDenoiser.from_pretrained(folder / "denoiser", torch_dtype=torch.float32)
-    codec = load_codec(folder / "autoencoder")
+    scheduler, codec = load_scheduler(folder), load_codec(folder)
+    denoiser = load_module({"MagnetogramDenoiser": MagnetogramDenoiser}, folder, "denoiser")
     if adapter is not None:
         denoiser = merge_adapter(denoiser, Path(adapter) / "adapter" / "denoiser")
         if (Path(adapter) / "adapter" / "decoder").is_dir():
             codec = merge_decoder_adapter(codec, Path(adapter) / "adapter" / "decoder")
-    name = _config(folder / "scheduler", "scheduler_config.json")["_class_name"]
-    scheduler = getattr(diffusers, name).from_pretrained(folder / "scheduler")
     return codec, denoiser, scheduler
 
 
@@ -95,14 +149,47 @@ def load_network(folder):
     Raises
     ------
     ValueError
-        If it is a network of another class.
+        If it is a network of another class, or out of bounds.
     """
-    folder = Path(folder) / "network"
-    name = _config(folder, "config.json")["_class_name"]
-    if name not in NETWORKS:
-        msg = f"network must be one of {', '.join(NETWORKS)}, got {name!r} in {folder}."
+    return load_module(NETWORKS, folder, "network")
+
+
+def load_published(folder):
+    """
+    Load the parts of a model of the published architecture.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        Holds ``vae``, ``unet`` and ``scheduler`` as `diffusers` saves them, and ``published.json``.
+
+    Returns
+    -------
+    vae : `diffusers.AutoencoderKL`
+        Of eight output pixels along a latent one.
+    unet : `diffusers.UNet2DModel`
+        From the noised residual and the latent of the input to the prediction.
+    scheduler : `diffusers.SchedulerMixin`
+        Of the class that its configuration names.
+    options : `dict`
+        See `sunpy_magsr.backends.published.PublishedBackend`.
+
+    Raises
+    ------
+    ValueError
+        If a part is missing, of a class that it must not be, or out of bounds.
+    """
+    scheduler, options = load_scheduler(folder), read_json(folder, "published.json", "published")
+    vae = load_module({"AutoencoderKL": diffusers.AutoencoderKL}, folder, "vae")
+    unet = load_module({"UNet2DModel": diffusers.UNet2DModel}, folder, "unet")
+    latent = vae.config.latent_channels
+    if (unet.config.in_channels, unet.config.out_channels) != (2 * latent, latent):
+        msg = (
+            f"unet of a published model must take {2 * latent} and give {latent} channels, got {unet.config.in_channels} "
+            f"and {unet.config.out_channels} in {folder}."
+        )
         raise ValueError(msg)
-    return NETWORKS[name].from_pretrained(folder, torch_dtype=torch.float32)
+    return vae, unet, scheduler, options
 
 
 def weights_digest(folder):
@@ -114,6 +201,3 @@ def weights_digest(folder):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
-
-def _config(folder, name):
-    return json.loads((Path(folder) / name).read_text())

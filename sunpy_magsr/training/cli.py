@@ -46,6 +46,9 @@ def _parser():
     push.add_argument("repo_id", metavar="ORG/NAME")
     push.add_argument("--revision", metavar="BRANCH", help="made if it is not there")
     push.add_argument("--private", action="store_true", help="for a repository that is made")
+    pin = stages.add_parser("pin", help="print a catalogue's entry for what is at a revision of a Hub's repository now")
+    pin.add_argument("model_id", metavar="ORG/NAME@REVISION")
+    pin.add_argument("--name", required=True, metavar="NAME", help="what users shall call it")
     return parser
 
 
@@ -65,7 +68,7 @@ def main(arguments=None):
     """
     options = _parser().parse_args(arguments)
     try:
-        folder = _push(options) if options.stage == "push" else _run(options)
+        done = {"push": _push, "pin": _pin}.get(options.stage, _run)(options)
     except (ValueError, TypeError, OSError) as error:
         sys.stderr.write(f"magsr-train: error: {' '.join(str(error).split())}\n")
         return 2
@@ -78,7 +81,7 @@ def main(arguments=None):
     except KeyboardInterrupt:
         sys.stderr.write("magsr-train: stopped; the same command goes on from the last checkpoint.\n")
         return 130
-    sys.stdout.write(f"{folder}\n")
+    sys.stdout.write(f"{done}\n")
     return 0
 
 
@@ -86,6 +89,12 @@ def _push(options):
     from sunpy_magsr.training.push import push_model
 
     return push_model(options.folder, options.repo_id, revision=options.revision, private=options.private)
+
+
+def _pin(options):
+    from sunpy_magsr.models.pins import catalogue_entry
+
+    return catalogue_entry(options.model_id, options.name).rstrip()
 
 
 def _run(options):

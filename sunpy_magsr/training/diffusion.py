@@ -272,7 +272,7 @@ def _codec(config):
             f"autoencoder`, got {name!r} and no autoencoder in {folder}."
         )
         raise ValueError(msg)
-    return load_codec(folder)
+    return load_codec(folder.parent)
 
 
 def train_diffusion(config, *, progress=True):

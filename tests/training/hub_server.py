@@ -5,7 +5,9 @@ import contextlib
 import hashlib
 import json
 import re
+import socket
 import threading
+import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -22,6 +24,7 @@ class Hub:
         self.branches, self.commits, self.messages, self.large = {}, {}, {}, {}
         self.log, self.tokens = [], set()
         self.private, self.refused = {}, None
+        self.status, self.delay, self.cuts = None, 0.0, 0  # of all answers; before each; files to break off in the middle
 
     def create(self, repo_id):
         """Make a repository with an empty first commit."""
@@ -102,15 +105,20 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.tokens.add(self.headers.get("Authorization"))
         self.body = self.read()
         try:
+            time.sleep(self.hub.delay)
             if self.hub.refused is not None and self.hub.refused in path:
                 raise RefusedError(403, "You have no right to write here.")
+            if self.hub.status is not None:
+                raise RefusedError(self.hub.status, "This Hub is not well.")
             for pattern, function in routes.items():
                 if found := re.fullmatch(pattern, path):
                     return self.send(200, *function(*map(unquote, found.groups())))
             raise RefusedError(404, "There is no such thing.")
         except RefusedError as refusal:
-            kind = {"X-Error-Code": "RepoNotFound"} if refusal.status == 404 else {}
-            return self.send(refusal.status, refusal.content, kind)
+            codes = {404: "RepoNotFound", 410: "RevisionNotFound"} | ({403: "GatedRepo"} if self.hub.status else {})
+            code = codes.get(refusal.status)
+            status = 404 if code == "RevisionNotFound" else refusal.status
+            return self.send(status, refusal.content, {"X-Error-Code": code} if code else {})
 
     def read(self):
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -124,15 +132,32 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, status, content, headers=None):
         content = content if isinstance(content, bytes) else json.dumps(content).encode()
+        headers = dict(headers or {})
+        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        if status == 200 and wanted:
+            first, whole = int(wanted[1]), len(content)
+            status, content = 206, content[first:]
+            headers["Content-Range"] = f"bytes {first}-{whole - 1}/{whole}"
+            self.hub.log.append(("RANGE", first))
         self.send_response(status)
-        for name, value in {"Content-Length": len(content), **(headers or {})}.items():
+        for name, value in {"Content-Length": len(content), **headers}.items():
             self.send_header(name, str(value))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        if self.command == "HEAD":
+            return
+        if self.hub.cuts and self.path.endswith(".safetensors"):
+            self.hub.cuts -= 1
+            self.wfile.write(content[: len(content) // 2])
+            self.wfile.flush()
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        self.wfile.write(content)
 
     def found(self, repo_id, revision):
         files = self.hub.files(repo_id, revision)
+        if files is None and repo_id in self.hub.branches:
+            raise RefusedError(410, "Revision Not Found")
         if files is None:
             raise RefusedError(404, "Repository Not Found")
         return files
@@ -249,7 +274,7 @@ def local_hub(monkeypatch, cache):
 
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, hub=hub))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     hub.address = f"http://127.0.0.1:{server.server_port}"
     template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"

@@ -68,7 +68,7 @@ def test_there_and_back(hub, exported, small, tmp_path):
     assert hub.files("team/magsr", "main") == {}
     assert hub.private == {"team/magsr": True}
     assert "Bearer hf_of_the_test" in hub.tokens
-    fetched = sunpy_magsr.superresolve(small, model="team/magsr@v1")
+    fetched = sunpy_magsr.superresolve(small, model=f"team/magsr@{commit}")
     here = sunpy_magsr.superresolve(small, model=exported)
     assert np.array_equal(fetched.data, here.data, equal_nan=True)
     assert np.isfinite(fetched.data).any()
@@ -84,7 +84,8 @@ def test_a_model_takes_the_place_of_the_one_before(hub, model, small, tmp_path, 
     assert capsys.readouterr().out.splitlines()[1].endswith(hub.branches["team/magsr"]["main"])
     assert hub.files("team/magsr") == content(model)
     assert hub.private == {"team/magsr": False}
-    for name, folder in (("team/magsr", model), (f"team/magsr@{first}", other)):
+    second = hub.branches["team/magsr"]["main"]
+    for name, folder in ((f"team/magsr@{second}", model), (f"team/magsr@{first}", other)):
         fetched, here = (sunpy_magsr.superresolve(small, model=place).data for place in (name, folder))
         assert np.array_equal(fetched, here, equal_nan=True)
 
