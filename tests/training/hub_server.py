@@ -115,7 +115,7 @@ class Handler(BaseHTTPRequestHandler):
                     return self.send(200, *function(*map(unquote, found.groups())))
             raise RefusedError(404, "There is no such thing.")
         except RefusedError as refusal:
-            codes = {404: "RepoNotFound", 410: "RevisionNotFound"} | ({403: "GatedRepo"} if self.hub.status else {})
+            codes = {404: "RepoNotFound", 410: "RevisionNotFound"} | ({401: "RepoNotFound", 403: "GatedRepo"} if self.hub.status else {})
             code = codes.get(refusal.status)
             status = 404 if code == "RevisionNotFound" else refusal.status
             return self.send(status, refusal.content, {"X-Error-Code": code} if code else {})
