@@ -1,8 +1,6 @@
 """One super-resolution: what goes in, the fields that come out, and the maps made of them."""
 
 import dataclasses
-import math
-import numbers
 
 import astropy.units as u
 import numpy as np
@@ -13,22 +11,26 @@ from sunpy_magsr.backends import load_backend
 from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.forward_model import without_bad_pixels
 from sunpy_magsr.intercalibration import to_hmi
+from sunpy_magsr.memory import check_memory
 from sunpy_magsr.metadata import finer_header, provenance
+from sunpy_magsr.options import (
+    check_bad_pixels,
+    check_calibration,
+    check_options,
+    check_plate_scale,
+    output_ratio,
+    width_in_pixels,
+)
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.checks import warn_if_transverse, warn_if_untrained
+from sunpy_magsr.prep.checks import warn_if_untrained
 from sunpy_magsr.prep.grid import resample, resampled_size
 from sunpy_magsr.prep.wcs import plate_scale as plate_scale_of
 from sunpy_magsr.prep.wcs import unread_roll
 from sunpy_magsr.version import version
 
-__all__ = ["Job", "check_options", "check_plate_scale"]
+__all__ = ["Job"]
 
-_LARGEST_SEED = 2**63
 _TOLD = ("seed", "n_samples", "steps", "calibration", "consistency", "psf_fwhm", "bad_pixels")  # in the header
-_LARGEST_WIDTH = 5.0  # arcsec
-_MOST_PIXELS = 1e9  # of the output: 4 GB, and several times that on the way
-_LEAST_RATIO = 1.1  # of the input's plate scale and the output's
-_CEA_PIXEL = 2 * u.arcsec  # what 0.12 deg subtends at disk center
 
 
 @dataclasses.dataclass
@@ -71,13 +73,15 @@ class Job:
         calibrate,
         psf_fwhm=None,
         bad_pixels="mask",
+        component=None,
+        kept=1,
         **machine,
     ):
         """Check everything that can be checked before the work begins; see `sunpy_magsr.superresolve`."""
         check_options(n_samples=n_samples, seed=seed, steps=steps, batch_size=machine["batch_size"])
         check_plate_scale(plate_scale)
-        _check_bad_pixels(bad_pixels)
-        magnetogram, count = prepare(smap), 0
+        check_bad_pixels(bad_pixels)
+        magnetogram, count = prepare(smap, component=component), 0
         if bad_pixels == "mask":
             magnetogram, count = without_bad_pixels(magnetogram)
             if count:
@@ -87,7 +91,7 @@ class Job:
                     stacklevel=3,
                 )
         if psf_fwhm is not None:
-            magnetogram = dataclasses.replace(magnetogram, psf_fwhm=_width_in_pixels(psf_fwhm, magnetogram))
+            magnetogram = dataclasses.replace(magnetogram, psf_fwhm=width_in_pixels(psf_fwhm, magnetogram))
         backend = load_backend(model, instrument=magnetogram.instrument, progress=machine["progress"])
         card = backend.card
         if card.is_deterministic and n_samples > 1:
@@ -98,13 +102,12 @@ class Job:
             "seed": int(seed),
             "steps": 0 if card.is_deterministic else int(steps or card.steps),
             "consistency": consistency_step.check(consistency, card),
-            "calibration": _check_calibration(calibrate, magnetogram, card),
+            "calibration": check_calibration(calibrate, magnetogram, card),
             "psf_fwhm": None if psf_fwhm is None else float(psf_fwhm.to_value(u.arcsec)),
             "bad_pixels": count,
             **machine,
         }
         warn_if_untrained(magnetogram, card)
-        warn_if_transverse(smap)
         if card.fixed_steps and settings["steps"] != card.steps:
             warn_user(
                 f"The model {card.name!r} was trained to draw samples in {card.steps} steps; what it draws in "
@@ -117,7 +120,9 @@ class Job:
                 f"smap has SOLAR_P0 = {-roll} and no CROTA2, so sunpy takes north to be up; the result has CROTA2 = {roll}.",
                 stacklevel=3,
             )
-        job = cls(smap, magnetogram, backend, _ratio(magnetogram, plate_scale, card.factor), settings)
+        ratio = output_ratio(magnetogram, plate_scale, card.factor)
+        check_memory(*magnetogram.data.shape, ratio, card.factor, members=kept)
+        job = cls(smap, magnetogram, backend, ratio, settings)
         job._check_scale()
         return job
 
@@ -210,95 +215,3 @@ class Job:
         uncertainty = None if std is None else StdDevUncertainty(std, unit=u.G)
         header = self._header(data.shape, statistic)
         return type(self.smap)(data, header, mask=~self.valid, uncertainty=uncertainty)
-
-
-def _ratio(magnetogram, plate_scale, factor):
-    if plate_scale is None or magnetogram.is_cea:
-        return (float(factor), float(factor))
-    ratio = tuple(float((scale / plate_scale).to_value(u.one)) for scale in magnetogram.plate_scale)
-    if min(ratio) < _LEAST_RATIO:
-        msg = (
-            f"plate_scale must be at least {_LEAST_RATIO} times finer than that of smap, {magnetogram.plate_scale[0]:.4g}, got {plate_scale:.4g}; "
-            f"plate_scale=None gives pixels {factor} times finer."
-        )
-        raise ValueError(msg)
-    rows, columns = (side * along for side, along in zip(magnetogram.data.shape, reversed(ratio), strict=True))
-    if rows * columns > _MOST_PIXELS:
-        msg = (
-            f"plate_scale must give a result of at most {_MOST_PIXELS:g} pixels, got {plate_scale:.4g} for a map of "
-            f"{magnetogram.data.shape} with {magnetogram.plate_scale[0]:.4g}."
-        )
-        raise ValueError(msg)
-    return ratio
-
-
-def check_options(*, n_samples, seed, steps, batch_size):
-    """
-    Raise if a number is out of range, whatever the map and the model.
-
-    Parameters
-    ----------
-    n_samples, seed, steps, batch_size : `int` or `None`
-        As for `sunpy_magsr.superresolve`.
-
-    Raises
-    ------
-    ValueError
-        The message names the argument.
-    """
-    _check_whole("n_samples", n_samples, 1)
-    _check_whole("seed", seed, 0, _LARGEST_SEED)
-    for name, value in (("steps", steps), ("batch_size", batch_size)):
-        if value is not None:
-            _check_whole(name, value, 1)
-
-
-def check_plate_scale(value):
-    """Raise unless the value is `None` or a positive, finite Quantity in arcsec/pix."""
-    if value is None:
-        return
-    if not (
-        isinstance(value, u.Quantity)
-        and value.isscalar
-        and value.unit.is_equivalent(u.arcsec / u.pix)
-        and math.isfinite(value.value)
-        and value.value > 0
-    ):
-        msg = f"plate_scale must be None or a positive Quantity in arcsec/pix, got {value!r}."
-        raise ValueError(msg)
-
-
-def _check_bad_pixels(value):
-    if value not in ("mask", "keep"):
-        msg = f"bad_pixels must be 'mask' or 'keep', got {value!r}."
-        raise ValueError(msg)
-
-
-def _width_in_pixels(psf_fwhm, magnetogram):
-    """Width of a point-spread function that the user knows, in input pixels."""
-    is_width = isinstance(psf_fwhm, u.Quantity) and psf_fwhm.isscalar and psf_fwhm.unit.is_equivalent(u.arcsec)
-    if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= _LARGEST_WIDTH:
-        msg = f"psf_fwhm must be None or an angle from 0 to {_LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
-        raise ValueError(msg)
-    pixel = _CEA_PIXEL if magnetogram.is_cea else magnetogram.plate_scale[0] * u.pix
-    return float((psf_fwhm / pixel).to_value(u.one))
-
-
-def _check_whole(name, value, lowest, below=math.inf):
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not lowest <= value < below:
-        limit = f" and below 2**{round(math.log2(below))}" if below < math.inf else ""
-        msg = f"{name} must be a whole number of at least {lowest}{limit}, got {value!r}."
-        raise ValueError(msg)
-
-
-def _check_calibration(calibrate, magnetogram, card):
-    """Scale of the result; that of a model which declares one is never changed."""
-    if calibrate not in (None, "hmi"):
-        msg = f"calibrate must be None or 'hmi', got {calibrate!r}."
-        raise ValueError(msg)
-    if calibrate is None or card.calibration == calibrate:
-        return card.calibration
-    if magnetogram.instrument != "MDI":
-        msg = f"calibrate='hmi' must be used with MDI input, got a map from {magnetogram.instrument}."
-        raise ValueError(msg)
-    return calibrate

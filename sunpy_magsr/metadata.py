@@ -1,5 +1,6 @@
 """The header of a super-resolved map."""
 
+import re
 import textwrap
 
 import astropy.units as u
@@ -100,6 +101,8 @@ _STALE = {
     "r_value",
     "lon_step",
 }
+# Other coordinate systems of the input's pixels (Greisen & Calabretta 2002): CRPIX1A, PC1_2B, WCSNAMEA, ...
+_ALTERNATE = re.compile(r"(ctype|crpix|crval|cdelt|cunit|crota|cname|crder|csyer)\d[a-z]|(pc|cd|pv|ps)\d_\d+[a-z]|(wcsname|wcsaxes|lonpole|latpole|radesys|equinox)[a-z]")
 _LIMB_IN_PIXELS = ("fndlmbmi", "fndlmbma")  # from which sunpy takes the plate scale of GONG's maps, along x and y
 _LINE = 68
 
@@ -124,7 +127,11 @@ def finer_header(smap, ratio, offset, shape):
     `dict`
         FITS keywords in lower case, with BUNIT = G.
     """
-    header = {key: value for key, value in smap.meta.items() if key not in _STALE and not key.startswith("keycomments")}
+    header = {
+        key: value
+        for key, value in smap.meta.items()
+        if key not in _STALE and not key.startswith("keycomments") and not _ALTERNATE.fullmatch(key)
+    }
     reference = [axis.to_value(u.pix) + 1 for axis in smap.reference_pixel]
     for axis in (0, 1):
         header[f"crpix{axis + 1}"] = refined_reference_pixel(reference[axis], ratio[axis], offset[axis])

@@ -22,6 +22,7 @@ def superresolve(
     calibrate=None,
     psf_fwhm=None,
     bad_pixels="mask",
+    component=None,
     device=None,
     batch_size=None,
     progress=False,
@@ -70,6 +71,10 @@ def superresolve(
         What to do with hits of cosmic rays, dead or constant pixels and saturated umbrae
         (`~sunpy_magsr.forward_model.find_bad_pixels`): ``"mask"`` treats them as missing and warns, ``"keep"`` takes them
         for measurements. Defaults to ``"mask"``.
+    component : {"los", "br", "bp", "bt", None}
+        Component of the field that the map shows: along the line of sight, radial, or a transverse one. It is needed where
+        the header does not say it, as in files of HMI's vector series without ``DRMS_ID``; the map is then taken for the
+        line of sight, with a warning.
     device : `str`, optional
         A torch device; CUDA where there is one by default, else the CPU.
     batch_size : `int`, optional
@@ -89,12 +94,16 @@ def superresolve(
         If ``smap`` is not a Map.
     ValueError
         If it has no unit of magnetic field, is no magnetogram, was super-resolved before, is too small, all NaN or not
-        2-D, or if an option is out of range.
+        2-D, if its header does not say where its pixels are, or when and from where they were observed, if an option is out
+        of range, or if the result does not fit into memory.
+    OSError
+        If a model cannot be fetched from its Hub: `FileNotFoundError`, `PermissionError` or `ConnectionError`.
 
     Warns
     -----
     `~sunpy_magsr.exceptions.MagsrUserWarning`
-        If the plate scale or instrument is one the model was not trained on, or pixels are bad.
+        If the plate scale, instrument or component is one the model was not trained on or is not known, or pixels are bad,
+        infinite or stronger than any field.
 
     Notes
     -----
@@ -120,6 +129,7 @@ def superresolve(
         calibrate=calibrate,
         psf_fwhm=psf_fwhm,
         bad_pixels=bad_pixels,
+        component=component,
         device=device,
         batch_size=batch_size,
         progress=progress,
@@ -142,6 +152,7 @@ def superresolve_ensemble(
     calibrate=None,
     psf_fwhm=None,
     bad_pixels="mask",
+    component=None,
     device=None,
     batch_size=None,
     progress=False,
@@ -151,7 +162,7 @@ def superresolve_ensemble(
 
     Parameters
     ----------
-    smap, model, seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, device, batch_size, progress
+    smap, model, seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, device, batch_size, progress
         As for `superresolve`.
     n_samples : `int`
         Members of the ensemble, at least 2. Defaults to 8. A full disk is 64 MiB a member.
@@ -180,8 +191,10 @@ def superresolve_ensemble(
         calibrate=calibrate,
         psf_fwhm=psf_fwhm,
         bad_pixels=bad_pixels,
+        component=component,
         device=device,
         batch_size=batch_size,
         progress=progress,
+        kept=n_samples,
     )
     return Ensemble(list(job.fields()), job.map)

@@ -17,11 +17,27 @@ from sunpy_magsr.backends import load_backend, model_card
 from sunpy_magsr.cli.main import one_line
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.io import read_fits, write_fits
-from sunpy_magsr.job import Job, check_options, check_plate_scale
+from sunpy_magsr.job import Job
+from sunpy_magsr.options import check_options, check_plate_scale
+from sunpy_magsr.prep.products import product_of
 
 __all__ = ["demo", "models", "superresolve"]
 
 _SUFFIX = ".magsr.fits"
+_WORDS = {
+    "set smap.meta['bunit'] = 'G'": "add the card BUNIT = 'G' to its header",
+    "component='los' or component='br' says it": "--component los or --component br says it",
+    "a cutout (smap.submap)": "a cutout",
+    "make a sunpy.map.GenericMap of its data, with a header that holds its WCS": "write a file with the WCS in its header",
+    "bad_pixels='keep'": "--keep-bad-pixels",
+    "plate_scale=None": "--plate-scale native",
+    "plate_scale must": "--plate-scale must",
+    "component must": "--component must",
+    "calibrate='hmi'": "--calibrate hmi",
+    "psf_fwhm": "--psf-fwhm",
+    "n_samples": "--samples",
+    "smap": "FILE",
+}
 
 
 def demo(options):
@@ -56,6 +72,7 @@ def superresolve(options):
         "plate_scale": _plate_scale(options.plate_scale),
         "calibrate": options.calibrate,
         "psf_fwhm": None if options.psf_fwhm is None else options.psf_fwhm * u.arcsec,
+        "component": options.component,
         "bad_pixels": "keep" if options.keep_bad_pixels else "mask",
         **_sampling(options),
     }
@@ -76,7 +93,7 @@ def superresolve(options):
                 _one_file(name, target, request, overwrite=options.overwrite)
         except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
             failed += 1
-            sys.stderr.write(f"magsr: {name}: {one_line(error)}\n")
+            sys.stderr.write(f"magsr: {name}: {in_the_command(one_line(error))}\n")
     if failed:
         sys.stderr.write(f"magsr: {failed} of {len(work)} files failed.\n")
     return 1 if failed else 0
@@ -84,6 +101,11 @@ def superresolve(options):
 
 def _one_file(name, target, request, *, overwrite):
     smap = _open(name)
+    product = product_of(smap, name=Path(name).name)
+    if product.refused:
+        msg = f"FILE must be {product.refused}."
+        raise ValueError(msg)
+    request = {**request, "component": request["component"] or product.component or None}
     if target.exists() and not overwrite:
         job = Job.open(smap, consistency=None, batch_size=None, **request)
         if not job.describes(read_fits(target.absolute()).meta):
@@ -108,12 +130,19 @@ def _named_warnings(name):
         finally:
             for warning in caught:
                 if issubclass(warning.category, MagsrUserWarning) or _is_about_what_was_assumed(warning):
-                    sys.stderr.write(f"magsr: warning: {name}: {one_line(warning.message)}\n")
+                    sys.stderr.write(f"magsr: warning: {name}: {in_the_command(one_line(warning.message))}\n")
 
 
 def _is_about_what_was_assumed(warning):
     """Whether sunpy says what it takes for a missing card: today's date, the Earth for the observer, and so on."""
     return issubclass(warning.category, SunpyMetadataWarning) and str(warning.message).startswith("Missing")
+
+
+def in_the_command(message):
+    """A message in the words of the command: its options and files in the place of Python's."""
+    for python, words in _WORDS.items():
+        message = message.replace(python, words)
+    return message
 
 
 def models(options):

@@ -35,6 +35,11 @@ def _parser():
         help="width of the instrument's point-spread function, if it is known",
     )
     files.add_argument("--keep-bad-pixels", action="store_true", help="take hits and dead pixels for measurements")
+    files.add_argument(
+        "--component",
+        choices=["los", "br", "bp", "bt"],
+        help="of the field, if neither the header nor the file's name says it",
+    )
     files.add_argument("--calibrate", choices=["hmi"], help="put an MDI result on HMI's scale")
     _sampling(files, samples=1)
 

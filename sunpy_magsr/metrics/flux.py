@@ -6,7 +6,6 @@ import numpy as np
 from sunpy_magsr.metrics.geometry import MINIMUM_MU, pixel_areas
 from sunpy_magsr.metrics.options import read_option
 from sunpy_magsr.prep.field import read_field, read_pair
-from sunpy_magsr.prep.magnetogram import is_radial
 
 __all__ = ["net_flux", "pixel_fluxes", "relative_error", "unsigned_flux", "unsigned_flux_error"]
 
@@ -36,8 +35,7 @@ def pixel_fluxes(field, geometry, *, deproject):
     """
     if not deproject:
         return field.data * geometry.sky_area
-    radial = field.smap is not None and is_radial(field.smap)
-    return field.data * geometry.surface_area / (1 if radial else np.maximum(geometry.mu, MINIMUM_MU))
+    return field.data * geometry.surface_area / (1 if field.is_radial else np.maximum(geometry.mu, MINIMUM_MU))
 
 
 def unsigned_flux(field, *, threshold=_THRESHOLD, plate_scale=None, deproject=False):

@@ -5,9 +5,33 @@ import scipy.ndimage
 import sunpy.coordinates
 from sunpy.map.maputils import all_coordinates_from_map
 
-from sunpy_magsr.prep.checks import is_helioprojective
+from sunpy_magsr.prep.wcs import is_helioprojective
 
-__all__ = ["fill_missing", "limb_cosine", "valid_pixels"]
+__all__ = ["fill_missing", "limb_cosine", "measured_pixels", "valid_pixels"]
+
+
+def measured_pixels(smap):
+    """
+    Pixels that are on the Sun and not masked, whatever they hold.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The map.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        bool ``[y, x]``.
+    """
+    measured = ~np.ma.getmaskarray(smap.data) if isinstance(smap.data, np.ma.MaskedArray) else np.ones(smap.data.shape, bool)
+    if smap.mask is not None:
+        measured &= ~np.asarray(smap.mask, dtype=bool)
+    if is_helioprojective(smap):
+        coordinates = all_coordinates_from_map(smap)
+        distance = np.hypot(coordinates.Tx.to_value("arcsec"), coordinates.Ty.to_value("arcsec"))
+        measured &= ~(distance > smap.rsun_obs.to_value("arcsec"))
+    return measured
 
 
 def valid_pixels(smap):
@@ -27,14 +51,7 @@ def valid_pixels(smap):
     `numpy.ndarray`
         bool ``[y, x]``.
     """
-    valid = np.isfinite(np.asarray(smap.data))
-    if smap.mask is not None:
-        valid &= ~np.asarray(smap.mask, dtype=bool)
-    if is_helioprojective(smap):
-        coordinates = all_coordinates_from_map(smap)
-        distance = np.hypot(coordinates.Tx.to_value("arcsec"), coordinates.Ty.to_value("arcsec"))
-        valid &= ~(distance > smap.rsun_obs.to_value("arcsec"))
-    return valid
+    return measured_pixels(smap) & np.isfinite(np.asarray(np.ma.getdata(smap.data)))
 
 
 def limb_cosine(smap):

@@ -1,8 +1,12 @@
 """When a magnetogram was taken, and how long that took."""
 
+import math
+
 from astropy.time import Time
 
 __all__ = ["exposure_time", "observation_time"]
+
+_LONGEST = 86400.0  # seconds
 
 
 def observation_time(smap):
@@ -29,7 +33,7 @@ def observation_time(smap):
     return Time(f"{day.replace('.', '-')}T{clock or '00:00:00'}", scale=scale).utc
 
 
-def exposure_time(smap):
+def exposure_time(smap, *, name="smap"):
     """
     Seconds over which an MDI magnetogram was averaged: about 30 or 300.
 
@@ -40,15 +44,29 @@ def exposure_time(smap):
     ----------
     smap : `sunpy.map.GenericMap`
         The Map.
+    name : `str`
+        Of the argument, for messages.
 
     Returns
     -------
     `float` or `None`
         `None` if the header does not say.
+
+    Raises
+    ------
+    ValueError
+        If INTERVAL is no time.
     """
     interval = smap.meta.get("interval")
     if interval:
-        return float(interval)
+        try:
+            seconds = float(interval)
+        except (TypeError, ValueError):
+            seconds = math.nan
+        if not 0 < seconds < _LONGEST:
+            msg = f"{name} must have an INTERVAL card in seconds, up to {_LONGEST:g}, or none, got {interval!r}."
+            raise ValueError(msg)
+        return seconds
     if not (smap.meta.get("t_obs") and smap.meta.get("date-obs")):
         return None
     seconds = 2 * (observation_time(smap) - Time(smap.meta["date-obs"], scale="utc")).sec

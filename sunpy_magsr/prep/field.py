@@ -7,10 +7,7 @@ import numpy as np
 import sunpy.map
 from astropy.constants import R_sun, au
 
-from sunpy_magsr.prep.checks import is_helioprojective
-from sunpy_magsr.prep.disk import valid_pixels
-from sunpy_magsr.prep.units import magnetic_unit
-from sunpy_magsr.prep.wcs import plate_scale as plate_scale_of
+from sunpy_magsr.prep.reading import read_map
 
 __all__ = ["Field", "read_field", "read_pair"]
 
@@ -28,11 +25,14 @@ class Field:
         Along x and y in arcsec/pix, or deg/pix of heliographic longitude and latitude; `None` if not known.
     smap : `sunpy.map.GenericMap` or `None`
         The Map it came from.
+    is_radial : `bool`
+        Whether that says that it shows a component of the vector field.
     """
 
     data: np.ndarray
     plate_scale: tuple | None
     smap: object = None
+    is_radial: bool = False
 
     @property
     def valid(self):
@@ -86,10 +86,9 @@ def read_field(field, *, plate_scale=None, name="field"):
         If it is not a two-dimensional magnetic field with a measured pixel, or the plate scale has another unit.
     """
     if isinstance(field, sunpy.map.GenericMap):
-        data = np.where(valid_pixels(field), np.asarray(field.data, dtype=float), np.nan)
-        unit = u.arcsec / u.pix if is_helioprojective(field) else u.deg / u.pix
-        scales = tuple(scale.to(unit) for scale in plate_scale_of(field))
-        return Field(_checked(data * magnetic_unit(field).to(u.G), name), scales, field)
+        reading = read_map(field, name=name)
+        data = np.where(reading.valid, reading.data, np.nan)
+        return Field(_checked(data, name), reading.plate_scale, field, reading.product.is_radial)
     if isinstance(field, u.Quantity):
         if not field.unit.is_equivalent(u.G):
             msg = f"{name} must have a unit of magnetic field, got {field.unit}."
@@ -131,7 +130,10 @@ def read_pair(result, truth, *, plate_scale=None):
         msg = "result and truth must have a measured pixel in common, got none."
         raise ValueError(msg)
     known = first.plate_scale or second.plate_scale
-    return tuple(Field(np.where(both, one.data, np.nan), one.plate_scale or known, one.smap) for one in (first, second))
+    return tuple(
+        dataclasses.replace(one, data=np.where(both, one.data, np.nan), plate_scale=one.plate_scale or known)
+        for one in (first, second)
+    )
 
 
 def _checked(data, name):

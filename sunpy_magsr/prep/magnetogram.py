@@ -6,13 +6,11 @@ import math
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.prep.checks import check_magnetogram, instrument_of, is_helioprojective
-from sunpy_magsr.prep.disk import fill_missing, valid_pixels
-from sunpy_magsr.prep.exposure import exposure_time
-from sunpy_magsr.prep.units import magnetic_unit
-from sunpy_magsr.prep.wcs import plate_scale
+from sunpy_magsr.prep.checks import check_component, check_magnetogram
+from sunpy_magsr.prep.disk import fill_missing
+from sunpy_magsr.prep.reading import read_map
 
-__all__ = ["Magnetogram", "is_radial", "prepare"]
+__all__ = ["Magnetogram", "prepare"]
 
 # A place in the fraction of a pixel that no instrument's CRPIX is likely to sit at, so that rounding is stable.
 _ANCHOR = 0.3137
@@ -38,8 +36,12 @@ class Magnetogram:
         Whether the map is in a heliographic projection, with a plate scale in degrees.
     instrument : `str`
         ``"MDI"``, ``"HMI"`` or what the header says.
-    is_radial : `bool`
-        Whether the field is a component of the vector field rather than the line-of-sight one.
+    component : `str`
+        Of the field; one of `~sunpy_magsr.prep.products.COMPONENTS`.
+    is_guess : `bool`
+        Whether neither the user nor the header says the component.
+    absurd : `int`
+        Pixels on the disk that are infinite or stronger than any field, which are not valid.
     exposure : `float` or `None`
         Seconds over which an MDI magnetogram was averaged.
     psf_fwhm : `float` or `None`
@@ -54,13 +56,20 @@ class Magnetogram:
     plate_scale: tuple
     is_cea: bool
     instrument: str
-    is_radial: bool
+    component: str = "los"
+    is_guess: bool = False
+    absurd: int = 0
     exposure: float | None = None
     psf_fwhm: float | None = None
     noise: np.ndarray | None = None
 
+    @property
+    def is_radial(self):
+        """Whether the field is a component of the vector field rather than the line-of-sight one."""
+        return self.component != "los"
 
-def prepare(smap):
+
+def prepare(smap, *, component=None):
     """
     Check a Map and turn it into a `Magnetogram`. The Map is not changed.
 
@@ -68,6 +77,8 @@ def prepare(smap):
     ----------
     smap : `sunpy.map.GenericMap`
         A line-of-sight or radial magnetogram.
+    component : {"los", "br", "bp", "bt", None}
+        What it shows, if the header does not say.
 
     Returns
     -------
@@ -81,30 +92,18 @@ def prepare(smap):
     ValueError
         If it is not a magnetogram that can be super-resolved; the message says why.
     """
-    check_magnetogram(smap)
-    unit = magnetic_unit(smap)
-    valid = valid_pixels(smap)
-    if not valid.any():
-        msg = "smap must have a valid pixel on the disk, got none (all NaN, masked or off the disk)."
-        raise ValueError(msg)
-    data = np.where(valid, np.asarray(smap.data), 0).astype(np.float32) * np.float32(unit.to(u.G))
-    is_cea = not is_helioprojective(smap)
-    scale_unit = u.deg / u.pix if is_cea else u.arcsec / u.pix
+    reading = read_map(smap)
+    check_magnetogram(smap, reading)
     reference = [float(axis.to_value(u.pix)) for axis in smap.reference_pixel]
     return Magnetogram(
-        data=fill_missing(data, valid),
-        valid=valid,
+        data=fill_missing(reading.data.astype(np.float32), reading.valid),
+        valid=reading.valid,
         origin=tuple(-math.floor(pixel + _ANCHOR) for pixel in reversed(reference)),
-        plate_scale=tuple(scale.to(scale_unit) for scale in plate_scale(smap)),
-        is_cea=is_cea,
-        instrument=instrument_of(smap),
-        is_radial=is_radial(smap),
-        exposure=exposure_time(smap) if instrument_of(smap) == "MDI" else None,
+        plate_scale=reading.plate_scale,
+        is_cea=reading.is_cea,
+        instrument=reading.product.instrument,
+        component=check_component(component, reading.product),
+        is_guess=component is None and not reading.product.told,
+        absurd=reading.absurd,
+        exposure=reading.exposure,
     )
-
-
-def is_radial(smap):
-    """Whether a Map shows a component of the vector field rather than the field along the line of sight."""
-    segment = str(smap.meta.get("drms_id") or "").lower()
-    content = str(smap.meta.get("content") or "").lower()
-    return segment.endswith((":br", ":bp", ":bt")) or "radial" in content or " br " in f" {content} "

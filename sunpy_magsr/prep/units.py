@@ -9,7 +9,7 @@ __all__ = ["magnetic_unit"]
 _MAXWELL_PER_SQUARE_CM = re.compile(r"^\s*mx\s*(/\s*cm\s*(\^|\*\*)?\s*2|\s*cm\s*(\^|\*\*)?\s*-2)\s*$", re.IGNORECASE)
 
 
-def magnetic_unit(smap):
+def magnetic_unit(smap, *, name="smap"):
     """
     Unit of a Map's data, which must be one of magnetic field.
 
@@ -20,6 +20,8 @@ def magnetic_unit(smap):
     ----------
     smap : `sunpy.map.GenericMap`
         The map.
+    name : `str`
+        Of the argument, for messages.
 
     Returns
     -------
@@ -36,13 +38,13 @@ def magnetic_unit(smap):
         return u.G
     if not card:
         msg = (
-            "smap must have a unit of magnetic field, got none (no BUNIT card). "
+            f"{name} must have a unit of magnetic field, got none (no BUNIT card). "
             "If the data are in Gauss, set smap.meta['bunit'] = 'G'."
         )
         raise ValueError(msg)
     unit = smap.unit if smap.meta.get("bunit") else _parsed(card)
     if unit is None or not unit.is_equivalent(u.G):
-        msg = f"smap must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {card!r}."
+        msg = f"{name} must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {card!r}."
         raise ValueError(msg)
     return unit
 

@@ -2,41 +2,158 @@
 
 import astropy.units as u
 import numpy as np
+from astropy.constants import R_sun
+from astropy.time import Time
 
-__all__ = ["CD_CARDS", "check_coordinates", "linear_transformation", "plate_scale", "unread_roll"]
+from sunpy_magsr.prep.exposure import observation_time
+
+__all__ = [
+    "CD_CARDS",
+    "check_coordinates",
+    "is_helioprojective",
+    "jacobian",
+    "linear_transformation",
+    "plate_scale",
+    "unread_roll",
+]
 
 CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
+_HELIOPROJECTIVE = ("HPLN", "SOLAR")
+_LATITUDE_OF = {"HPLN": "HPLT", "SOLA": "SOLA", "CRLN": "CRLT", "HGLN": "HGLT"}
+_DISTORTED = ("a_order", "b_order", "cpdis1", "cpdis2", "cqdis1", "cqdis2", "d2imdis1", "d2imdis2")
+# Arcsec or degrees a pixel: from a tenth of what any telescope has to the Sun on three pixels, or a heliographic map of few.
+_SKY_SCALES = (1e-3, 1e3)
+_HELIOGRAPHIC_SCALES = (1e-4, 30.0)
+_NEAREST, _FARTHEST = 1.5, 20000.0  # solar radii of the observer from the center of the Sun; the second is 93 au
+_RADII = 0.1  # by which RSUN_OBS may differ from what the observer's distance says, relative
+_FIRST_YEAR = 1900
+_LARGEST_LATITUDE = 90.0
 
 
-def check_coordinates(smap):
+def check_coordinates(smap, *, name="smap"):
     """
     Raise if a Map's header does not say where its pixels are, when they were observed and from where.
+
+    Its coordinates are used once: at the corners and the center, with their derivatives.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
         The map.
+    name : `str`
+        Of the argument, for the message.
 
     Raises
     ------
     ValueError
-        With what sunpy or astropy say of it, as they read most of a header at its first use alone.
+        With the card that is wrong, or what sunpy or astropy say of the header, as they read most of it at its first use.
     """
     try:
-        corner = smap.wcs.pixel_to_world_values(0, 0)
-        transformation = linear_transformation(smap)
-        numbers = [*corner, *transformation.flat, *(axis.value for axis in smap.reference_pixel)]
-        place = smap.observer_coordinate
-        numbers += [smap.rsun_obs.value, place.lon.value, place.lat.value, place.radius.value]
-        is_sound = bool(np.isfinite(numbers).all()) and np.linalg.det(transformation) != 0 and smap.rsun_obs.value > 0
-        why = "it has a number that is none or out of range (plate scale, rotation, reference point, observer or RSUN_OBS)"
+        wrong = _wrong(smap)
     except Exception as error:
-        why = " ".join(str(error).split()) or type(error).__name__
-        msg = f"smap must have a header from which sunpy makes coordinates, got one of which it says: {why}"
+        why = " ".join(str(error).split())[:300] or type(error).__name__
+        msg = f"{name} must have a header from which sunpy makes coordinates, got one of which it says: {why}"
         raise ValueError(msg) from error
-    if not is_sound:
-        msg = f"smap must have a header from which sunpy makes coordinates, got one that does not do: {why}."
+    if wrong:
+        msg = f"{name} must have {wrong}"
         raise ValueError(msg)
+
+
+def _wrong(smap):
+    """What a header must have and has not; `None` if it is sound."""
+    checks = (_wrong_axes, _wrong_numbers, _wrong_scale, _wrong_observer, _wrong_date)
+    return next((wrong for check in checks if (wrong := check(smap))), None)
+
+
+def _wrong_axes(smap):
+    first, second = (str(axis).upper() for axis in smap.coordinate_system)
+    if first[:4] not in _LATITUDE_OF:
+        return f"a helioprojective or heliographic WCS, got CTYPE1 = {smap.coordinate_system.axis1!r}."
+    if second[:4] != _LATITUDE_OF[first[:4]] or second[5:] != first[5:]:
+        return f"longitude and latitude of one frame and projection for its axes, got CTYPE1 = {first!r} and CTYPE2 = {second!r}."
+    if "SIP" in first or any(card in smap.meta for card in _DISTORTED):
+        return f"a WCS without distortion, which sunpy does not read, got CTYPE1 = {smap.meta.get('ctype1')!r} with its tables."
+    return None
+
+
+def _wrong_numbers(smap):
+    rows, columns = smap.data.shape
+    x, y = np.array([(0, 0), (columns - 1, 0), (0, rows - 1), (columns - 1, rows - 1), (columns / 2, rows / 2)]).T
+    transformation, local = linear_transformation(smap), jacobian(smap, columns / 2, rows / 2)
+    for what, numbers in {
+        "a finite reference pixel (CRPIX)": [axis.to_value(u.pix) for axis in smap.reference_pixel],
+        "a finite plate scale and rotation (CDELT, PC, CD, CROTA2)": transformation,
+        "finite coordinates at its corners (CTYPE, CRVAL, LONPOLE, PV)": smap.wcs.pixel_to_world_values(x, y),
+        "finite coordinates about its center (CTYPE, CRVAL, LONPOLE, PV)": local,
+    }.items():
+        if not np.isfinite(numbers).all():
+            return f"{what}, got {np.ravel(numbers).tolist()}."
+    volumes = np.linalg.det(transformation), np.linalg.det(local)
+    if 0 in volumes or np.sign(volumes[0]) != np.sign(volumes[1]):
+        return f"a plate scale and rotation that can be undone (CDELT, PC, CD, CROTA2), got {transformation.tolist()}."
+    return None
+
+
+def _wrong_scale(smap):
+    sky = is_helioprojective(smap)
+    unit, (lowest, highest) = (u.arcsec, _SKY_SCALES) if sky else (u.deg, _HELIOGRAPHIC_SCALES)
+    scales = [scale.to_value(unit / u.pix) for scale in plate_scale(smap)]
+    if not all(lowest <= scale <= highest for scale in scales):
+        return f"a plate scale of {lowest:g} to {highest:g} {unit}/pix, got {' and '.join(f'{scale:.4g}' for scale in scales)}."
+    latitude = smap.reference_coordinate.spherical.lat.to_value("deg")
+    if not abs(latitude) <= _LARGEST_LATITUDE:
+        return f"a latitude of its reference point (CRVAL2) within 90 degrees, got {latitude:g}."
+    return None
+
+
+def _wrong_observer(smap):
+    place = smap.observer_coordinate
+    distance = place.radius.to_value(R_sun)
+    if not (np.isfinite([place.lon.value, place.lat.value]).all() and _NEAREST < distance < _FARTHEST):
+        return f"an observer outside the Sun (DSUN_OBS, HGLN_OBS, HGLT_OBS), got one {distance:.4g} solar radii from its center."
+    radius, expected = smap.rsun_obs.to_value("arcsec"), np.rad2deg(np.arcsin(1 / distance)) * 3600
+    if is_helioprojective(smap) and not abs(radius / expected - 1) <= _RADII:
+        return (
+            f"a radius of the Sun (RSUN_OBS, R_SUN, SOLAR_R) as its observer sees it, {expected:.4g} arcsec within "
+            f"{_RADII:.0%}, got {radius:.4g}."
+        )
+    return None
+
+
+def _wrong_date(smap):
+    for what, date in (("date (DATE-OBS)", smap.date), ("time of observation (T_OBS)", observation_time(smap))):
+        if not _FIRST_YEAR <= date.decimalyear <= Time.now().decimalyear + 1:
+            return f"a {what} between {_FIRST_YEAR} and now, got {date.isot}."
+    return None
+
+
+def is_helioprojective(smap):
+    """Whether the map shows the plane of the sky, rather than a heliographic projection."""
+    return str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE)
+
+
+def jacobian(smap, x, y):
+    """
+    Derivatives of a Map's coordinates.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The map.
+    x, y : `float`
+        Place in pixels, the first being 0.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        ``[world, pixel]`` in degrees a pixel.
+    """
+    step = 0.5
+    ends = np.array([smap.wcs.pixel_to_world_values(x + dx, y + dy) for dx, dy in ((step, 0), (-step, 0), (0, step), (0, -step))])
+    units = [u.Unit(unit).to(u.deg) for unit in smap.wcs.world_axis_units]
+    steps = np.stack([ends[0] - ends[1], ends[2] - ends[3]], axis=1) * np.array(units)[:, None]
+    steps[0] = (steps[0] + 180) % 360 - 180  # a longitude may pass its end
+    return steps
 
 
 def linear_transformation(smap):

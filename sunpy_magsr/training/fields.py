@@ -9,10 +9,12 @@ from astropy.time import Time
 
 from sunpy_magsr.forward_model import MDI_NOISE, without_constant_pixels
 from sunpy_magsr.metrics.noise import quiet_noise
-from sunpy_magsr.prep.checks import check_magnetogram, instrument_of
+from sunpy_magsr.prep.checks import check_magnetogram
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import exposure_time, observation_time
 from sunpy_magsr.prep.field import read_field
+from sunpy_magsr.prep.products import product_of
+from sunpy_magsr.prep.reading import read_map
 from sunpy_magsr.validation.regions import COARSEST, component_of, open_magnetogram
 
 __all__ = ["TrainingField", "content_digest", "describe", "noise_class_of", "read_training_field"]
@@ -75,7 +77,7 @@ def read_training_field(path, *, name, config, least_pixels=64**2):
     component = component_of(smap, path.name)
     if component not in [wanted.lower() for wanted in config.components]:
         return None
-    check_magnetogram(smap)
+    check_magnetogram(smap, read_map(smap, name="the file"))
     quality, missing = (_whole(smap.meta.get(card)) for card in ("quality", "missvals"))
     if quality & ~config.allowed_quality:
         msg = f"QUALITY must have no bits but those of {config.allowed_quality:#x}, got {quality:#x}."
@@ -98,7 +100,7 @@ def read_training_field(path, *, name, config, least_pixels=64**2):
         harp=_harp_of(smap, path.name),
         date=_date_of(smap, path.name),
         component=component,
-        instrument=instrument_of(smap),
+        instrument=product_of(smap).instrument,
         scales=field.plate_scale,
         noise_class=noise_class_of(smap, component),
         quality=quality,
@@ -159,7 +161,7 @@ def noise_class_of(smap, component):
         (DATE-OBS) to its middle (T_OBS) where there is none; else such as ``"hmi-los"``, ``"hmi-radial"`` (Br) or
         ``"hmi-transverse"`` (Bp, Bt).
     """
-    instrument = instrument_of(smap)
+    instrument = product_of(smap).instrument
     if instrument == "MDI":
         interval = exposure_time(smap) or max(MDI_NOISE)
         return f"mdi-{min(MDI_NOISE, key=lambda known: abs(known - interval))}s"

@@ -65,7 +65,7 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     ValueError
         If they do not overlap.
     """
-    magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), is_radial=component != "los"))
+    magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), component=component))
     shape = tuple(_FACTOR * side for side in magnetogram.data.shape)
     grid = Map(np.zeros(shape, np.float32), finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape))
     valid = valid_pixels(high)

@@ -1,6 +1,5 @@
 """True pairs as papers publish them: images of MDI and HMI on one grid, without coordinates."""
 
-import dataclasses
 import re
 import tomllib
 from importlib import resources
@@ -132,7 +131,7 @@ def _region(path, partner, entry):
     magnetogram = prepare(Map(low.astype(np.float32), header))
     scales = u.Quantity([plate_scale, plate_scale], u.arcsec / u.pix)
     digest = f"{file_digest(partner)}+{file_digest(path)}"
-    return Region(path.name, truth, dataclasses.replace(magnetogram, is_radial=False), scales, digest, MDI_GAIN)
+    return Region(path.name, truth, magnetogram, scales, digest, MDI_GAIN)
 
 
 def native_pixels(low, high, entry):

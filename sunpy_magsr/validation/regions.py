@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import itertools
-import re
 from pathlib import Path
 
 import astropy.units as u
@@ -15,6 +14,7 @@ from sunpy_magsr.forward_model import degrade, without_constant_pixels
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import Magnetogram, prepare
 from sunpy_magsr.prep.field import read_field
+from sunpy_magsr.prep.products import product_of
 
 __all__ = [
     "COARSEST",
@@ -33,8 +33,6 @@ _FACTOR = 4
 COARSEST = 2 / 3  # arcsec/pix: the shortest wavelength that is scored, 4/3 arcsec, has two pixels
 _PIECE = 256  # low-resolution pixels
 _LEAST_SHARE = 0.25
-_NAME = re.compile(r"_TAI\.([a-z]\w*)\.fits?(\.gz)?$", re.IGNORECASE)
-_LINE_OF_SIGHT = ("", "magnetogram", "data")  # the last in MDI's series
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,12 +111,10 @@ def component_of(smap, name):
     Returns
     -------
     `str`
-        ``"los"``, or the segment's name in lower case: ``"br"``, ``"bp"``, ``"bt"``, ``"br_err"``, ...
+        One of `~sunpy_magsr.prep.products.COMPONENTS`, or why it is none.
     """
-    parts = str(smap.meta.get("drms_id") or "").split(":")
-    match = _NAME.search(name)
-    segment = (parts[2] if len(parts) > 2 else match[1] if match else "").lower()
-    return "los" if segment in _LINE_OF_SIGHT else segment
+    product = product_of(smap, name=name)
+    return product.refused or product.component or "los"
 
 
 def degraded_region(smap, *, name, sha256="", component="los"):
@@ -155,7 +151,7 @@ def degraded_region(smap, *, name, sha256="", component="los"):
     truth = without_constant_pixels(field.data[:rows, :columns].astype(np.float32))
     low = degrade(truth, factor=_FACTOR)
     header = finer_header(smap, (1 / _FACTOR, 1 / _FACTOR), (0, 0), low.shape)
-    magnetogram = dataclasses.replace(prepare(sunpy.map.Map(low, header)), is_radial=component != "los")
+    magnetogram = dataclasses.replace(prepare(sunpy.map.Map(low, header)), component=component)
     truth[~_on_fine_grid(magnetogram.valid)] = np.nan
     return Region(name, truth, magnetogram, u.Quantity(field.plate_scale), sha256)
 

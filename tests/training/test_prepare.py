@@ -86,7 +86,7 @@ def test_none_left_is_an_error_that_says_why(tmp_path, field, prepared):
         ({"quality": 0x10401}, "QUALITY must have no bits but those of 0x10600, got 0x10401"),
         ({"quality": "0x80000000"}, "QUALITY must have no bits but those of 0x10600, got 0x80000000"),
         ({"missvals": 300_000}, "MISSVALS must be at most 200000, got 300000"),
-        ({"bunit": ""}, "smap must have a unit of magnetic field, got none"),
+        ({"bunit": ""}, "the file must have a unit of magnetic field, got none"),
         ({"longitude": 75.0}, "measured pixels with mu of 0.342 or more, got 0"),
     ],
 )

@@ -1,0 +1,127 @@
+"""Options of a super-resolution: what is allowed, and what they mean for one input."""
+
+import math
+import numbers
+
+import astropy.units as u
+
+__all__ = [
+    "check_bad_pixels",
+    "check_calibration",
+    "check_options",
+    "check_plate_scale",
+    "output_ratio",
+    "width_in_pixels",
+]
+
+_LARGEST_SEED = 2**63
+_LARGEST_WIDTH = 5.0  # arcsec
+_LEAST_RATIO = 1.1  # of the input's plate scale and the output's
+_CEA_PIXEL = 2 * u.arcsec  # what 0.12 deg subtends at disk center
+
+
+def output_ratio(magnetogram, plate_scale, factor):
+    """
+    Output pixels along one input pixel, in x and y.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        The input.
+    plate_scale : `~astropy.units.Quantity` or `None`
+        As for `sunpy_magsr.superresolve`.
+    factor : `int`
+        Of the model's own grid.
+
+    Returns
+    -------
+    `tuple` of `float`
+
+    Raises
+    ------
+    ValueError
+        If the result would be no finer than the input.
+    """
+    if plate_scale is None or magnetogram.is_cea:
+        return (float(factor), float(factor))
+    ratio = tuple(float((scale / plate_scale).to_value(u.one)) for scale in magnetogram.plate_scale)
+    if min(ratio) < _LEAST_RATIO:
+        msg = (
+            f"plate_scale must be at least {_LEAST_RATIO} times finer than that of smap, {magnetogram.plate_scale[0]:.4g}, got {plate_scale:.4g}; "
+            f"plate_scale=None gives pixels {factor} times finer."
+        )
+        raise ValueError(msg)
+    return ratio
+
+
+def check_options(*, n_samples, seed, steps, batch_size):
+    """
+    Raise if a number is out of range, whatever the map and the model.
+
+    Parameters
+    ----------
+    n_samples, seed, steps, batch_size : `int` or `None`
+        As for `sunpy_magsr.superresolve`.
+
+    Raises
+    ------
+    ValueError
+        The message names the argument.
+    """
+    _check_whole("n_samples", n_samples, 1)
+    _check_whole("seed", seed, 0, _LARGEST_SEED)
+    for name, value in (("steps", steps), ("batch_size", batch_size)):
+        if value is not None:
+            _check_whole(name, value, 1)
+
+
+def check_plate_scale(value):
+    """Raise unless the value is `None` or a positive, finite Quantity in arcsec/pix."""
+    if value is None:
+        return
+    if not (
+        isinstance(value, u.Quantity)
+        and value.isscalar
+        and value.unit.is_equivalent(u.arcsec / u.pix)
+        and math.isfinite(value.value)
+        and value.value > 0
+    ):
+        msg = f"plate_scale must be None or a positive Quantity in arcsec/pix, got {value!r}."
+        raise ValueError(msg)
+
+
+def check_bad_pixels(value):
+    """Raise unless the value is ``"mask"`` or ``"keep"``."""
+    if value not in ("mask", "keep"):
+        msg = f"bad_pixels must be 'mask' or 'keep', got {value!r}."
+        raise ValueError(msg)
+
+
+def width_in_pixels(psf_fwhm, magnetogram):
+    """Width of a point-spread function that the user knows, in input pixels."""
+    is_width = isinstance(psf_fwhm, u.Quantity) and psf_fwhm.isscalar and psf_fwhm.unit.is_equivalent(u.arcsec)
+    if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= _LARGEST_WIDTH:
+        msg = f"psf_fwhm must be None or an angle from 0 to {_LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
+        raise ValueError(msg)
+    pixel = _CEA_PIXEL if magnetogram.is_cea else magnetogram.plate_scale[0] * u.pix
+    return float((psf_fwhm / pixel).to_value(u.one))
+
+
+def _check_whole(name, value, lowest, below=math.inf):
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not lowest <= value < below:
+        limit = f" and below 2**{round(math.log2(below))}" if below < math.inf else ""
+        msg = f"{name} must be a whole number of at least {lowest}{limit}, got {value!r}."
+        raise ValueError(msg)
+
+
+def check_calibration(calibrate, magnetogram, card):
+    """Scale of the result; that of a model which declares one is never changed."""
+    if calibrate not in (None, "hmi"):
+        msg = f"calibrate must be None or 'hmi', got {calibrate!r}."
+        raise ValueError(msg)
+    if calibrate is None or card.calibration == calibrate:
+        return card.calibration
+    if magnetogram.instrument != "MDI":
+        msg = f"calibrate='hmi' must be used with MDI input, got a map from {magnetogram.instrument}."
+        raise ValueError(msg)
+    return calibrate
