@@ -94,7 +94,8 @@ def _fits(pattern, source, words):
 
 def _instrument(smap):
     """Name of the instrument, and the components that its magnetograms may show."""
-    said = [str(smap.instrument or ""), *(str(smap.meta.get(card) or "") for card in _INSTRUMENT_CARDS)]
+    own = smap.meta.get("instrume")
+    said = [str((smap.instrument if isinstance(own, str | None) else own) or ""), *(str(smap.meta.get(card) or "") for card in _INSTRUMENT_CARDS)]
     for row in _table()["instrument"]:
         if any(re.search(row["pattern"], words, re.IGNORECASE) for words in said):
             return row["name"], row["components"]

@@ -1,9 +1,12 @@
 """What a Map's header says about its pixels, in whichever of the FITS ways."""
 
+import re
+
 import astropy.units as u
 import numpy as np
 from astropy.constants import R_sun
 from astropy.time import Time
+from sunpy.time import is_time
 
 from sunpy_magsr.prep.exposure import observation_time
 
@@ -20,6 +23,8 @@ __all__ = [
 CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
 _HELIOPROJECTIVE = ("HPLN", "SOLAR")
 _LATITUDE_OF = {"HPLN": "HPLT", "SOLA": "SOLA", "CRLN": "CRLT", "HGLN": "HGLT"}
+_NUMBER_CARDS = re.compile(r"(crpix|crval|cdelt|crota)[12]|(pc|cd)[12]_[12]|pv[12]_\d+|lonpole|latpole|rsun_obs|rsun_ref|dsun_obs|solar_p0")
+_DATE_CARDS = ("date-obs", "date_obs", "date-avg", "date-beg", "date-end")
 _DISTORTED = ("a_order", "b_order", "cpdis1", "cpdis2", "cqdis1", "cqdis2", "d2imdis1", "d2imdis2")
 # Arcsec or degrees a pixel: from a tenth of what any telescope has to the Sun on three pixels, or a heliographic map of few.
 _SKY_SCALES = (1e-3, 1e3)
@@ -28,6 +33,7 @@ _NEAREST, _FARTHEST = 1.5, 20000.0  # solar radii of the observer from the cente
 _RADII = 0.1  # by which RSUN_OBS may differ from what the observer's distance says, relative
 _FIRST_YEAR = 1900
 _LARGEST_LATITUDE = 90.0
+_TURN = 360.0
 
 
 def check_coordinates(smap, *, name="smap"):
@@ -61,7 +67,7 @@ def check_coordinates(smap, *, name="smap"):
 
 def _wrong(smap):
     """What a header must have and has not; `None` if it is sound."""
-    checks = (_wrong_axes, _wrong_numbers, _wrong_scale, _wrong_observer, _wrong_date)
+    checks = (_wrong_cards, _wrong_axes, _wrong_numbers, _wrong_scale, _wrong_observer, _wrong_date)
     return next((wrong for check in checks if (wrong := check(smap))), None)
 
 
@@ -73,6 +79,23 @@ def _wrong_axes(smap):
         return f"longitude and latitude of one frame and projection for its axes, got CTYPE1 = {first!r} and CTYPE2 = {second!r}."
     if "SIP" in first or any(card in smap.meta for card in _DISTORTED):
         return f"a WCS without distortion, which sunpy does not read, got CTYPE1 = {smap.meta.get('ctype1')!r} with its tables."
+    return None
+
+
+def _wrong_cards(smap):
+    for card, value in smap.meta.items():
+        is_number = isinstance(value, (int, float)) and abs(value) < np.inf
+        if _NUMBER_CARDS.fullmatch(card) and not is_number:
+            return f"a finite number in {card.upper()}, got {value!r:.80}."
+    if not abs(smap.meta.get("solar_p0") or 0) <= _TURN:
+        return f"an angle in degrees in SOLAR_P0, got {smap.meta['solar_p0']!r}."
+    radius = smap.meta.get("rsun_ref", R_sun.value)
+    if not abs(radius / R_sun.value - 1) <= _RADII:
+        return f"a radius of the Sun in meters in RSUN_REF, within {_RADII:.0%} of {R_sun.value:.4g}, got {radius!r}."
+    for card in _DATE_CARDS:
+        value = smap.meta.get(card)
+        if value and not is_time(value):
+            return f"a date in {card.upper()}, got {value!r:.80}."
     return None
 
 
@@ -208,6 +231,6 @@ def unread_roll(smap):
     """
     angle = smap.meta.get("solar_p0")
     read = ("crota2", "pc1_1", "pc1_2", "pc2_1", "pc2_2", *CD_CARDS)
-    if not angle or any(card in smap.meta for card in read):
+    if not angle or not is_helioprojective(smap) or any(card in smap.meta for card in read):
         return None
     return -float(angle)
