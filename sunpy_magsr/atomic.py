@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -9,7 +10,7 @@ __all__ = ["whole_file"]
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path, *, overwrite=True):
     """
     Open a file for writing that takes its name only when the block ends well.
 
@@ -17,11 +18,21 @@ def whole_file(path):
     ----------
     path : `str` or `pathlib.Path`
         The file; folders on the way are made.
+    overwrite : `bool`
+        Whether to take the place of a file that is there. Defaults to `True`.
 
     Yields
     ------
     binary file
-        To write into. After an exception nothing is left of it, and what had the name before still has it.
+        To write into. After an exception nothing is left of it, and what had the name before still has it. A process that
+        is killed leaves a hidden file ``.NAME.*.partial``, which nothing reads.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file, also one that another process has written meanwhile, and ``overwrite`` is false.
+    OSError
+        If the disk is full or the folder cannot be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +46,24 @@ def whole_file(path):
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
-        temporary.replace(path)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _take_free_name(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _take_free_name(temporary, path):
+    """Rename a file, unless the name is taken."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links, where nothing better can be done
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        temporary.replace(path)
+    else:
+        temporary.unlink()

@@ -1,5 +1,6 @@
 """FITS files that keep the uncertainty and the mask, which `sunpy.map.GenericMap.save` drops."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,15 @@ def write_fits(smap, path, *, overwrite=False):
     if smap.mask is not None and not np.array_equal(smap.mask, np.isnan(smap.data)):
         hdus.append(fits.ImageHDU(np.asarray(smap.mask, dtype=np.uint8), smap.fits_header, name="MASK"))
         hdus["MASK"].header["BUNIT"] = ""
-    with whole_file(path) as stream:
-        hdus.writeto(stream)
+    # by way of memory, as astropy's own report of a full disk fails for a file that it has not opened itself
+    content = io.BytesIO()
+    hdus.writeto(content)
+    try:
+        with whole_file(path, overwrite=overwrite) as stream:
+            stream.write(content.getbuffer())
+    except FileExistsError as error:  # meanwhile
+        msg = f"path must be a new file unless overwrite=True, and {path} exists."
+        raise FileExistsError(msg) from error
     return path
 
 

@@ -1,6 +1,5 @@
 """The header of a super-resolved map."""
 
-import math
 import re
 import textwrap
 
@@ -131,10 +130,7 @@ def finer_header(smap, ratio, offset, shape):
     header = {
         key: value
         for key, value in smap.meta.items()
-        if key not in _STALE
-        and not key.startswith("keycomments")
-        and not _ALTERNATE.fullmatch(key)
-        and not (isinstance(value, float) and math.isinf(value))  # which no FITS file can hold
+        if key not in _STALE and not key.startswith("keycomments") and not _ALTERNATE.fullmatch(key)
     }
     reference = [axis.to_value(u.pix) + 1 for axis in smap.reference_pixel]
     for axis in (0, 1):

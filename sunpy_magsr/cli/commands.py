@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import sys
+import traceback
 import warnings
 from pathlib import Path
 
@@ -94,6 +95,9 @@ def superresolve(options):
         except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
             failed += 1
             sys.stderr.write(f"magsr: {name}: {in_the_command(one_line(error))}\n")
+        except Exception:  # noqa: BLE001  a fault of ours shall not keep the other files from being done
+            failed += 1
+            sys.stderr.write(f"magsr: {name}: failed in a way that it should not; please report this:\n{traceback.format_exc()}")
     if failed:
         sys.stderr.write(f"magsr: {failed} of {len(work)} files failed.\n")
     return 1 if failed else 0
@@ -106,18 +110,20 @@ def _one_file(name, target, request, *, overwrite):
         msg = f"FILE must be {product.refused}."
         raise ValueError(msg)
     request = {**request, "component": request["component"] or product.component or None}
-    if target.exists() and not overwrite:
-        job = Job.open(smap, consistency=None, batch_size=None, **request)
-        if not job.describes(read_fits(target.absolute()).meta):
-            msg = (
-                f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
-            )
-            raise ValueError(msg)
-        _say(f"{target}: already done")
-        return
-    result = sunpy_magsr.superresolve(smap, **request)
-    write_fits(result, target.absolute(), overwrite=overwrite)
-    _say(str(target))
+    if overwrite or not target.exists():
+        result = sunpy_magsr.superresolve(smap, **request)
+        try:
+            write_fits(result, target.absolute(), overwrite=overwrite)
+        except FileExistsError:  # another process was faster
+            pass
+        else:
+            _say(str(target))
+            return
+    job = Job.open(smap, consistency=None, batch_size=None, **request)
+    if not job.describes(read_fits(target.absolute()).meta):
+        msg = f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
+        raise ValueError(msg)
+    _say(f"{target}: already done")
 
 
 @contextlib.contextmanager

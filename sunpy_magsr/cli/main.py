@@ -1,7 +1,10 @@
 """Arguments of ``magsr`` and what each command calls."""
 
 import argparse
+import contextlib
+import signal
 import sys
+import threading
 
 from sunpy_magsr.cli.streams import lasting_streams
 from sunpy_magsr.version import version
@@ -85,8 +88,21 @@ def main(arguments=None):
         0: done; 1: some files failed; 2: wrong usage.
     """
     options = _parser().parse_args(arguments)
-    with lasting_streams():
+    with lasting_streams(), _ended_by_sigterm():
         return _run(options)
+
+
+@contextlib.contextmanager
+def _ended_by_sigterm():
+    """Let what a scheduler sends before it kills end the command as Ctrl-C does, with nothing half done left behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(options):
@@ -98,10 +114,10 @@ def _run(options):
         from sunpy_magsr.cli import commands
 
         return getattr(commands, options.command)(options)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         sys.stderr.write(f"magsr: error: {one_line(error)}\n")
         return 2
-    except (RuntimeError, MemoryError) as error:
+    except (RuntimeError, MemoryError, OSError) as error:
         sys.stderr.write(f"magsr: failed: {one_line(error)}\n")
         return 1
     except KeyboardInterrupt:

@@ -84,8 +84,9 @@ def _wrong_axes(smap):
 
 def _wrong_cards(smap):
     for card, value in smap.meta.items():
-        is_number = isinstance(value, (int, float)) and abs(value) < np.inf
-        if _NUMBER_CARDS.fullmatch(card) and not is_number:
+        is_number = isinstance(value, (int, float))
+        is_wrong = is_number and abs(value) == np.inf  # which no FITS file holds
+        if is_wrong or (_NUMBER_CARDS.fullmatch(card) and not (is_number and np.isfinite(value))):
             return f"a finite number in {card.upper()}, got {value!r:.80}."
     if not abs(smap.meta.get("solar_p0") or 0) <= _TURN:
         return f"an angle in degrees in SOLAR_P0, got {smap.meta['solar_p0']!r}."
