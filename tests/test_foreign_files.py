@@ -1,9 +1,7 @@
 """Files that people have and the model was not made for: right, or refused in one sentence."""
 
-import multiprocessing
 import subprocess
 import sys
-from concurrent.futures import ProcessPoolExecutor
 
 import astropy.units as u
 import numpy as np
@@ -189,14 +187,3 @@ def test_all_files_are_done_though_nobody_reads(field, tmp_path, closed):
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {run}"], cwd=tmp_path, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert sorted(path.name[:-11] for path in (tmp_path / "out").iterdir()) == ["one", "three", "two"]
-
-
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-@pytest.mark.filterwarnings("ignore:This process")
-def test_a_worker_answers_as_its_parent(small, method):
-    """After the parent has used the package, whose threads a forked child does not have."""
-    parent = sunpy_magsr.superresolve(small, plate_scale=None)
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as workers:
-        child = workers.submit(sunpy_magsr.superresolve, small, plate_scale=None).result(timeout=120)
-    assert child.data == pytest.approx(parent.data, abs=1e-2)
-    assert child.meta == parent.meta

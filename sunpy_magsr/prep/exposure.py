@@ -3,6 +3,7 @@
 import math
 
 from astropy.time import Time
+from sunpy.time import parse_time
 
 __all__ = ["exposure_time", "observation_time"]
 
@@ -69,5 +70,5 @@ def exposure_time(smap, *, name="smap"):
         return seconds
     if not (smap.meta.get("t_obs") and smap.meta.get("date-obs")):
         return None
-    seconds = 2 * (observation_time(smap) - Time(smap.meta["date-obs"], scale="utc")).sec
+    seconds = 2 * (observation_time(smap) - parse_time(smap.meta["date-obs"])).sec
     return seconds if seconds > 0 else None
