@@ -36,7 +36,7 @@ def whole_file(path, *, overwrite=True):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".partial")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:

@@ -51,18 +51,21 @@ def check_memory(rows, columns, ratio, factor, *, members=1):
         With what is needed, what there is, and what would fit.
     """
     pixels = rows * columns * ratio[0] * ratio[1]
-    own = _BYTES * rows * columns * factor**2
-    each = _MEMBER_BYTES * members + (_RESAMPLED_BYTES if ratio != (factor, factor) else 0)
-    needed, free = own + each * pixels, available()
+    own = _BYTES * rows * columns * factor**2 + (_RESAMPLED_BYTES * pixels if ratio != (factor, factor) else 0)
+    needed, free = own + _MEMBER_BYTES * members * pixels, available()
     if pixels <= _MOST_PIXELS and (free is None or needed <= free):
         return
-    there = "" if free is None else f" and about {needed / _GIB:.3g} GiB of memory, of which {free / _GIB:.3g} are free"
-    room = _MOST_PIXELS if free is None else min(_MOST_PIXELS, max(0.0, free - own) / each)
-    finest = (room / (rows * columns)) ** 0.5
-    advice = (
-        f"pixels of at least 1/{finest:.3g} of the input's, or fewer members, would fit"
-        if finest > 1
-        else "a cutout (smap.submap) would fit"
+    there = "" if free is None else f", which take about {needed / _GIB:.3g} GiB of memory; {free / _GIB:.3g} GiB are free"
+    fitting = 0 if free is None else int((free - own) // (_MEMBER_BYTES * pixels))
+    if pixels <= _MOST_PIXELS and members > 1 and fitting >= 1:
+        msg = f"n_samples must be at most {fitting} for the members to fit into memory, got {members}{there}."
+        raise ValueError(msg)
+    finest = (_MOST_PIXELS / (rows * columns)) ** 0.5
+    if free is not None:
+        finest = min(finest, (free / (_BYTES * rows * columns)) ** 0.5)
+    advice = f"pixels of 1/{finest:.3g} of the input's" if finest > factor else "a cutout (smap.submap)"
+    msg = (
+        f"plate_scale must give a result of at most {_MOST_PIXELS:g} pixels that fits into memory, got {pixels:.3g} pixels"
+        f"{there}; {advice} would fit."
     )
-    msg = f"plate_scale must give a result of at most {_MOST_PIXELS:g} pixels that fits into memory, got {pixels:.3g} pixels{there}; {advice}."
     raise ValueError(msg)

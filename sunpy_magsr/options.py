@@ -6,6 +6,7 @@ import numbers
 import astropy.units as u
 
 __all__ = [
+    "LARGEST_WIDTH",
     "check_bad_pixels",
     "check_calibration",
     "check_options",
@@ -15,7 +16,9 @@ __all__ = [
 ]
 
 _LARGEST_SEED = 2**63
-_LARGEST_WIDTH = 5.0  # arcsec
+_MOST_STEPS = 1000  # what diffusion models are trained with
+#: Arcsec; of a point-spread function.
+LARGEST_WIDTH = 5.0
 _LEAST_RATIO = 1.1  # of the input's plate scale and the output's
 _CEA_PIXEL = 2 * u.arcsec  # what 0.12 deg subtends at disk center
 
@@ -70,9 +73,10 @@ def check_options(*, n_samples, seed, steps, batch_size):
     """
     _check_whole("n_samples", n_samples, 1)
     _check_whole("seed", seed, 0, _LARGEST_SEED)
-    for name, value in (("steps", steps), ("batch_size", batch_size)):
-        if value is not None:
-            _check_whole(name, value, 1)
+    if steps is not None:
+        _check_whole("steps", steps, 1, _MOST_STEPS + 1)
+    if batch_size is not None:
+        _check_whole("batch_size", batch_size, 1)
 
 
 def check_plate_scale(value):
@@ -100,8 +104,8 @@ def check_bad_pixels(value):
 def width_in_pixels(psf_fwhm, magnetogram):
     """Width of a point-spread function that the user knows, in input pixels."""
     is_width = isinstance(psf_fwhm, u.Quantity) and psf_fwhm.isscalar and psf_fwhm.unit.is_equivalent(u.arcsec)
-    if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= _LARGEST_WIDTH:
-        msg = f"psf_fwhm must be None or an angle from 0 to {_LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
+    if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= LARGEST_WIDTH:
+        msg = f"psf_fwhm must be None or an angle from 0 to {LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
         raise ValueError(msg)
     pixel = _CEA_PIXEL if magnetogram.is_cea else magnetogram.plate_scale[0] * u.pix
     return float((psf_fwhm / pixel).to_value(u.one))
@@ -109,7 +113,7 @@ def width_in_pixels(psf_fwhm, magnetogram):
 
 def _check_whole(name, value, lowest, below=math.inf):
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or not lowest <= value < below:
-        limit = f" and below 2**{round(math.log2(below))}" if below < math.inf else ""
+        limit = f" and below {'2**63' if below == _LARGEST_SEED else below}" if below < math.inf else ""
         msg = f"{name} must be a whole number of at least {lowest}{limit}, got {value!r}."
         raise ValueError(msg)
 

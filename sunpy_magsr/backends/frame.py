@@ -39,10 +39,12 @@ def usable_device(name=None):
     """
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
+        probe = torch.ones(1, device=name)
+        probe.cpu()
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:  # "meta" has no numbers
         msg = f"device must be a torch device of this machine, such as 'cpu' or 'cuda', got {name!r}."
         raise ValueError(msg) from error
+    return probe.device
 
 
 class Frame:

@@ -1,5 +1,6 @@
 """From a model's name, folder or Hub id to its backend."""
 
+import contextlib
 import functools
 import re
 from pathlib import Path
@@ -85,7 +86,7 @@ def model_card(model):
 def _parts(model, instrument=None, *, progress=False):
     """Folder of a model and where it is, and of its adapter if there is one."""
     name = str(model)
-    if "+" in name and not Path(name).is_dir():
+    if "+" in name and not _is_folder(name):
         base, _, adapter = name.rpartition("+")
         folder, where = model_folder(base, progress=progress)
         return folder, where, *_adapter_of(folder, where, adapter, progress=progress)
@@ -131,7 +132,7 @@ def model_folder(model, *, progress=False):
     found = _elsewhere(model, progress=progress)
     if found is None:
         known = ", ".join(list_models()["name"])
-        msg = f"model must be one of {known}, a folder, or a Hub id 'org/name', got {name!r}."
+        msg = f"model must be one of {known}, a folder, or a Hub id 'org/name', got {name[:200]!r}."
         raise ValueError(msg)
     return found
 
@@ -151,13 +152,19 @@ def _adapter_of(base, where, name, *, progress):
 
 def _elsewhere(model, *, progress):
     name = str(model)
-    if name and Path(name).is_dir():
+    if _is_folder(name):
         return Path(name).resolve(), name
     if isinstance(model, str) and (name in catalogue() or _HUB_ID.fullmatch(name)):
         from sunpy_magsr.models.hub import download
 
         return download(name, progress=progress), name
     return None
+
+
+def _is_folder(name):
+    with contextlib.suppress(OSError, ValueError):  # of names that no file system takes
+        return bool(name) and Path(name).is_dir()
+    return False
 
 
 def _read_card(folder, where):

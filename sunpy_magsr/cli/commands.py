@@ -19,7 +19,7 @@ from sunpy_magsr.cli.main import one_line
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.io import read_fits, write_fits
 from sunpy_magsr.job import Job
-from sunpy_magsr.options import check_options, check_plate_scale
+from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale
 from sunpy_magsr.prep.products import product_of
 
 __all__ = ["demo", "models", "superresolve"]
@@ -79,7 +79,13 @@ def superresolve(options):
     }
     check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
     with _named_warnings(options.model):
-        load_backend(options.model, progress=True)  # a wrong name is said before the files are read
+        card = load_backend(options.model, progress=True).card  # a wrong name is said before the files are read
+    if card.is_deterministic and options.samples > 1:
+        msg = f"--samples must be 1 for the deterministic model {card.name!r}, got {options.samples}."
+        raise ValueError(msg)
+    if options.psf_fwhm is not None and not 0 <= options.psf_fwhm <= LARGEST_WIDTH:
+        msg = f"--psf-fwhm must be from 0 to {LARGEST_WIDTH:g} arcsec, got {options.psf_fwhm:g}."
+        raise ValueError(msg)
     request["model"] = options.model
     targets = [folder / (_stem(Path(name)) + _SUFFIX) for name in options.files]
     twice = {target for target in targets if targets.count(target) > 1}

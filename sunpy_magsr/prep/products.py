@@ -71,6 +71,7 @@ def product_of(smap, *, name=""):
 
 
 def _named(source, words):
+    words = words[:80]
     return {"segment": f"the segment {words!r}", "series": f"the series {words!r}", "text": repr(words), "file": f"a file of the name {words!r}"}[source]
 
 

@@ -44,7 +44,7 @@ def magnetic_unit(smap, *, name="smap"):
         raise ValueError(msg)
     unit = smap.unit if smap.meta.get("bunit") else _parsed(card)
     if unit is None or not unit.is_equivalent(u.G):
-        msg = f"{name} must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {card!r}."
+        msg = f"{name} must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {card[:80]!r}."
         raise ValueError(msg)
     return unit
 

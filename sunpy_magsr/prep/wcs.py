@@ -34,6 +34,7 @@ _RADII = 0.1  # by which RSUN_OBS may differ from what the observer's distance s
 _FIRST_YEAR = 1900
 _LARGEST_LATITUDE = 90.0
 _TURN = 360.0
+_LONGEST = 400  # characters of a message
 
 
 def check_coordinates(smap, *, name="smap"):
@@ -57,11 +58,11 @@ def check_coordinates(smap, *, name="smap"):
     try:
         wrong = _wrong(smap)
     except Exception as error:
-        why = " ".join(str(error).split())[:300] or type(error).__name__
+        why = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
         msg = f"{name} must have a header from which sunpy makes coordinates, got one of which it says: {why}"
         raise ValueError(msg) from error
     if wrong:
-        msg = f"{name} must have {wrong}"
+        msg = f"{name} must have {wrong[:_LONGEST]}"
         raise ValueError(msg)
 
 

@@ -1,7 +1,7 @@
 """The stored answer of a model folder, and whether the folder still gives it."""
 
 import json
-import subprocess
+import subprocess  # nosec B404
 import sys
 import warnings
 from pathlib import Path
@@ -108,7 +108,7 @@ def check_folder(folder):
         If it does not load, or the answer is another one.
     """
     command = [sys.executable, "-P", "-m", "sunpy_magsr.training.check", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     if done.returncode:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
         msg = f"the model folder does not pass its check: {reason}"
