@@ -123,7 +123,7 @@ class Job:
         ratio = output_ratio(magnetogram, plate_scale, card.factor)
         check_memory(*magnetogram.data.shape, ratio, card.factor, members=kept)
         job = cls(smap, magnetogram, backend, ratio, settings)
-        job._check_scale()
+        job._check_class()
         return job
 
     @property
@@ -183,15 +183,21 @@ class Job:
         earlier = str(header.pop("history", "") or "").strip()
         return {**header, **cards, "history": f"{earlier}\n{cards['history']}".strip()}
 
-    def _check_scale(self):
-        """Raise for a class of Map that does not read its plate scale where the header of the result says it."""
-        probe = type(self.smap)(np.zeros((2, 2)), self._header((2, 2), ""))
+    def _check_class(self):
+        """Raise for a class of Map that does not read of the result's header what it should."""
+        advice = "make a sunpy.map.GenericMap of its data, with a header that holds its WCS."
+        name = type(self.smap).__name__
+        try:
+            probe = type(self.smap)(np.zeros((2, 2)), self._header((2, 2), ""))
+        except Exception as error:
+            msg = f"smap must be of a class that takes the header of a result, got {name}, which says: {error}; {advice}"
+            raise ValueError(msg) from error
         wanted = [scale / ratio for scale, ratio in zip(plate_scale_of(self.smap), self.ratio, strict=True)]
         if not all(u.isclose(*pair, rtol=1e-6) for pair in zip(plate_scale_of(probe), wanted, strict=True)):
-            msg = (
-                f"smap must be of a class that reads its plate scale from CDELT, got {type(self.smap).__name__}; "
-                "make a sunpy.map.GenericMap of its data, with a header that holds its WCS."
-            )
+            msg = f"smap must be of a class that reads its plate scale from CDELT, got {name}; {advice}"
+            raise ValueError(msg)
+        if not u.isclose(probe.rsun_obs, self.smap.rsun_obs, rtol=1e-6):
+            msg = f"smap must be of a class that reads the Sun's radius in arcsec, not in pixels, got {name}; {advice}"
             raise ValueError(msg)
 
     def map(self, data, statistic, *, std=None):
