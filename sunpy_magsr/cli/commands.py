@@ -162,7 +162,8 @@ def models(options):
     if options.name is None:
         _say("\n".join(sunpy_magsr.list_models().pformat(max_lines=-1, max_width=-1)))
         return 0
-    card = model_card(options.name)
+    with _named_warnings(options.name):
+        card = model_card(options.name)
     facts = {key: value for key, value in vars(card).items() if value not in ("", [], {})}
     _say(json.dumps(facts, indent=2))
     return 0

@@ -121,7 +121,7 @@ def fetch(repo_id, revision, *, progress=False):
                 revision=revision,
                 allow_patterns=LOADED,
                 ignore_patterns=["*..*"],  # no name leads out of the folder
-                tqdm_class=None if progress else _Silent,
+                tqdm_class=_Bar if progress else _Silent,
             )
         )
     except HFValidationError as error:
@@ -165,12 +165,20 @@ def _of_its_kind(where, error):
     return ConnectionError(f"model {where!r} could not be fetched from {constants.ENDPOINT}: {_first_line(error)}")
 
 
-class _Silent(tqdm):
-    """A progress bar that nobody sees."""
+class _Bar(tqdm):
+    """A progress bar on terminals."""
+
+    hidden = None
 
     def __init__(self, *args, **kwargs):
-        kwargs.pop("name", None)
-        super().__init__(*args, **{**kwargs, "disable": True})
+        kwargs.pop("name", None)  # of huggingface_hub's own
+        super().__init__(*args, **{**kwargs, "disable": self.hidden})
+
+
+class _Silent(_Bar):
+    """A progress bar that nobody sees."""
+
+    hidden = True
 
 
 def _first_line(error):
