@@ -23,7 +23,7 @@ __all__ = [
 CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
 _HELIOPROJECTIVE = ("HPLN", "SOLAR")
 _LATITUDE_OF = {"HPLN": "HPLT", "SOLA": "SOLA", "CRLN": "CRLT", "HGLN": "HGLT"}
-_NUMBER_CARDS = re.compile(r"(crpix|crval|cdelt|crota)[12]|(pc|cd)[12]_[12]|pv[12]_\d+|lonpole|latpole|rsun_obs|rsun_ref|dsun_obs|solar_p0")
+_NUMBER_CARDS = re.compile(r"(crpix|crval|cdelt|crota)[12]|(pc|cd)[12]_[12]|pv[12]_\d+|lonpole|latpole|rsun_obs|rsun_ref|dsun_obs|solar_p0|fndlmb(mi|ma)|semidiam")
 _DATE_CARDS = ("date-obs", "date_obs", "date-avg", "date-beg", "date-end")
 _DISTORTED = ("a_order", "b_order", "cpdis1", "cpdis2", "cqdis1", "cqdis2", "d2imdis1", "d2imdis2")
 # Arcsec or degrees a pixel: from a tenth of what any telescope has to the Sun on three pixels, or a heliographic map of few.
@@ -31,7 +31,7 @@ _SKY_SCALES = (1e-3, 1e3)
 _HELIOGRAPHIC_SCALES = (1e-4, 30.0)
 _NEAREST, _FARTHEST = 1.5, 20000.0  # solar radii of the observer from the center of the Sun; the second is 93 au
 _RADII = 0.1  # by which RSUN_OBS may differ from what the observer's distance says, relative
-_FIRST_YEAR = 1900
+_FIRST_YEAR = 1960  # of UTC
 _LARGEST_LATITUDE = 90.0
 _TURN = 360.0
 _LONGEST = 400  # characters of a message
