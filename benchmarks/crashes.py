@@ -41,7 +41,9 @@ def write_inputs(folder):
         data = sample.data[100 : 100 + SIDE, 20 * number : 20 * number + SIDE]
         header = {**sample.meta, "crpix1": sample.meta["crpix1"] - 20 * number, "crpix2": sample.meta["crpix2"] - 100}
         paths.append(folder / f"{number}.fits")
-        fits.writeto(paths[-1], data, fits.Header({key: value for key, value in header.items() if key != "keycomments"}))
+        fits.writeto(
+            paths[-1], data, fits.Header({key: value for key, value in header.items() if key != "keycomments"})
+        )
     return paths
 
 
@@ -63,7 +65,9 @@ def check(output, reference, *, whole):
         found = results(output)
     except (OSError, TypeError) as error:
         return [f"torn: {error}"]
-    wrong = [f"torn: {name}" for name, data in found.items() if not np.array_equal(data, reference[name], equal_nan=True)]
+    wrong = [
+        f"torn: {name}" for name, data in found.items() if not np.array_equal(data, reference[name], equal_nan=True)
+    ]
     return wrong + [f"lost: {name}" for name in reference if whole and name not in found]
 
 
@@ -119,7 +123,9 @@ def disks(number, inputs, reference):
             wrong += check(output, reference, whole=False)
             wrong += [f"not named: {path}" for path in missing if f"magsr: {path}: " not in said]
             if process.returncode != (1 if missing else 0) or "Traceback" in said:
-                wrong.append(f"exit code {process.returncode} with {len(missing)} of {len(inputs)} missing: {said[-200:]}")
+                wrong.append(
+                    f"exit code {process.returncode} with {len(missing)} of {len(inputs)} missing: {said[-200:]}"
+                )
             if list(output.glob(".*.partial")):
                 wrong.append("left behind: a partial file")
     return wrong

@@ -190,7 +190,9 @@ class Job:
         try:
             probe = type(self.smap)(np.zeros((2, 2)), self._header((2, 2), ""))
         except Exception as error:
-            msg = f"smap must be of a class that takes the header of a result, got {name}, which says: {error}; {advice}"
+            msg = (
+                f"smap must be of a class that takes the header of a result, got {name}, which says: {error}; {advice}"
+            )
             raise ValueError(msg) from error
         wanted = [scale / ratio for scale, ratio in zip(plate_scale_of(self.smap), self.ratio, strict=True)]
         if not all(u.isclose(*pair, rtol=1e-6) for pair in zip(plate_scale_of(probe), wanted, strict=True)):

@@ -57,7 +57,9 @@ def check_memory(rows, columns, ratio, factor, *, members=1):
     needed, free = own + _MEMBER_BYTES * members * pixels, available()
     if pixels <= _MOST_PIXELS and (free is None or needed <= free):
         return
-    there = "" if free is None else f", which take about {needed / _GIB:.3g} GiB of memory; {free / _GIB:.3g} GiB are free"
+    there = (
+        "" if free is None else f", which take about {needed / _GIB:.3g} GiB of memory; {free / _GIB:.3g} GiB are free"
+    )
     fitting = 0 if free is None else int((free - own) // (_MEMBER_BYTES * pixels))
     if pixels <= _MOST_PIXELS and members > 1 and fitting >= 1:
         msg = f"n_samples must be at most {fitting} for the members to fit into memory, got {members}{there}."

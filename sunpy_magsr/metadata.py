@@ -102,7 +102,9 @@ _STALE = {
     "lon_step",
 }
 # Other coordinate systems of the input's pixels (Greisen & Calabretta 2002): CRPIX1A, PC1_2B, WCSNAMEA, ...
-_ALTERNATE = re.compile(r"(ctype|crpix|crval|cdelt|cunit|crota|cname|crder|csyer)\d[a-z]|(pc|cd|pv|ps)\d_\d+[a-z]|(wcsname|wcsaxes|lonpole|latpole|radesys|equinox)[a-z]")
+_ALTERNATE = re.compile(
+    r"(ctype|crpix|crval|cdelt|cunit|crota|cname|crder|csyer)\d[a-z]|(pc|cd|pv|ps)\d_\d+[a-z]|(wcsname|wcsaxes|lonpole|latpole|radesys|equinox)[a-z]"
+)
 _LIMB_IN_PIXELS = ("fndlmbmi", "fndlmbma")  # from which sunpy takes the plate scale of GONG's maps, along x and y
 _LINE = 68
 

@@ -227,7 +227,10 @@ def _check_result(smap, result, truth, plate_scale):
     assert type(result) is type(smap)
     assert result.data.dtype == np.float32
     assert result.unit == u.G
-    x, y = (axis.ravel() for axis in np.meshgrid([-0.5, columns / 2 - 0.5, columns - 0.5], [-0.5, rows / 2 - 0.5, rows - 0.5]))
+    x, y = (
+        axis.ravel()
+        for axis in np.meshgrid([-0.5, columns / 2 - 0.5, columns - 0.5], [-0.5, rows / 2 - 0.5, rows - 0.5])
+    )
     world = np.array(smap.wcs.pixel_to_world_values(x, y))
     there = np.isfinite(world).all(axis=0)  # not beyond a pole
     x, y, world = x[there], y[there], world[:, there]
@@ -251,7 +254,9 @@ def _check_result(smap, result, truth, plate_scale):
         error = np.abs(np.linalg.solve(jacobian(smap, columns / 2, rows / 2), away)).max(axis=1)
         assert roll or (error < 1e-3).all(), f"the {what}'s coordinates are off by {error} input pixels"
         finer_matrix = np.diag([scale.value for scale in finer.scale]) @ finer.rotation_matrix
-        assert roll or np.allclose(finer_matrix * step, matrix, rtol=1e-6, atol=1e-9), f"the {what}'s Jacobian is another"
+        assert roll or np.allclose(finer_matrix * step, matrix, rtol=1e-6, atol=1e-9), (
+            f"the {what}'s Jacobian is another"
+        )
         for name in ("date", "observer_coordinate") if _dated(smap) else ():
             assert str(getattr(finer, name)) == str(getattr(smap, name)), f"{name} of the {what} is another"
     unit = (smap.unit or u.G).to(u.G)
@@ -272,7 +277,11 @@ def _dated(smap):
 
 def _check_words(smap, truth, caught):
     """What was assumed or left out was said."""
-    words = " ".join(str(warning.message) for warning in caught if issubclass(warning.category, (MagsrUserWarning, SunpyMetadataWarning)))
+    words = " ".join(
+        str(warning.message)
+        for warning in caught
+        if issubclass(warning.category, (MagsrUserWarning, SunpyMetadataWarning))
+    )
     if np.isinf(smap.data).any() and "infinite" not in words:
         y, x = (int(axis[0]) for axis in np.nonzero(np.isinf(np.asarray(smap.data))))
         off = smap.pixel_to_world(x * u.pix, y * u.pix)

@@ -37,7 +37,7 @@ def draw(backend, truth, seed):
     low = degrade(np.ascontiguousarray(truth, dtype=np.float32))
     scale = (2 * u.arcsec / u.pix,) * 2
     valid = np.ones(low.shape, dtype=bool)
-    magnetogram = Magnetogram(low, valid, (0, 0), scale, False, "HMI", False, None)
+    magnetogram = Magnetogram(data=low, valid=valid, origin=(0, 0), plate_scale=scale, is_cea=False, instrument="HMI")
     return np.stack(list(backend.samples(magnetogram, seed=seed, **MACHINE)))
 
 

@@ -141,7 +141,10 @@ def test_a_header_without_coordinates_is_refused(field, card, value):
 
 
 def test_a_result_that_no_memory_holds_is_refused(field):
-    with pytest.raises(ValueError, match=r"plate_scale must give a result of at most 1e\+09 pixels that fits into memory, got .* pixels of 1/\d+ of the input's would fit"):
+    with pytest.raises(
+        ValueError,
+        match=r"plate_scale must give a result of at most 1e\+09 pixels that fits into memory, got .* pixels of 1/\d+ of the input's would fit",
+    ):
         superresolve(sunpy.map.Map(field, HMI), plate_scale=1e-4 * u.arcsec / u.pix)
 
 

@@ -70,7 +70,11 @@ def test_what_is_not_pinned_warns_once_and_records_what_came(hub, small, name):
 
 def test_only_json_and_safetensors_come(hub, tmp_path):
     files = hub.files("team/magsr")
-    added = {"network/diffusion_pytorch_model.bin": b"x", "network/model.py": b"x", "adapters/../../../card.json": b"{}"}
+    added = {
+        "network/diffusion_pytorch_model.bin": b"x",
+        "network/model.py": b"x",
+        "adapters/../../../card.json": b"{}",
+    }
     name = hub.commit("team/magsr", "main", files | added, "more")
     load_backend(f"team/magsr@{name}")
     assert {path.suffix for path in (tmp_path / "cache").rglob("snapshots/*/**/*") if path.is_file()} == {
@@ -125,7 +129,9 @@ def test_a_hub_that_is_ill_does_not_matter_once_the_model_is_here(hub, commit, s
 
 def test_offline(hub, commit, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(ConnectionError, match=r"is not in the cache, and offline mode \(HF_HUB_OFFLINE\) forbids to fetch"):
+    with pytest.raises(
+        ConnectionError, match=r"is not in the cache, and offline mode \(HF_HUB_OFFLINE\) forbids to fetch"
+    ):
         load_backend(f"team/magsr@{commit}")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     load_backend(f"team/magsr@{commit}")
@@ -151,7 +157,11 @@ def test_a_download_that_was_cut_goes_on(hub, commit, monkeypatch):
 
 
 def test_two_processes_at_once(hub, commit, tmp_path):
-    environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+    environment = os.environ | {
+        "HF_ENDPOINT": hub.address,
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_DISABLE_XET": "1",
+    }
     hub.delay = 0.2
     code = f"from sunpy_magsr.backends import model_card; print(model_card('team/magsr@{commit}').revision)"
     command = [sys.executable, "-P", "-c", code]
@@ -177,7 +187,9 @@ def test_the_catalogue_is_in_the_table(hub, commit):
 @pytest.mark.usefixtures("pinned")
 def test_a_revision_that_moved_is_refused(hub, commit):
     moved = hub.commit("team/magsr", "v1", hub.files("team/magsr", "v1") | {"README.md": b"new"}, "moved")
-    with pytest.raises(ValueError, match=f"must be commit {commit} of team/magsr, and its revision 'v1' has moved to {moved}"):
+    with pytest.raises(
+        ValueError, match=f"must be commit {commit} of team/magsr, and its revision 'v1' has moved to {moved}"
+    ):
         load_backend("remote")
 
 
@@ -232,10 +244,18 @@ def broken(tmp_path, name, content):
         ("denoiser/config.json", {"channels": 10**9}, "1000000000 is greater than the maximum of 2048"),
         ("denoiser/config.json", {"condition_blocks": 0}, "0 is less than the minimum of 1"),
         ("denoiser/config.json", {"channels": 2048}, "must have the tensors of its config.json"),
-        ("denoiser/config.json", {"_class_name": "UNet2DModel"}, "denoiser of a model must be one of MagnetogramDenoiser"),
+        (
+            "denoiser/config.json",
+            {"_class_name": "UNet2DModel"},
+            "denoiser of a model must be one of MagnetogramDenoiser",
+        ),
         ("autoencoder/config.json", {"field_scale": 0}, "of field_scale it says"),
         ("scheduler/scheduler_config.json", {"num_train_timesteps": 10**9}, "of num_train_timesteps it says"),
-        ("scheduler/scheduler_config.json", {"_class_name": "DiffusionPipeline"}, "scheduler of a model must be one of"),
+        (
+            "scheduler/scheduler_config.json",
+            {"_class_name": "DiffusionPipeline"},
+            "scheduler of a model must be one of",
+        ),
         ("scheduler/scheduler_config.json", {"beta_schedule": "none"}, "must make a DDIMScheduler, and does not"),
         ("card.json", {"factor": 10**6}, "of factor it says"),
         ("card.json", {"steps": -1}, "of steps it says"),
@@ -249,7 +269,11 @@ def broken(tmp_path, name, content):
         ("card.json", lambda _: b"[]", "must be a JSON object, got list"),
         ("card.json", lambda _: b"\xff", "must be JSON with finite numbers"),
         ("adapters/mdi/adapter/denoiser/adapter_config.json", {"r": 10**6}, "of r it says"),
-        ("adapters/mdi/adapter/denoiser/adapter_config.json", {"target_modules": "(a+)+$"}, "of target_modules it says"),
+        (
+            "adapters/mdi/adapter/denoiser/adapter_config.json",
+            {"target_modules": "(a+)+$"},
+            "of target_modules it says",
+        ),
         ("adapters/mdi/adapter/denoiser/adapter_config.json", {"peft_type": "X"}, "of peft_type it says"),
     ],
 )
@@ -274,7 +298,10 @@ def with_digest(folder):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda path: (2**60).to_bytes(8, "little") + path.read_bytes()[8:], "must have a header of at most 4194304 bytes"),
+        (
+            lambda path: (2**60).to_bytes(8, "little") + path.read_bytes()[8:],
+            "must have a header of at most 4194304 bytes",
+        ),
         (lambda path: path.read_bytes()[:1000], "must be a safetensors file"),
         (lambda path: path.read_bytes()[:4], "must be a safetensors file"),
         (lambda path: b"\x80\x04K\x01." + path.read_bytes(), "must (be a safetensors file|have a header)"),

@@ -1,6 +1,5 @@
 """Networks, model folders and the Hub."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -82,7 +82,11 @@ def test_without_residuals_it_is_another_answer(small, model, tmp_path):
         ("vae/config.json", {"block_out_channels": [8, 8, 16, 100000]}, "is greater than the maximum of 2048"),
         ("vae/config.json", {"down_block_types": ["Nothing"] * 4}, "must make a AutoencoderKL, and does not"),
         ("vae/config.json", {"_class_name": "DiffusionPipeline"}, "vae of a model must be one of AutoencoderKL"),
-        ("scheduler/scheduler_config.json", {"_class_name": "DiffusionPipeline"}, "scheduler of a model must be one of"),
+        (
+            "scheduler/scheduler_config.json",
+            {"_class_name": "DiffusionPipeline"},
+            "scheduler of a model must be one of",
+        ),
     ],
 )
 def test_what_is_out_of_bounds_is_refused(small, tmp_path, name, change, message):

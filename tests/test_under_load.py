@@ -45,7 +45,9 @@ def test_workers_of_every_start_method(small, alone, method):
 def test_workers_of_joblib(small, alone):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # joblib's, about its own workers
-        found = joblib.Parallel(n_jobs=2)(joblib.delayed(sunpy_magsr.superresolve)(small, plate_scale=None) for _ in range(2))
+        found = joblib.Parallel(n_jobs=2)(
+            joblib.delayed(sunpy_magsr.superresolve)(small, plate_scale=None) for _ in range(2)
+        )
     for child in found:
         assert child.data == pytest.approx(alone.data, abs=1e-2, nan_ok=True)
 

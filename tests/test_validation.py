@@ -280,7 +280,14 @@ def test_a_large_region_is_cut_into_pieces_that_cover_it(rng):
     truth[1200:1800, 300:] = np.nan
     data = degrade(truth)
     valid = np.isfinite(data)
-    low = Magnetogram(np.nan_to_num(data), valid, (-300, -150), (None, None), True, "HMI", False)
+    low = Magnetogram(
+        data=np.nan_to_num(data),
+        valid=valid,
+        origin=(-300, -150),
+        plate_scale=(None, None),
+        is_cea=True,
+        instrument="HMI",
+    )
     region = Region("disk", truth, low, [0.03, 0.03] * u.deg / u.pix, "")
     pieces = cut_region(region)
     assert [piece.name for piece in pieces] == ["disk[0,0]", "disk[1,0]"]

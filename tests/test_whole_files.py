@@ -25,7 +25,9 @@ def inputs(tmp_path_factory):
     for number in range(4):
         header = {**sample.meta, "crpix1": sample.meta["crpix1"] - 20 * number, "crpix2": sample.meta["crpix2"] - 100}
         data = sample.data[100:148, 20 * number : 20 * number + 48]
-        fits.writeto(folder / f"{number}.fits", data, fits.Header({k: v for k, v in header.items() if k != "keycomments"}))
+        fits.writeto(
+            folder / f"{number}.fits", data, fits.Header({k: v for k, v in header.items() if k != "keycomments"})
+        )
     return sorted(folder.iterdir())
 
 

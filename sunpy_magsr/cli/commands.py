@@ -103,7 +103,9 @@ def superresolve(options):
             sys.stderr.write(f"magsr: {name}: {in_the_command(one_line(error))}\n")
         except Exception:  # noqa: BLE001  a fault of ours shall not keep the other files from being done
             failed += 1
-            sys.stderr.write(f"magsr: {name}: failed in a way that it should not; please report this:\n{traceback.format_exc()}")
+            sys.stderr.write(
+                f"magsr: {name}: failed in a way that it should not; please report this:\n{traceback.format_exc()}"
+            )
     if failed:
         sys.stderr.write(f"magsr: {failed} of {len(work)} files failed.\n")
     return 1 if failed else 0

@@ -82,8 +82,18 @@ def made(kind, config, what):
     """
     try:
         return kind.from_config(config)
-    except (ArithmeticError, AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        msg = f"{what} must make a {kind.__name__}, and does not: {' '.join(str(error).split()) or type(error).__name__}"
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        msg = (
+            f"{what} must make a {kind.__name__}, and does not: {' '.join(str(error).split()) or type(error).__name__}"
+        )
         raise ValueError(msg) from error
 
 
@@ -132,7 +142,9 @@ def check_weights(folder, name, expected=None):
         raise ValueError(msg) from error
     for key in () if expected is None else sorted(expected.keys() | found.keys()):
         if expected.get(key) != found.get(key):
-            sizes = " and ".join("no such tensor" if of is None else str(of) for of in (expected.get(key), found.get(key)))
+            sizes = " and ".join(
+                "no such tensor" if of is None else str(of) for of in (expected.get(key), found.get(key))
+            )
             msg = f"{name} of a model must have the tensors of its config.json; of {key} they say {sizes} in {folder}."
             raise ValueError(msg)
     return path

@@ -24,7 +24,9 @@ def measured_pixels(smap):
     `numpy.ndarray`
         bool ``[y, x]``.
     """
-    measured = ~np.ma.getmaskarray(smap.data) if isinstance(smap.data, np.ma.MaskedArray) else np.ones(smap.data.shape, bool)
+    measured = (
+        ~np.ma.getmaskarray(smap.data) if isinstance(smap.data, np.ma.MaskedArray) else np.ones(smap.data.shape, bool)
+    )
     if smap.mask is not None:
         measured &= ~np.asarray(smap.mask, dtype=bool)
     if is_helioprojective(smap):

@@ -16,7 +16,7 @@ __all__ = ["Magnetogram", "prepare"]
 _ANCHOR = 0.3137
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Magnetogram:
     """
     What a model needs to know of a Map.

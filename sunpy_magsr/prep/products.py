@@ -72,7 +72,12 @@ def product_of(smap, *, name=""):
 
 def _named(source, words):
     words = words[:80]
-    return {"segment": f"the segment {words!r}", "series": f"the series {words!r}", "text": repr(words), "file": f"a file of the name {words!r}"}[source]
+    return {
+        "segment": f"the segment {words!r}",
+        "series": f"the series {words!r}",
+        "text": repr(words),
+        "file": f"a file of the name {words!r}",
+    }[source]
 
 
 def _said(smap, name):
@@ -96,7 +101,10 @@ def _fits(pattern, source, words):
 def _instrument(smap):
     """Name of the instrument, and the components that its magnetograms may show."""
     own = smap.meta.get("instrume")
-    said = [str((smap.instrument if isinstance(own, str | None) else own) or ""), *(str(smap.meta.get(card) or "") for card in _INSTRUMENT_CARDS)]
+    said = [
+        str((smap.instrument if isinstance(own, str | None) else own) or ""),
+        *(str(smap.meta.get(card) or "") for card in _INSTRUMENT_CARDS),
+    ]
     for row in _table()["instrument"]:
         if any(re.search(row["pattern"], words, re.IGNORECASE) for words in said):
             return row["name"], row["components"]

@@ -23,7 +23,9 @@ __all__ = [
 CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
 _HELIOPROJECTIVE = ("HPLN", "SOLAR")
 _LATITUDE_OF = {"HPLN": "HPLT", "SOLA": "SOLA", "CRLN": "CRLT", "HGLN": "HGLT"}
-_NUMBER_CARDS = re.compile(r"(crpix|crval|cdelt|crota)[12]|(pc|cd)[12]_[12]|pv[12]_\d+|lonpole|latpole|rsun_obs|rsun_ref|dsun_obs|solar_p0|fndlmb(mi|ma)|semidiam")
+_NUMBER_CARDS = re.compile(
+    r"(crpix|crval|cdelt|crota)[12]|(pc|cd)[12]_[12]|pv[12]_\d+|lonpole|latpole|rsun_obs|rsun_ref|dsun_obs|solar_p0|fndlmb(mi|ma)|semidiam"
+)
 _DATE_CARDS = ("date-obs", "date_obs", "date-avg", "date-beg", "date-end")
 _DISTORTED = ("a_order", "b_order", "cpdis1", "cpdis2", "cqdis1", "cqdis2", "d2imdis1", "d2imdis2")
 # Arcsec or degrees a pixel: from a tenth of what any telescope has to the Sun on three pixels, or a heliographic map of few.
@@ -173,7 +175,9 @@ def jacobian(smap, x, y):
         ``[world, pixel]`` in degrees a pixel.
     """
     step = 0.5
-    ends = np.array([smap.wcs.pixel_to_world_values(x + dx, y + dy) for dx, dy in ((step, 0), (-step, 0), (0, step), (0, -step))])
+    ends = np.array(
+        [smap.wcs.pixel_to_world_values(x + dx, y + dy) for dx, dy in ((step, 0), (-step, 0), (0, step), (0, -step))]
+    )
     units = [u.Unit(unit).to(u.deg) for unit in smap.wcs.world_axis_units]
     steps = np.stack([ends[0] - ends[1], ends[2] - ends[3]], axis=1) * np.array(units)[:, None]
     steps[0] = (steps[0] + 180) % 360 - 180  # a longitude may pass its end

@@ -126,7 +126,10 @@ def test_three_dimensions_are_refused(small):
         ({"seed": -1}, "seed must be a whole number of at least 0 and below"),
         ({"seed": True}, "seed must be a whole number"),
         ({"steps": 0}, "steps must be a whole number of at least 1 and below 1001, got 0"),
-        ({"steps": 10**9, "model": "default"}, "steps must be a whole number of at least 1 and below 1001, got 1000000000"),
+        (
+            {"steps": 10**9, "model": "default"},
+            "steps must be a whole number of at least 1 and below 1001, got 1000000000",
+        ),
         ({"device": "meta", "model": "default"}, "device must be a torch device of this machine.*got 'meta'"),
         ({"model": "x" * 5000}, "model must be one of default, .*got 'xxx"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
@@ -146,7 +149,9 @@ def test_options_out_of_range(small, options, message):
 
 
 def test_members_that_no_memory_holds_are_refused(small):
-    with pytest.raises(ValueError, match=r"n_samples must be at most \d+ for the members to fit into memory, got 1000000000"):
+    with pytest.raises(
+        ValueError, match=r"n_samples must be at most \d+ for the members to fit into memory, got 1000000000"
+    ):
         sunpy_magsr.superresolve_ensemble(small, n_samples=10**9)
 
 

@@ -57,12 +57,28 @@ def test_products(cards, file, instrument, component):
     ("cards", "file", "reason"),
     [
         ({**HMI, "drms_id": "hmi.B_720s:1:field"}, "", "a signed component of the field, got the segment 'field'"),
-        ({**HMI, "drms_id": "hmi.sharp_cea_720s:1:Br_err"}, "", "a signed component of the field, got the segment 'Br_err'"),
-        (HMI, "hmi.sharp_cea_720s.377.20110215_000000_TAI.bitmap.fits", "a signed component of the field, got the segment 'bitmap'"),
+        (
+            {**HMI, "drms_id": "hmi.sharp_cea_720s:1:Br_err"},
+            "",
+            "a signed component of the field, got the segment 'Br_err'",
+        ),
+        (
+            HMI,
+            "hmi.sharp_cea_720s.377.20110215_000000_TAI.bitmap.fits",
+            "a signed component of the field, got the segment 'bitmap'",
+        ),
         ({**HMI, "drms_id": "hmi.V_720s:1:Dopplergram"}, "", "a magnetogram, got the segment 'Dopplergram'"),
         ({**MDI, "drms_id": "mdi.fd_Ic_mod:2:data"}, "", "a magnetogram, got the series 'mdi.fd_Ic_mod'"),
-        ({**MDI, "content": "MDI Full Disk Intensity Continuum"}, "", "a magnetogram, got 'MDI Full Disk Intensity Continuum'"),
-        ({"telescop": "SO/PHI/HRT"}, "solo_L2_phi-hrt-bmag_20220308T000009_V01.fits", "a signed component of the field"),
+        (
+            {**MDI, "content": "MDI Full Disk Intensity Continuum"},
+            "",
+            "a magnetogram, got 'MDI Full Disk Intensity Continuum'",
+        ),
+        (
+            {"telescop": "SO/PHI/HRT"},
+            "solo_L2_phi-hrt-bmag_20220308T000009_V01.fits",
+            "a signed component of the field",
+        ),
     ],
 )
 def test_what_is_none_says_why(cards, file, reason):

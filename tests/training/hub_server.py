@@ -24,7 +24,8 @@ class Hub:
         self.branches, self.commits, self.messages, self.large = {}, {}, {}, {}
         self.log, self.tokens = [], set()
         self.private, self.refused = {}, None
-        self.status, self.delay, self.cuts = None, 0.0, 0  # of all answers; before each; files to break off in the middle
+        # Of all answers; before each; files to break off in the middle.
+        self.status, self.delay, self.cuts = None, 0.0, 0
 
     def create(self, repo_id):
         """Make a repository with an empty first commit."""
@@ -115,7 +116,9 @@ class Handler(BaseHTTPRequestHandler):
                     return self.send(200, *function(*map(unquote, found.groups())))
             raise RefusedError(404, "There is no such thing.")
         except RefusedError as refusal:
-            codes = {404: "RepoNotFound", 410: "RevisionNotFound"} | ({401: "RepoNotFound", 403: "GatedRepo"} if self.hub.status else {})
+            codes = {404: "RepoNotFound", 410: "RevisionNotFound"} | (
+                {401: "RepoNotFound", 403: "GatedRepo"} if self.hub.status else {}
+            )
             code = codes.get(refusal.status)
             status = 404 if code == "RevisionNotFound" else refusal.status
             return self.send(status, refusal.content, {"X-Error-Code": code} if code else {})

@@ -301,7 +301,7 @@ def test_wrong_usage_is_one_line(project, tmp_path, capsys, override, message):
 
 
 def test_card_of_an_adapter_is_read_back(tmp_path):
-    card = ModelCard(name="mdi", kind="adapter", base="default", base_sha256="1", psf_fwhm=0.9, sha256="2")
+    card = ModelCard(name="mdi", kind="adapter", base="default", base_sha256="1" * 64, psf_fwhm=0.9, sha256="2" * 64)
     card.write(tmp_path)
     assert ModelCard.read(tmp_path, where="built in") == card
 
