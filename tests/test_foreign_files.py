@@ -140,6 +140,16 @@ def test_a_header_without_coordinates_is_refused(field, card, value):
         superresolve(sunpy.map.Map(field, {**HMI, card: value}))
 
 
+@pytest.mark.filterwarnings("ignore:Missing metadata for observation time", "ignore:ERFA function")
+@pytest.mark.parametrize("date", ["2005-01-11", "1950-01-01"])
+def test_a_date_that_the_class_passes_over_is_refused(field, date):
+    """Sunpy takes today's for it, and the result would have that."""
+    with pytest.raises(
+        ValueError, match=f"^smap must have a date that MDIMap reads, as in .*, got DATE-OBS = '{date}'"
+    ):
+        superresolve(sunpy.map.Map(field, {**SOI, "date-obs": date}))
+
+
 def test_a_result_that_no_memory_holds_is_refused(field):
     with pytest.raises(
         ValueError,

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 from astropy.constants import R_sun
 from astropy.time import Time
-from sunpy.time import is_time
+from sunpy.time import is_time, parse_time
 
 from sunpy_magsr.prep.exposure import observation_time
 
@@ -144,9 +144,17 @@ def _wrong_observer(smap):
 
 
 def _wrong_date(smap):
-    unread = [card for card in _DATE_CARDS if smap.meta.get(card) and not is_time(smap.meta[card])]
-    if unread and abs((smap.date - Time.now()).to_value("day")) < 1:  # which sunpy takes for want of another
-        return f"a date in {unread[0].upper()}, got {smap.meta[unread[0]]!r:.80}."
+    now = Time.now()
+    said = [card for card in _DATE_CARDS if smap.meta.get(card)]
+    if said and abs((smap.date - now).to_value("day")) < 1:  # which sunpy takes for want of another
+        read = [
+            card
+            for card in said
+            if is_time(smap.meta[card]) and abs((parse_time(smap.meta[card]) - now).to_value("day")) < 2
+        ]
+        if not read:
+            name = type(smap).__name__
+            return f"a date that {name} reads, as in 2010-07-14T12:48:00, got {said[0].upper()} = {smap.meta[said[0]]!r:.80}."
     for what, date in (("date (DATE-OBS)", smap.date), ("time of observation (T_OBS)", observation_time(smap))):
         if not _FIRST_YEAR <= date.decimalyear <= Time.now().decimalyear + 1:
             return f"a {what} between {_FIRST_YEAR} and now, got {date.isot}."
