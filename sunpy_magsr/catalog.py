@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -68,6 +69,12 @@ class ModelCard:
         Of an adapter: the weights that it was trained on.
     adapters : `dict`
         Of a base: by instrument, which of the adapters in its folder its input takes.
+    trained : `dict`
+        Input that the model was trained on: the strongest ``field`` in Gauss, the least ``mu``, and the ranges of ``noise``
+        in Gauss and of ``psf_fwhm`` in pixels.
+    intervals : `dict`
+        Calibrations of an ensemble's intervals (`~sunpy_magsr.uncertainty.Calibration`), by component (``"los"``,
+        ``"radial"``) and quantity (``"pixel"`` and those of `~sunpy_magsr.uncertainty.QUANTITIES`).
     license, revision, sha256 : `str`
         Of the weights.
     training, validation, limits : `dict` or `list`
@@ -95,6 +102,8 @@ class ModelCard:
     base: str = ""
     base_sha256: str = ""
     adapters: dict = dataclasses.field(default_factory=dict)
+    trained: dict = dataclasses.field(default_factory=dict)
+    intervals: dict = dataclasses.field(default_factory=dict)
     license: str = "BSD-3-Clause"
     revision: str = ""
     sha256: str = ""
@@ -152,8 +161,9 @@ class ModelCard:
         """Write the card into a model folder."""
         facts = dataclasses.asdict(self)
         del facts["where"]
+        text = re.sub(r"\[[^\[\]{}\"]*\]", lambda numbers: " ".join(numbers[0].split()), json.dumps(facts, indent=2))
         with whole_file(Path(folder) / CARD) as stream:
-            stream.write((json.dumps(facts, indent=2) + "\n").encode())
+            stream.write(f"{text}\n".encode())
 
 
 BICUBIC = ModelCard(
@@ -204,7 +214,7 @@ def adapted_card(base, adapter):
     """
     own = (
         *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm"),
-        *("psf_fwhm_spread", "spread", "license", "revision"),
+        *("psf_fwhm_spread", "spread", "intervals", "trained", "license", "revision"),
         *("training", "validation", "limits", "where"),
     )
     return dataclasses.replace(

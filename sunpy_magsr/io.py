@@ -86,7 +86,7 @@ def read_fits(path):
             hdu = extensions["UNCERT"]
             uncertainty = StdDevUncertainty(_native(hdu.data), unit=hdu.header["BUNIT"])
         if "MASK" in extensions:
-            mask = extensions["MASK"].data.astype(bool)
+            mask = (extensions["MASK"].data & 1).astype(bool)  # what other bits say: sunpy_magsr.uncertainty.files
         data = _native(hdus[0].data)
         bare = sunpy.map.Map(data, header)
     if mask is None and np.isnan(data).any():

@@ -9,7 +9,7 @@ from astropy.nddata import StdDevUncertainty
 from sunpy_magsr import consistency as consistency_step
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.exceptions import warn_user
-from sunpy_magsr.forward_model import without_bad_pixels
+from sunpy_magsr.forward_model import input_noise, without_bad_pixels
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.memory import check_memory
 from sunpy_magsr.metadata import finer_header, provenance
@@ -23,9 +23,14 @@ from sunpy_magsr.options import (
 )
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.checks import warn_if_untrained
+from sunpy_magsr.prep.disk import limb_cosine
+from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.grid import resample, resampled_size
 from sunpy_magsr.prep.wcs import plate_scale as plate_scale_of
 from sunpy_magsr.prep.wcs import unread_roll
+from sunpy_magsr.training_range import outside_training, warn_if_outside
+from sunpy_magsr.uncertainty.calibration import Calibration
+from sunpy_magsr.uncertainty.facts import Facts
 from sunpy_magsr.version import version
 
 __all__ = ["Job"]
@@ -108,6 +113,7 @@ class Job:
             **machine,
         }
         warn_if_untrained(magnetogram, card)
+        warn_if_outside(magnetogram, card)
         if card.fixed_steps and settings["steps"] != card.steps:
             warn_user(
                 f"The model {card.name!r} was trained to draw samples in {card.steps} steps; what it draws in "
@@ -135,13 +141,45 @@ class Job:
     @property
     def valid(self):
         """Output pixels whose center lies in a measured input pixel, bool ``[Y, X]``."""
+        return self._on_output(self.magnetogram.valid)
+
+    def _on_output(self, low):
+        """Values ``[y, x]`` of the input pixels that hold the centers of the output's."""
         x, y = (
             np.minimum(((np.arange(size) + 0.5 + offset) / ratio).astype(int), side - 1)
             for (size, offset), ratio, side in zip(
                 self._sizes, self.ratio, reversed(self.magnetogram.data.shape), strict=True
             )
         )
-        return self.magnetogram.valid[np.ix_(y, x)]
+        return low[np.ix_(y, x)]
+
+    def condition(self, axis):
+        """One of `~sunpy_magsr.uncertainty.calibration.AXES`, of each input pixel ``[y, x]`` or as a number of all."""
+        if axis == "date":
+            return float(observation_time(self.smap).decimalyear)
+        if axis == "noise":
+            return input_noise(self.magnetogram)
+        return np.abs(self.magnetogram.data) if axis == "field" else limb_cosine(self.smap)
+
+    def facts(self):
+        """What an ensemble of this job's fields should know: `~sunpy_magsr.uncertainty.facts.Facts`."""
+        card = self.backend.card
+        as_calibrated = self.settings["steps"] == card.steps and self.settings["consistency"] == card.consistency
+        kind = "radial" if self.magnetogram.is_radial else "los"
+        known = card.intervals.get(kind, {}) if as_calibrated else {}
+        calibrations = {name: Calibration.of(facts) for name, facts in known.items()}
+        used = {axis for calibration in calibrations.values() for axis in calibration.edges}
+        conditions = {axis: self.condition(axis) for axis in used}
+        valid = self.magnetogram.valid
+        return Facts(
+            calibrations=calibrations,
+            make_strata=lambda calibration: self._on_output(calibration.strata(conditions, valid.shape)),
+            make_untrained=lambda: self._on_output(outside_training(self.magnetogram, limb_cosine(self.smap), card)),
+            frame={
+                axis: float(np.nanmedian(np.broadcast_to(value, valid.shape)[valid]))
+                for axis, value in conditions.items()
+            },
+        )
 
     def fields(self):
         """Yield the samples: float32 Gauss ``[Y, X]`` on the output grid, NaN where nothing was measured."""
@@ -202,7 +240,7 @@ class Job:
             msg = f"smap must be of a class that reads the Sun's radius in arcsec, not in pixels, got {name}; {advice}"
             raise ValueError(msg)
 
-    def map(self, data, statistic, *, std=None):
+    def map(self, data, statistic, *, std=None, flagged=None):
         """
         A Map of the input's class.
 
@@ -214,6 +252,8 @@ class Job:
             What it is, for the header.
         std : `numpy.ndarray`, optional
             Standard deviation in Gauss, for the map's ``uncertainty``.
+        flagged : `numpy.ndarray`, optional
+            bool ``[Y, X]``: what to mask beside the missing.
 
         Returns
         -------
@@ -222,4 +262,5 @@ class Job:
         """
         uncertainty = None if std is None else StdDevUncertainty(std, unit=u.G)
         header = self._header(data.shape, statistic)
-        return type(self.smap)(data, header, mask=~self.valid, uncertainty=uncertainty)
+        mask = ~self.valid if flagged is None else ~self.valid | flagged
+        return type(self.smap)(data, header, mask=mask, uncertainty=uncertainty)

@@ -3,7 +3,8 @@
 import astropy.units as u
 
 from sunpy_magsr.job import Job
-from sunpy_magsr.uncertainty.ensemble import Ensemble, running_moments
+from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.uncertainty.members import Moments, keep_members
 
 __all__ = ["superresolve", "superresolve_ensemble"]
 
@@ -136,8 +137,10 @@ def superresolve(
     )
     if n_samples == 1:
         return job.map(next(iter(job.fields())), "sample")
-    mean, std = running_moments(job.fields())
-    return job.map(mean, "mean", std=std)
+    moments = Moments()
+    for field in job.fields():
+        moments.add(field)
+    return job.map(moments.mean, "mean", std=moments.std)
 
 
 def superresolve_ensemble(
@@ -156,6 +159,7 @@ def superresolve_ensemble(
     device=None,
     batch_size=None,
     progress=False,
+    store=None,
 ):
     """
     Draw an ensemble of super-resolved magnetograms and keep every member.
@@ -166,6 +170,8 @@ def superresolve_ensemble(
         As for `superresolve`.
     n_samples : `int`
         Members of the ensemble, at least 2. Defaults to 8. A full disk is 64 MiB a member.
+    store : `str` or `pathlib.Path`, optional
+        A new file (``.npy``) to keep the members in, mapped to memory, so that any number of them fits.
 
     Returns
     -------
@@ -176,6 +182,8 @@ def superresolve_ensemble(
     ------
     TypeError, ValueError
         As for `superresolve`, and if ``n_samples`` is 1.
+    FileExistsError
+        If ``store`` is there.
     """
     if n_samples == 1:
         msg = "n_samples must be at least 2 for an ensemble, got 1."
@@ -195,6 +203,7 @@ def superresolve_ensemble(
         device=device,
         batch_size=batch_size,
         progress=progress,
-        kept=n_samples,
+        kept=n_samples if store is None else 1,
     )
-    return Ensemble(list(job.fields()), job.map)
+    members, moments = keep_members(job.fields(), n_samples, store=store)
+    return Ensemble(members, job.map, job.facts(), moments=moments)

@@ -18,7 +18,7 @@ from sunpy_magsr.catalog import (
 )
 from sunpy_magsr.models.pins import catalogue
 
-__all__ = ["load_backend", "model_card", "model_folder"]
+__all__ = ["load_backend", "model_card", "model_folder", "model_folders"]
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
@@ -81,6 +81,28 @@ def model_card(model):
     folder, where, *adapter = _parts(model)
     card = ModelCard.read(folder, where=where)
     return adapted_card(card, ModelCard.read(adapter[0], where=adapter[1])) if adapter else card
+
+
+def model_folders(model):
+    """
+    Where a model and its adapter are.
+
+    Parameters
+    ----------
+    model : `str` or `pathlib.Path`
+        As for `load_backend`.
+
+    Returns
+    -------
+    `list` of `pathlib.Path`
+        The folder of the model, and that of the adapter if one is named.
+
+    Raises
+    ------
+    ValueError
+        For an unknown name.
+    """
+    return [Path(folder) for folder in _parts(model)[::2]]
 
 
 def _parts(model, instrument=None, *, progress=False):

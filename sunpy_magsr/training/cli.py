@@ -18,6 +18,7 @@ _STAGES = {
     "scoring": ("scoring", "train_scoring"),
     "baseline": ("baseline", "train_baseline"),
     "finetune": ("finetune", "train_adapter"),
+    "calibrate": ("calibrate", "calibrate_model"),
 }
 
 
@@ -31,6 +32,7 @@ def _parser():
         ("scoring", "train the sampler's few steps and the decoder on scores of their samples"),
         ("baseline", "train a rival: the network of [regression], or the diffusion model of [diffusion]"),
         ("finetune", "train an adapter for another instrument's input"),
+        ("calibrate", "fit the factors of a model's intervals, and write them into its card"),
         ("export", "put a finished run and its card into a model folder"),
     ):
         stage = stages.add_parser(name, help=what)

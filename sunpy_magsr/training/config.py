@@ -6,6 +6,7 @@ from pathlib import Path
 
 __all__ = [
     "AutoencoderConfig",
+    "CalibrateConfig",
     "DataConfig",
     "DiffusionConfig",
     "FinetuneConfig",
@@ -193,6 +194,39 @@ class FinetuneConfig(StageConfig):
 
 
 @dataclasses.dataclass
+class CalibrateConfig:
+    """
+    Calibration of a model's intervals.
+
+    ``model`` is a name or folder, with an adapter after a plus sign, in whose card the factors are written. ``data`` is a
+    folder of high-resolution magnetograms (FITS) that did not train it, of which those of ``component`` are taken; they
+    are averaged over blocks, or for a model that knows MDI's noise made into MDI frames of each ``noise`` (Gauss) and
+    ``psf_fwhm`` (pixels), with ``hmi_per_mdi`` and an error of ``response_error`` of the reading. ``dates`` (decimal years)
+    say as of when: HMI had more noise before 2016. ``n_samples`` are drawn of each with ``seed`` on ``device``.
+
+    ``levels`` and ``edges``: see `~sunpy_magsr.uncertainty.Calibration`; ``"inf"`` stands for no limit. ``cutouts`` are the
+    sides of the windows (pixels) whose flux, area and so on are calibrated. ``description`` says in the card what the
+    data are.
+    """
+
+    model: str = "default"
+    data: str = "validation"
+    component: str = "los"
+    dates: list = dataclasses.field(default_factory=lambda: [2011.0, 2021.0])
+    n_samples: int = 8
+    seed: int = 5
+    device: str = ""
+    levels: list = dataclasses.field(default_factory=lambda: [0.5, 0.68, 0.9, 0.95])
+    edges: dict = dataclasses.field(default_factory=dict)
+    noise: list = dataclasses.field(default_factory=lambda: [5.0, 12.0, 22.5])
+    psf_fwhm: list = dataclasses.field(default_factory=lambda: [0.7, 1.1, 1.5])
+    hmi_per_mdi: float = 0.69
+    response_error: float = 0.05
+    cutouts: list = dataclasses.field(default_factory=lambda: [16, 32])
+    description: str = ""
+
+
+@dataclasses.dataclass
 class TrainingConfig:
     """A whole run."""
 
@@ -204,6 +238,7 @@ class TrainingConfig:
     scoring: ScoringConfig = dataclasses.field(default_factory=ScoringConfig)
     regression: RegressionConfig = dataclasses.field(default_factory=RegressionConfig)
     finetune: FinetuneConfig = dataclasses.field(default_factory=FinetuneConfig)
+    calibrate: CalibrateConfig = dataclasses.field(default_factory=CalibrateConfig)
 
 
 def check_range(name, limits, *, is_logarithmic=False):
@@ -259,7 +294,8 @@ def load_config(path, overrides=()):
         msg = f"{path} is not valid TOML: {error}."
         raise ValueError(msg) from error
     data = tree.get("data")
-    for section, key in ((tree, "output"), (data, "root"), (data, "pairs"), (data, "store")):
+    relative = ((tree, "output"), (data, "root"), (data, "pairs"), (data, "store"), (tree.get("calibrate"), "data"))
+    for section, key in relative:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(path.parent / Path(section[key]).expanduser())
     for override in overrides:

@@ -1,6 +1,16 @@
 """What an ensemble of samples says, and how sure it is."""
 
+from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.uncertainty.quantities import QUANTITIES
 from sunpy_magsr.uncertainty.reliability import coverage, plot_reliability, rank_histogram, reliability
 
-__all__ = ["Ensemble", "coverage", "plot_reliability", "rank_histogram", "reliability"]
+__all__ = [
+    "QUANTITIES",
+    "Calibration",
+    "Ensemble",
+    "coverage",
+    "plot_reliability",
+    "rank_histogram",
+    "reliability",
+]

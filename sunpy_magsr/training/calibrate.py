@@ -1,0 +1,252 @@
+"""Calibration of a model's intervals, on magnetograms that did not train it."""
+
+import dataclasses
+import itertools
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+from tqdm import tqdm
+
+from sunpy_magsr.backends import load_backend
+from sunpy_magsr.backends.registry import model_folders
+from sunpy_magsr.catalog import ModelCard
+from sunpy_magsr.consistency import enforcer
+from sunpy_magsr.forward_model import degrade, input_noise
+from sunpy_magsr.forward_model.hmi import BOTH_CAMERAS, earlier_noise
+from sunpy_magsr.prep.disk import limb_cosine
+from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr.uncertainty import QUANTITIES, Calibration
+from sunpy_magsr.uncertainty.conformal import Case
+from sunpy_magsr.uncertainty.members import Moments
+from sunpy_magsr.uncertainty.quantities import error_floor
+from sunpy_magsr.validation.regions import component_of, degraded_region, open_magnetogram
+
+__all__ = ["Sight", "calibrate_model", "fit_intervals", "sights"]
+
+_FACTOR = 4
+_MDI_EXPOSURE = {True: 300.0, False: 30.0}
+_LONG_EXPOSURE_NOISE = 17.0  # Gauss: below, it is one of 300 s
+_LEAST_CUTOUTS = 5
+_FRAME_AXES = ("noise", "date")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sight:
+    """
+    An input whose truth is known.
+
+    Attributes
+    ----------
+    low : `~sunpy_magsr.prep.Magnetogram`
+        The input.
+    truth : `numpy.ndarray`
+        Gauss ``[4 y, 4 x]`` on the input's scale.
+    plate_scale : `~astropy.units.Quantity`
+        Of the truth.
+    conditions : `dict`
+        Values of `~sunpy_magsr.uncertainty.calibration.AXES`: arrays of the truth's shape and numbers.
+    region : `str`
+        What was observed.
+    """
+
+    low: object
+    truth: np.ndarray
+    plate_scale: u.Quantity
+    conditions: dict
+    region: str
+
+
+def sights(config, *, simulated):
+    """
+    Inputs to calibrate on.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.CalibrateConfig`
+        What they are made of.
+    simulated : `bool`
+        Whether to simulate MDI, as for an adapter, or to average over blocks alone.
+
+    Yields
+    ------
+    `Sight`
+
+    Raises
+    ------
+    ValueError
+        If no file fits.
+    """
+    found = 0
+    for path in sorted(Path(config.data).rglob("*.fits")):
+        smap = open_magnetogram(path)
+        if component_of(smap, path.name) != config.component:
+            continue
+        found += 1
+        region = degraded_region(smap, name=path.name, component=config.component)
+        rows, columns = region.truth.shape
+        own = {"mu": limb_cosine(smap)[:rows, :columns]}
+        name = str(smap.meta.get("harpnum", path.name))
+        observed = observation_time(smap).decimalyear
+        for number, date in enumerate(config.dates):
+            truth = region.truth
+            if config.component == "los" and date < BOTH_CAMERAS <= observed:
+                truth = (truth + earlier_noise(truth.shape, seed=config.seed + found)).astype(np.float32)
+            inputs = _mdi(region, truth, config, found) if simulated else _averaged(region, truth)
+            for low, scaled in inputs:
+                conditions = {**own, "date": date, "field": _fine(np.abs(low.data)), "noise": _fine(input_noise(low))}
+                yield Sight(low, scaled, region.plate_scale, conditions, name)
+    if not found:
+        msg = f"calibrate.data must be a folder with magnetograms of component {config.component!r}, got {config.data}."
+        raise ValueError(msg)
+
+
+def _fine(low):
+    return low.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
+
+
+def _averaged(region, truth):
+    low = degrade(np.nan_to_num(truth), factor=_FACTOR)
+    yield dataclasses.replace(region.low, data=np.where(region.low.valid, low, region.low.data)), truth
+
+
+def _mdi(region, truth, config, number):
+    """What MDI would see, for each noise and width of the point-spread function; the truth on its scale."""
+    gain = 1 / config.hmi_per_mdi
+    scale = (2 * u.arcsec / u.pix,) * 2
+    for case, (noise, width) in enumerate(itertools.product(config.noise, config.psf_fwhm)):
+        rng = np.random.default_rng((config.seed, number, case))
+        low = degrade(np.nan_to_num(truth).astype(float), factor=_FACTOR, psf_fwhm=_FACTOR * width, gain=gain)
+        low *= 1 + config.response_error * rng.standard_normal(low.shape)
+        low += noise * rng.standard_normal(low.shape)
+        magnetogram = dataclasses.replace(
+            region.low,
+            data=low.astype(np.float32),
+            instrument="MDI",
+            exposure=_MDI_EXPOSURE[noise < _LONG_EXPOSURE_NOISE],
+            is_cea=False,
+            plate_scale=scale,
+        )
+        yield magnetogram, truth * np.float32(gain)
+
+
+def fit_intervals(config, backend):
+    """
+    Draw ensembles of inputs whose truth is known, and fit the factors of their intervals.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.CalibrateConfig`
+        On what, and the strata.
+    backend : `~sunpy_magsr.backends.base.Backend`
+        The model.
+
+    Returns
+    -------
+    calibrations : `dict` of `str` to `~sunpy_magsr.uncertainty.Calibration`
+        ``"pixel"``, and those of `~sunpy_magsr.uncertainty.QUANTITIES` for which there are cutouts enough.
+    tables : `dict` of `str` to `~astropy.table.Table`
+        Of each, the coverage in regions without which the factors were fitted.
+    """
+    pixels, quantities = [], {name: [] for name in QUANTITIES}
+    simulated = backend.card.consistency == "noise"
+    for sight in tqdm(list(sights(config, simulated=simulated)), unit="input", disable=None):
+        moments, values = Moments(), []
+        cutouts = _cutouts(sight.truth, config.cutouts)
+        for member in _draw(backend, sight.low, config):
+            moments.add(member)
+            values.append(_measured(member, sight, cutouts))
+        conditions = {axis: sight.conditions[axis] for axis in config.edges}
+        pixels.append(Case(moments.mean, moments.std, moments.count, sight.truth, conditions, sight.region))
+        frame = {axis: float(np.nanmedian(conditions[axis])) for axis in _FRAME_AXES if axis in conditions}
+        truths = _measured(sight.truth, sight, cutouts)
+        for name, cases in quantities.items():
+            found = np.array([of_member[name] for of_member in values])
+            mean, std = found.mean(axis=0), found.std(axis=0, ddof=1)
+            known = (mean > 0) | (truths[name] > 0)
+            cases.append(
+                Case(mean[known], error_floor(mean, std)[known], len(found), truths[name][known], frame, sight.region)
+            )
+    options = {"levels": config.levels, "data": config.description}
+    edges = {axis: [np.inf if edge == "inf" else edge for edge in of_axis] for axis, of_axis in config.edges.items()}
+    calibrations = {"pixel": Calibration.fit(pixels, edges=edges, **options)}
+    tables = {"pixel": Calibration.cross_fit(pixels, edges=edges, **options)}
+    frame_edges = {axis: edges[axis] for axis in _FRAME_AXES if axis in edges}
+    for name, cases in quantities.items():
+        try:
+            fitted = {"edges": frame_edges, "least": _LEAST_CUTOUTS, **options}
+            calibrations[name], tables[name] = Calibration.fit(cases, **fitted), Calibration.cross_fit(cases, **fitted)
+        except ValueError:  # too few regions have any
+            continue
+    return calibrations, tables
+
+
+def _draw(backend, low, config):
+    enforce = enforcer(low, backend.card, backend.card.consistency)
+    options = {"steps": None, "device": config.device or None, "batch_size": None, "progress": False}
+    for drawn in backend.samples(low, n_samples=config.n_samples, seed=config.seed, **options):
+        yield enforce(drawn).astype(np.float32)
+
+
+def _cutouts(truth, sizes):
+    """Windows of a field that are measured everywhere."""
+    windows = []
+    for size in sizes:
+        side = _FACTOR * size
+        for top, left in itertools.product(*(range(0, length - side + 1, side) for length in truth.shape)):
+            window = (slice(top, top + side), slice(left, left + side))
+            if np.isfinite(truth[window]).all():
+                windows.append(window)
+    return windows
+
+
+def _measured(field, sight, cutouts):
+    scale = {"plate_scale": sight.plate_scale}
+    return {
+        name: np.array([func(field[window].astype(float), **scale).value for window in cutouts])
+        for name, func in QUANTITIES.items()
+    }
+
+
+def calibrate_model(config):
+    """
+    Calibrate the intervals of a model, and write the factors into its card.
+
+    Parameters
+    ----------
+    config : `~sunpy_magsr.training.config.TrainingConfig`
+        The section ``calibrate``.
+
+    Returns
+    -------
+    `str`
+        Where the card is, and the tables of coverage.
+
+    Raises
+    ------
+    ValueError
+        If a setting is wrong, or no stratum has two regions.
+    """
+    own = config.calibrate
+    backend = load_backend(own.model)
+    if backend.card.is_deterministic:
+        msg = f"calibrate.model must draw samples, got {own.model!r} of kind {backend.card.kind!r}."
+        raise ValueError(msg)
+    calibrations, tables = fit_intervals(own, backend)
+    folder = model_folders(own.model)[-1]
+    card = ModelCard.read(folder)
+    kind = "los" if own.component == "los" else "radial"
+    facts = {name: calibration.to_dict() for name, calibration in calibrations.items()}
+    dataclasses.replace(card, intervals={**card.intervals, kind: facts}, revision=card.revision).write(folder)
+    output = Path(config.output)
+    output.mkdir(parents=True, exist_ok=True)
+    lines = [f"{folder / 'card.json'}: intervals of {kind}"]
+    for name, calibration in calibrations.items():
+        calibration.save(output / f"calibration_{kind}_{name}.json")
+        tables[name].write(output / f"coverage_{kind}_{name}.csv", overwrite=True)
+        lines += [
+            "",
+            f"{name}: coverage in regions that the factors were not fitted on",
+            *tables[name].pformat(max_lines=-1, max_width=-1),
+        ]
+    return "\n".join(lines)

@@ -1,0 +1,194 @@
+"""Ensembles in files."""
+
+import io
+import json
+import types
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
+from astropy.table import Table
+
+from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.io import read_fits
+from sunpy_magsr.uncertainty.calibration import Calibration
+from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.uncertainty.facts import Facts
+
+__all__ = ["load_ensemble", "save_ensemble"]
+
+_BLOCK = 2880  # bytes, of FITS
+_FRAME = "frame"
+
+
+def save_ensemble(ensemble, path, *, members=False, overwrite=False):
+    """
+    Write an ensemble to one file.
+
+    FITS: the mean is the primary image. Extensions are ``UNCERT`` (standard deviation), ``MASK`` (the sum of 1, no
+    measurement; 2, not calibrated; 4, outside of what the model was trained on), ``STRATUM`` (of each pixel, 255 for
+    none), ``CALIBRATION`` (a table of JSON texts) and, if asked for, ``MEMBERS`` (``[S, Y, X]``). All images have the WCS.
+
+    ASDF: a tree with a Map ``mean`` with its uncertainty, the arrays ``flags``, ``strata`` and ``members``, and the
+    ``calibrations``. It needs the extra ``sunpy-magsr[asdf]``.
+
+    Parameters
+    ----------
+    ensemble : `~sunpy_magsr.uncertainty.Ensemble`
+        The ensemble.
+    path : `str` or `pathlib.Path`
+        The file, ``.fits`` or ``.asdf``; it appears whole or not at all.
+    members : `bool`
+        Whether to write the members. Defaults to `False`.
+    overwrite : `bool`
+        Whether to replace a file that is there. Defaults to `False`.
+
+    Returns
+    -------
+    `pathlib.Path`
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and ``overwrite`` is false.
+    ValueError
+        If the name ends otherwise, or the ensemble has no members to write.
+    """
+    path = Path(path)
+    writers = {".fits": _write_fits, ".asdf": _write_asdf}
+    if path.suffix not in writers:
+        msg = f"path must end in .fits or .asdf, got {path.name!r}."
+        raise ValueError(msg)
+    if path.exists() and not overwrite:
+        msg = f"path must be a new file unless overwrite=True, and {path} exists."
+        raise FileExistsError(msg)
+    kept = ensemble.members if members else None
+    with whole_file(path, overwrite=overwrite) as stream:
+        writers[path.suffix](ensemble, stream, kept)
+    return path
+
+
+def load_ensemble(path):
+    """
+    Read an ensemble that `save_ensemble` wrote.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    `~sunpy_magsr.uncertainty.Ensemble`
+
+    Raises
+    ------
+    ValueError
+        If it is a file of something else.
+    """
+    path = Path(path)
+    if path.suffix == ".asdf":
+        return _read_asdf(path)
+    with fits.open(path) as hdus:
+        names = {hdu.name for hdu in hdus}
+        if not {"UNCERT", "MASK", "CALIBRATION"} <= names or "MAGSRNS" not in hdus[0].header:
+            msg = f"path must be a file that Ensemble.save wrote, got {path} with {', '.join(sorted(names))}."
+            raise ValueError(msg)
+        flags = np.array(hdus["MASK"].data, dtype=np.uint8)
+        strata = np.array(hdus["STRATUM"].data, dtype=np.uint8) if "STRATUM" in names else None
+        table = hdus["CALIBRATION"].data
+        texts = {str(name): json.loads(str(text)) for name, text in zip(table["quantity"], table["json"], strict=True)}
+        place = hdus["MEMBERS"].fileinfo()["datLoc"] if "MEMBERS" in names else None
+    mean = read_fits(path)
+    members = None
+    if place is not None:
+        shape = (mean.meta["magsrns"], *mean.data.shape)
+        members = np.memmap(path, dtype=">f4", mode="r", offset=place, shape=shape)
+    return _made(mean, texts, flags, strata, members)
+
+
+def _facts(ensemble):
+    """Calibrations and the values of their axes for the frame, as plain lists and numbers by name."""
+    calibrations = {name: calibration.to_dict() for name, calibration in ensemble.facts.calibrations.items()}
+    return {**calibrations, _FRAME: ensemble.facts.frame}
+
+
+def _made(mean, texts, flags, strata, members):
+    """An ensemble of what was in a file."""
+    frame = texts.pop(_FRAME, {})
+    calibrations = {name: Calibration.of(facts) for name, facts in texts.items()}
+    facts = Facts(calibrations=calibrations, frame=frame, flags=flags, strata=strata)
+    moments = types.SimpleNamespace(count=int(mean.meta["magsrns"]), mean=mean.data, std=mean.uncertainty.array)
+
+    def make_map(data, statistic, *, std=None, flagged=None):
+        history = str(mean.meta.get("history", "")).replace("Map: mean of", f"Map: {statistic} of")
+        header = {**mean.meta, "magsrsta": statistic, "history": history}
+        mask = (flags & 1).astype(bool) if flagged is None else (flags & 1).astype(bool) | flagged
+        uncertainty = None if std is None else StdDevUncertainty(std, unit=mean.uncertainty.unit)
+        return type(mean)(data, header, mask=mask, uncertainty=uncertainty)
+
+    return Ensemble(members, make_map, facts, moments=moments)
+
+
+def _write_fits(ensemble, stream, members):
+    mean = ensemble.mean()
+    header = mean.fits_header
+    hdus = fits.HDUList([fits.PrimaryHDU(mean.data, header)])
+    images = {"UNCERT": mean.uncertainty.array, "MASK": ensemble.flags}
+    if ensemble.strata is not None:
+        images["STRATUM"] = ensemble.strata
+    for name, image in images.items():
+        hdus.append(fits.ImageHDU(image, header, name=name))
+        hdus[name].header["BUNIT"] = str(mean.unit) if name == "UNCERT" else ""
+    facts = _facts(ensemble)
+    table = Table({"quantity": list(facts), "json": [json.dumps(text) for text in facts.values()]})
+    hdus.append(fits.table_to_hdu(table))
+    hdus[-1].name = "CALIBRATION"
+    content = io.BytesIO()
+    hdus.writeto(content)
+    stream.write(content.getbuffer())
+    if members is None:
+        return
+    # member by member, so that no second copy of them is in memory
+    header = fits.ImageHDU(np.zeros((1, 1, 1), np.float32), header, name="MEMBERS").header
+    for axis, size in enumerate(reversed(members.shape), start=1):
+        header[f"NAXIS{axis}"] = size
+    stream.write(header.tostring().encode("ascii"))
+    for member in members:
+        stream.write(member.astype(">f4").tobytes())
+    stream.write(bytes(-members.nbytes % _BLOCK))
+
+
+def _write_asdf(ensemble, stream, members):
+    asdf = _asdf()
+    tree = {
+        "mean": ensemble.mean(),
+        "flags": ensemble.flags,
+        "strata": ensemble.strata,
+        "calibrations": _facts(ensemble),
+    }
+    if members is not None:
+        tree["members"] = members
+    asdf.AsdfFile(tree).write_to(stream)
+
+
+def _read_asdf(path):
+    asdf = _asdf()
+    with asdf.open(path, lazy_load=False, memmap=False) as file:
+        tree = dict(file.tree)
+    if not {"mean", "flags", "calibrations"} <= set(tree):
+        msg = f"path must be a file that Ensemble.save wrote, got {path} with {', '.join(sorted(tree))}."
+        raise ValueError(msg)
+    strata, members = (None if tree.get(name) is None else np.array(tree[name]) for name in ("strata", "members"))
+    return _made(tree["mean"], dict(tree["calibrations"]), np.array(tree["flags"]), strata, members)
+
+
+def _asdf():
+    try:
+        import asdf
+        import asdf_astropy  # noqa: F401  what Maps hold
+    except ImportError as error:
+        msg = f"an .asdf file needs `pip install sunpy-magsr[asdf]` ({error})."
+        raise ImportError(msg) from error
+    return asdf
