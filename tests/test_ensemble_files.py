@@ -169,6 +169,8 @@ def test_smoothing_keeps_the_variance(ensemble):
     plain, smooth = ensemble.std(), ensemble.std(smoothing=4 * u.arcsec)
     known = np.isfinite(plain.data)
     assert np.array_equal(known, np.isfinite(smooth.data))
-    assert np.sqrt(np.mean(smooth.data[known] ** 2)) == pytest.approx(np.sqrt(np.mean(plain.data[known] ** 2)), rel=0.05)
+    assert np.sqrt(np.mean(smooth.data[known] ** 2)) == pytest.approx(
+        np.sqrt(np.mean(plain.data[known] ** 2)), rel=0.05
+    )
     with pytest.raises(ValueError, match="smoothing must be a positive angle"):
         ensemble.std(smoothing=4)

@@ -41,7 +41,9 @@ def test_what_is_outside_is_said(small, card, trained, match):
 
 def test_a_blur_outside_is_said(small, card):
     magnetogram = dataclasses.replace(prepare(small), psf_fwhm=1.8)
-    with pytest.warns(MagsrUserWarning, match=r"point-spread functions of 0.5 to 1.5 pixels, and psf_fwhm is 1.8 pixels"):
+    with pytest.warns(
+        MagsrUserWarning, match=r"point-spread functions of 0.5 to 1.5 pixels, and psf_fwhm is 1.8 pixels"
+    ):
         warn_if_outside(magnetogram, dataclasses.replace(card, trained={"psf_fwhm": [0.5, 1.5]}))
 
 

@@ -34,7 +34,7 @@ def earlier_noise(shape, *, seed):
     --------
     >>> from sunpy_magsr.forward_model.hmi import earlier_noise
     >>> round(float(earlier_noise((200, 200), seed=1).std()), 1)
-    1.5
+    1.8
     """
     wavenumber = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
     white = np.fft.fft2(np.random.default_rng(seed).standard_normal(shape))

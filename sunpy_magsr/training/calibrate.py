@@ -88,7 +88,7 @@ def sights(config, *, simulated):
         own = {"mu": limb_cosine(smap)[:rows, :columns]}
         name = str(smap.meta.get("harpnum", path.name))
         observed = observation_time(smap).decimalyear
-        for number, date in enumerate(config.dates):
+        for date in config.dates:
             truth = region.truth
             if config.component == "los" and date < BOTH_CAMERAS <= observed:
                 truth = (truth + earlier_noise(truth.shape, seed=config.seed + found)).astype(np.float32)

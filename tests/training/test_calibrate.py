@@ -1,0 +1,83 @@
+"""Calibration of a model folder by the command."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+import sunpy_magsr
+from sunpy_magsr.catalog import ModelCard, bundled_folder
+from sunpy_magsr.data import sample_truth
+from sunpy_magsr.forward_model.hmi import earlier_noise
+from sunpy_magsr.training.cli import main
+from sunpy_magsr.uncertainty import Calibration
+
+from .magnetograms import write_patch
+
+CONFIG = """
+output = "run"
+[calibrate]
+model = "{model}"
+data = "fits"
+dates = [2021.0]
+n_samples = 2
+levels = [0.5, 0.9]
+cutouts = [16]
+noise = [12.0]
+psf_fwhm = [1.1]
+description = "three made up regions"
+[calibrate.edges]
+field = [0, 30, "inf"]
+mu = [0.65, 1]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three regions, a recipe, and a copy of the bundled model without any calibration."""
+    truth = sample_truth()[0].astype(np.float32)
+    rows, columns = (np.array(truth.shape) - (128, 384)) // 2
+    window = truth[rows : rows + 128, columns : columns + 384]
+    for number in range(3):
+        write_patch(tmp_path / "fits", window[:, 128 * number :][:, :128], harp=number + 1, date="20210215_000000")
+    shutil.copytree(bundled_folder("default"), tmp_path / "model")
+    (tmp_path / "recipe.toml").write_text(CONFIG.format(model=tmp_path / "model"))
+    return tmp_path
+
+
+def test_factors_are_written_into_the_card(folder, capsys):
+    before = ModelCard.read(folder / "model")
+    status = main(["calibrate", str(folder / "recipe.toml")])
+    assert status == 0, capsys.readouterr().err
+    card = ModelCard.read(folder / "model")
+    pixel = Calibration.of(card.intervals["los"]["pixel"])
+    assert pixel.data == "three made up regions"
+    assert pixel.levels == (0.5, 0.9)
+    assert np.isfinite(pixel.factors).any()
+    assert card.intervals["radial"] == before.intervals["radial"]
+    assert card.sha256 == before.sha256
+    assert "coverage in regions that the factors were not fitted on" in capsys.readouterr().out
+    saved = Calibration.load(folder / "run" / "calibration_los_pixel.json")
+    assert np.array_equal(saved.factors, pixel.factors, equal_nan=True)
+    assert (folder / "run" / "coverage_los_pixel.csv").exists()
+
+
+def test_refusals(folder, capsys):
+    recipe = str(folder / "recipe.toml")
+    assert main(["calibrate", recipe, "--set", "calibrate.component=br"]) != 0
+    assert "calibrate.data must be a folder with magnetograms of component 'br'" in capsys.readouterr().err
+    assert main(["calibrate", recipe, "--set", "calibrate.model=enhance"]) != 0
+    assert "calibrate.model must draw samples, got 'enhance'" in capsys.readouterr().err
+
+
+def test_noise_of_earlier_years_is_what_was_measured():
+    noise = earlier_noise((256, 256), seed=1)
+    assert noise.std() == pytest.approx(1.77, abs=0.05)
+    assert abs(noise.mean()) < 0.2
+    assert np.array_equal(noise, earlier_noise((256, 256), seed=1))
+
+
+def test_intervals_follow_the_card_of_the_adapter():
+    kinds = sunpy_magsr.backends.registry.model_card("default+mdi").intervals
+    assert set(kinds) == {"los"}
+    assert {"pixel", "unsigned_flux", "strong_flux"} <= set(kinds["los"])
