@@ -3,6 +3,7 @@
 from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.quantities import QUANTITIES
+from sunpy_magsr.uncertainty.real_scale import real_scale_map
 from sunpy_magsr.uncertainty.reliability import coverage, plot_reliability, rank_histogram, reliability
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "coverage",
     "plot_reliability",
     "rank_histogram",
+    "real_scale_map",
     "reliability",
 ]
