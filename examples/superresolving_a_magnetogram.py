@@ -64,5 +64,5 @@ def unsigned_flux_density(smap):
 value, lowest, highest = ensemble.propagate(unsigned_flux_density)
 truth = np.abs(sample_truth()[0][4 * 60 : 4 * 160, 4 * 170 : 4 * 290])
 print(f"input: {unsigned_flux_density(mdi):.2f}")
-print(f"super-resolved: {value:.2f}, 90 % of the samples between {lowest:.2f} and {highest:.2f}")
+print(f"super-resolved: {value:.2f}, 90 % interval from {lowest:.2f} to {highest:.2f}")
 print(f"truth: {np.where(truth > 100, truth, 0).mean():.2f} G")
