@@ -34,8 +34,9 @@ strong = np.abs(ensemble.mean().data) > 100
 print(f"held: {held.mean():.0%} of all pixels, {held[strong].mean():.0%} of those above 100 G")
 
 ##############################################################################
-# The spread has the lattice of the input's pixels. That is right: the mean inside a pixel is known, so its corners are
-# less certain than its center. Averaging the variance over two input pixels hides it.
+# The spread follows the field and is patchy from pixel to pixel. A model that takes its input for exact, as for HMI that
+# was averaged down, shows the lattice of the input's pixels in it as well, and rightly: the mean inside a pixel is known,
+# so its corners are less certain than its center. Averaging the variance over two input pixels takes both away.
 
 fig, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 window = (slice(160, 240), slice(200, 280))
@@ -46,10 +47,10 @@ for ax, data, title in (
     (axes[2], smooth.data, "Averaged over 4 arcsec"),
 ):
     style = (
-        {"cmap": "gray", "vmin": -400, "vmax": 400} if title == "Mean" else {"cmap": "magma", "vmin": 0, "vmax": 120}
+        {"cmap": "gray", "vmin": -1000, "vmax": 1000} if title == "Mean" else {"cmap": "magma", "vmin": 0, "vmax": 400}
     )
     image = ax.imshow(data[window], origin="lower", interpolation="nearest", **style)
-    ax.set(title=title, xlabel="0.5 arcsec")
+    ax.set(title=title, xlabel="pixels of 0.5 arcsec")
     fig.colorbar(image, ax=ax, label="[G]", shrink=0.8)
 plt.show()
 
@@ -60,7 +61,7 @@ scale = real_scale_map(ensemble)
 fig, ax = plt.subplots(figsize=(6, 4.5), layout="constrained")
 image = ax.imshow(scale.data, origin="lower", cmap="viridis")
 ax.contour(np.abs(ensemble.mean().data), levels=[300], colors="white", linewidths=0.5)
-ax.set(title="Shortest wavelength on which members agree", xlabel="0.5 arcsec")
+ax.set(title="Shortest wavelength on which members agree", xlabel="pixels of 0.5 arcsec")
 fig.colorbar(image, ax=ax, label="[arcsec]")
 plt.show()
 
