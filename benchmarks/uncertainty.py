@@ -21,7 +21,7 @@ from scipy.stats import spearmanr
 
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.forward_model import input_noise, without_bad_pixels
-from sunpy_magsr.training.calibrate import _draw, _fine, sights
+from sunpy_magsr.training.calibrate import draw, on_fine_grid, sights
 from sunpy_magsr.training.config import CalibrateConfig
 from sunpy_magsr.uncertainty import Calibration
 from sunpy_magsr.uncertainty.conformal import half_width
@@ -44,7 +44,7 @@ def ensembles(data, n_samples):
         dates = [2011.0] if simulated else [2021.0]
         config = CalibrateConfig(model=model, n_samples=n_samples, dates=dates, **options)
         for sight in sights(config, simulated=simulated):
-            members = np.stack(list(_draw(backend, sight.low, config)))
+            members = np.stack(list(draw(backend, sight.low, config)))
             strata = calibration.strata(sight.conditions, sight.truth.shape)
             exposure = "300 s" if np.median(sight.conditions["noise"]) < 17 else "30 s"
             name = f"simulated MDI, {exposure}" if simulated else "averaged HMI"
@@ -54,7 +54,7 @@ def ensembles(data, n_samples):
     for region in read_published_pairs(data / "pairs")[0]:
         members = np.stack(draw_members(region, "default+mdi", n_samples=n_samples)).astype(np.float32)
         low, _ = without_bad_pixels(region.low)
-        conditions = {"field": _fine(np.abs(low.data)), "noise": _fine(input_noise(low)), "mu": 0.9}
+        conditions = {"field": on_fine_grid(np.abs(low.data)), "noise": on_fine_grid(input_noise(low)), "mu": 0.9}
         yield members, region.truth, calibration, calibration.strata(conditions, region.truth.shape), "pairs"
 
 

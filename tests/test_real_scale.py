@@ -6,6 +6,7 @@ import pytest
 
 import sunpy_magsr
 from sunpy_magsr.uncertainty import Ensemble, real_scale_map
+from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
 
 SHAPE = (192, 192)
 MIDDLE = (slice(40, -40),) * 2
@@ -88,3 +89,18 @@ def test_of_a_drawn_ensemble(small):
     scale = real_scale_map(ensemble)
     assert scale.data.shape == ensemble.shape
     assert 1.2 < np.median(scale.data) < 15  # the input has 2 arcsec a pixel
+
+
+def test_angles_of_heliographic_maps_are_those_at_disk_center(with_meta):
+    """0.03 degrees of the Sun are half an arcsec there."""
+    axes = {
+        "ctype1": "CRLN-CEA",
+        "ctype2": "CRLT-CEA",
+        "cunit1": "deg",
+        "cunit2": "deg",
+        "cdelt1": 0.03,
+        "cdelt2": 0.03,
+    }
+    smap = with_meta(**axes, crval1=100.0, crval2=0.0, crota2=None)
+    assert arcsec_per_pixel(smap) == pytest.approx((0.5, 0.5))
+    assert angle_in_pixels(smap, 20 * u.arcsec, name="window") == pytest.approx((40, 40))

@@ -22,7 +22,7 @@ from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.uncertainty.quantities import error_floor
 from sunpy_magsr.validation.regions import component_of, degraded_region, open_magnetogram
 
-__all__ = ["Sight", "calibrate_model", "fit_intervals", "sights"]
+__all__ = ["Sight", "calibrate_model", "draw", "fit_intervals", "on_fine_grid", "sights"]
 
 _FACTOR = 4
 _MDI_EXPOSURE = {True: 300.0, False: 30.0}
@@ -94,14 +94,20 @@ def sights(config, *, simulated):
                 truth = (truth + earlier_noise(truth.shape, seed=config.seed + found)).astype(np.float32)
             inputs = _mdi(region, truth, config, found) if simulated else _averaged(region, truth)
             for low, scaled in inputs:
-                conditions = {**own, "date": date, "field": _fine(np.abs(low.data)), "noise": _fine(input_noise(low))}
+                conditions = {
+                    **own,
+                    "date": date,
+                    "field": on_fine_grid(np.abs(low.data)),
+                    "noise": on_fine_grid(input_noise(low)),
+                }
                 yield Sight(low, scaled, region.plate_scale, conditions, name)
     if not found:
         msg = f"calibrate.data must be a folder with magnetograms of component {config.component!r}, got {config.data}."
         raise ValueError(msg)
 
 
-def _fine(low):
+def on_fine_grid(low):
+    """Values of input pixels, on those of the truth."""
     return low.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
 
 
@@ -153,7 +159,7 @@ def fit_intervals(config, backend):
     for sight in tqdm(list(sights(config, simulated=simulated)), unit="input", disable=None):
         moments, values = Moments(), []
         cutouts = _cutouts(sight.truth, config.cutouts)
-        for member in _draw(backend, sight.low, config):
+        for member in draw(backend, sight.low, config):
             moments.add(member)
             values.append(_measured(member, sight, cutouts))
         conditions = {axis: sight.conditions[axis] for axis in config.edges}
@@ -181,7 +187,8 @@ def fit_intervals(config, backend):
     return calibrations, tables
 
 
-def _draw(backend, low, config):
+def draw(backend, low, config):
+    """Yield the members of an input, float32 Gauss ``[4 y, 4 x]``; see `fit_intervals`."""
     enforce = enforcer(low, backend.card, backend.card.consistency)
     options = {"steps": None, "device": config.device or None, "batch_size": None, "progress": False}
     for drawn in backend.samples(low, n_samples=config.n_samples, seed=config.seed, **options):

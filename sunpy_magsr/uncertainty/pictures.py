@@ -11,6 +11,7 @@ import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr.prep.wcs import plate_scale
+from sunpy_magsr.uncertainty.angles import angle_in_pixels
 
 __all__ = ["as_html", "draw_ensemble", "show", "smoothed_std"]
 
@@ -74,7 +75,7 @@ def smoothed_std(std, width):
     std : `sunpy.map.GenericMap`
         Standard deviation.
     width : `~astropy.units.Quantity`
-        Full width at half maximum, in arcsec, or degrees for a heliographic map.
+        Full width at half maximum, as seen from the Earth.
 
     Returns
     -------
@@ -86,14 +87,7 @@ def smoothed_std(std, width):
     ValueError
         If the width is not a positive angle.
     """
-    scales = plate_scale(std)
-    arcsec_per_degree = (0.5 * u.arcsec) / (0.03 * u.deg)  # of heliographic maps: HMI's pixel at disk center
-    if not (isinstance(width, u.Quantity) and width.isscalar and width.unit.is_equivalent(u.arcsec) and width > 0):
-        msg = f"smoothing must be a positive angle such as 4 * u.arcsec, got {width!r}."
-        raise ValueError(msg)
-    if scales[0].unit == u.deg / u.pix and width.unit != u.deg:
-        width = (width / arcsec_per_degree).to(u.deg)
-    sigma = [float((width / scale).to_value(u.pix)) * _FWHM_TO_SIGMA for scale in reversed(scales)]
+    sigma = [_FWHM_TO_SIGMA * pixels for pixels in angle_in_pixels(std, width, name="smoothing")]
     known = np.isfinite(std.data)
     variance = scipy.ndimage.gaussian_filter(np.where(known, std.data, 0.0) ** 2, sigma)
     share = scipy.ndimage.gaussian_filter(known.astype(float), sigma)

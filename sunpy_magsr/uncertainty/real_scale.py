@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from sunpy_magsr.prep.wcs import plate_scale
+from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 
 __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
@@ -13,7 +13,6 @@ __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
 WAVELENGTHS = np.geomspace(48, 2.5, 12)
 # A difference of Gaussians of widths s and 1.6 s is nearly a Laplacian (Marr & Hildreth 1980), and passes waves of 5.72 s best.
 _WIDTHS = (1 / 5.72, 1.6 / 5.72)
-_ARCSEC_PER_DEGREE = 0.5 / 0.03  # of heliographic maps: HMI's pixel at disk center
 _FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
 
@@ -63,18 +62,12 @@ def real_scale_map(ensemble, *, threshold=0.5, window=23.5 * u.arcsec):
     if not 0 < threshold < 1:
         msg = f"threshold must be between 0 and 1, got {threshold!r}."
         raise ValueError(msg)
-    is_angle = isinstance(window, u.Quantity) and window.isscalar and window.unit.is_equivalent(u.arcsec)
-    if not is_angle or not window > 0:
-        msg = f"window must be a positive angle such as 20 * u.arcsec, got {window!r}."
-        raise ValueError(msg)
     mean = ensemble.mean()
-    scale = plate_scale(mean)[0]
-    arcsec = scale.value * (_ARCSEC_PER_DEGREE if scale.unit == u.deg / u.pix else 1.0)
+    sigma = tuple(_FWHM_TO_SIGMA * pixels for pixels in angle_in_pixels(mean, window, name="window"))
     factors = np.float32(1)
     if ensemble.strata is not None:
         factors = ensemble.facts.calibrations["pixel"].factor(0.68)[ensemble.strata]
-    sigma = window.to_value(u.arcsec) / arcsec * _FWHM_TO_SIGMA
-    result = arcsec * shared_wavelength(ensemble.members, mean.data, factors, threshold, sigma)
+    result = arcsec_per_pixel(mean)[0] * shared_wavelength(ensemble.members, mean.data, factors, threshold, sigma)
     result[np.isnan(mean.data)] = np.nan
     header = {**mean.meta, "bunit": "arcsec", "magsrsta": "real scale"}
     return type(mean)(result.astype(np.float32), header, mask=mean.mask)
@@ -94,8 +87,8 @@ def shared_wavelength(members, mean, factors, threshold, sigma):
         By which deviations from the mean are multiplied.
     threshold : `float`
         Share of the power.
-    sigma : `float`
-        Of the Gaussian window, in pixels.
+    sigma : `float` or `tuple` of `float`
+        Of the Gaussian window, in pixels (along y and x).
 
     Returns
     -------
