@@ -1,6 +1,7 @@
 """Scores of a result against the truth."""
 
 from sunpy_magsr.metrics.agreement import Agreement, forward_agreement, quiet_pixels
+from sunpy_magsr.metrics.elements import element_labels
 from sunpy_magsr.metrics.ensemble import crps, crps_gaussian, spread_skill
 from sunpy_magsr.metrics.features import FeatureSplit, feature_split
 from sunpy_magsr.metrics.flux import net_flux, unsigned_flux, unsigned_flux_error
@@ -31,6 +32,7 @@ __all__ = [
     "bias",
     "crps",
     "crps_gaussian",
+    "element_labels",
     "feature_label",
     "feature_split",
     "fid",

@@ -1,6 +1,7 @@
 """What an ensemble of samples says, and how sure it is."""
 
 from sunpy_magsr.uncertainty.calibration import Calibration
+from sunpy_magsr.uncertainty.elements import flux_elements
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.quantities import QUANTITIES
 from sunpy_magsr.uncertainty.real_scale import real_scale_map
@@ -11,6 +12,7 @@ __all__ = [
     "Calibration",
     "Ensemble",
     "coverage",
+    "flux_elements",
     "plot_reliability",
     "rank_histogram",
     "real_scale_map",
