@@ -17,8 +17,9 @@ from sunpy_magsr.forward_model.hmi import BOTH_CAMERAS, earlier_noise
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.uncertainty import QUANTITIES, Calibration
-from sunpy_magsr.uncertainty.conformal import Case
+from sunpy_magsr.uncertainty.conformal import Case, coverage_table
 from sunpy_magsr.uncertainty.members import Moments
+from sunpy_magsr.uncertainty.pit import case_pit, draw_diagnostics
 from sunpy_magsr.uncertainty.quantities import error_floor
 from sunpy_magsr.validation.regions import component_of, degraded_region, open_magnetogram
 
@@ -153,6 +154,8 @@ def fit_intervals(config, backend):
         ``"pixel"``, and those of `~sunpy_magsr.uncertainty.QUANTITIES` for which there are cutouts enough.
     tables : `dict` of `str` to `~astropy.table.Table`
         Of each, the coverage in regions without which the factors were fitted.
+    picture : `matplotlib.figure.Figure`
+        The same of ``"pixel"``, from `~sunpy_magsr.uncertainty.pit.draw_diagnostics`.
     """
     pixels, quantities = [], {name: [] for name in QUANTITIES}
     simulated = backend.card.consistency == "noise"
@@ -176,7 +179,9 @@ def fit_intervals(config, backend):
     options = {"levels": config.levels, "data": config.description}
     edges = {axis: [np.inf if edge == "inf" else edge for edge in of_axis] for axis, of_axis in config.edges.items()}
     calibrations = {"pixel": Calibration.fit(pixels, edges=edges, **options)}
-    tables = {"pixel": Calibration.cross_fit(pixels, edges=edges, **options)}
+    without = Calibration.fit_without_each(pixels, edges=edges, **options)
+    tables = {"pixel": coverage_table(without, pixels)}
+    picture = draw_diagnostics(_quantiles(pixels, without), _quantiles(pixels, {}), tables["pixel"])
     frame_edges = {axis: edges[axis] for axis in _FRAME_AXES if axis in edges}
     for name, cases in quantities.items():
         try:
@@ -184,7 +189,15 @@ def fit_intervals(config, backend):
             calibrations[name], tables[name] = Calibration.fit(cases, **fitted), Calibration.cross_fit(cases, **fitted)
         except ValueError:  # too few regions have any
             continue
-    return calibrations, tables
+    return calibrations, tables, picture
+
+
+def _quantiles(cases, calibrations):
+    """Of every region, the quantiles at which the truth lies; see `~sunpy_magsr.uncertainty.pit`."""
+    found = {}
+    for case in cases:
+        found.setdefault(case.region, []).append(case_pit(case, calibrations.get(case.region)).ravel())
+    return {region: np.concatenate(of_region) for region, of_region in found.items()}
 
 
 def draw(backend, low, config):
@@ -239,7 +252,7 @@ def calibrate_model(config):
     if backend.card.is_deterministic:
         msg = f"calibrate.model must draw samples, got {own.model!r} of kind {backend.card.kind!r}."
         raise ValueError(msg)
-    calibrations, tables = fit_intervals(own, backend)
+    calibrations, tables, picture = fit_intervals(own, backend)
     folder = model_folders(own.model)[-1]
     card = ModelCard.read(folder)
     kind = "los" if own.component == "los" else "radial"
@@ -247,6 +260,7 @@ def calibrate_model(config):
     dataclasses.replace(card, intervals={**card.intervals, kind: facts}, revision=card.revision).write(folder)
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
+    picture.savefig(output / f"calibration_{kind}.png", dpi=90)
     lines = [f"{folder / 'card.json'}: intervals of {kind}"]
     for name, calibration in calibrations.items():
         calibration.save(output / f"calibration_{kind}_{name}.json")

@@ -3,6 +3,7 @@
 from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.elements import flux_elements
 from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.uncertainty.pit import pit, pit_histogram, plot_pit, plot_strata
 from sunpy_magsr.uncertainty.quantities import QUANTITIES
 from sunpy_magsr.uncertainty.real_scale import real_scale_map
 from sunpy_magsr.uncertainty.reliability import coverage, plot_reliability, rank_histogram, reliability
@@ -13,7 +14,11 @@ __all__ = [
     "Ensemble",
     "coverage",
     "flux_elements",
+    "pit",
+    "pit_histogram",
+    "plot_pit",
     "plot_reliability",
+    "plot_strata",
     "rank_histogram",
     "real_scale_map",
     "reliability",

@@ -158,11 +158,34 @@ class Calibration:
         ValueError
             As `fit`.
         """
-        without = {
+        return coverage_table(cls.fit_without_each(cases, **options), cases)
+
+    @classmethod
+    def fit_without_each(cls, cases, **options):
+        """
+        Fit without each region.
+
+        Parameters
+        ----------
+        cases : sequence of `~sunpy_magsr.uncertainty.conformal.Case`
+            As in `fit`.
+        **options
+            Of `fit`.
+
+        Returns
+        -------
+        `dict` of `str` to `Calibration`
+            By the region that was left out.
+
+        Raises
+        ------
+        ValueError
+            As `fit`.
+        """
+        return {
             region: cls.fit([case for case in cases if case.region != region], **options)
-            for region in {case.region for case in cases}
+            for region in sorted({case.region for case in cases})
         }
-        return coverage_table(without, cases)
 
     def index(self, conditions, shape):
         """

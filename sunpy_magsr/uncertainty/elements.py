@@ -7,7 +7,7 @@ from astropy.table import QTable, vstack
 from sunpy_magsr.metrics.elements import MIN_AREA, PROMINENCE, THRESHOLD, matched, read_limits, segmented
 from sunpy_magsr.metrics.flux import pixel_fluxes
 from sunpy_magsr.metrics.geometry import pixel_areas
-from sunpy_magsr.prep.field import Field, read_field
+from sunpy_magsr.prep.field import Field, read_field, read_like
 from sunpy_magsr.uncertainty.conformal import half_width
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 
@@ -108,7 +108,7 @@ def flux_elements(
     field = read_field(found_in)
     geometry = pixel_areas(field)
     area = np.where(field.valid, np.nan_to_num(geometry.surface_area), 0)
-    of_truth = None if truth is None else _on_grid(truth, field)
+    of_truth = None if truth is None else read_like(truth, field.data.shape)
     if of_truth is not None:
         area[~of_truth.valid] = 0
     per_gauss = pixel_fluxes(Field(np.ones(area.shape), None, is_radial=field.is_radial), geometry, deproject=deproject)
@@ -186,14 +186,6 @@ class _Elements:
 
     def _sums(self, values):
         return np.bincount(self._of, weights=values, minlength=self.count + 1)[1:]
-
-
-def _on_grid(truth, field):
-    of_truth = read_field(truth, name="truth")
-    if of_truth.data.shape != field.data.shape:
-        msg = f"truth must have the shape of the ensemble, {field.data.shape}, got {of_truth.data.shape}."
-        raise ValueError(msg)
-    return of_truth
 
 
 def _described(smap, name, n_samples, level, *limits):

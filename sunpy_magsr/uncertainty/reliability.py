@@ -139,7 +139,8 @@ def plot_reliability(tables, *, axes=None):
     Parameters
     ----------
     tables : `dict` of `str` to `~astropy.table.Table`
-        Results of `reliability` by name.
+        Results of `reliability` or `~sunpy_magsr.uncertainty.pit.reliability_of_regions` by name; of the latter with
+        error bars.
     axes : `matplotlib.axes.Axes`, optional
         Where to draw; by default in a new figure, ``axes.figure``, that pyplot does not know.
 
@@ -169,7 +170,8 @@ def plot_reliability(tables, *, axes=None):
         axes = Figure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="calibrated")
     for name, table in tables.items():
-        axes.plot(table["level"], table["coverage"], marker="o", label=name)
+        error = table["error"] if "error" in table.colnames else None
+        axes.errorbar(table["level"], table["coverage"], error, marker="o", markersize=4, label=name)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="Level", ylabel="Coverage", aspect="equal")
     axes.legend()
     return axes

@@ -60,6 +60,7 @@ def test_factors_are_written_into_the_card(folder, capsys):
     saved = Calibration.load(folder / "run" / "calibration_los_pixel.json")
     assert np.array_equal(saved.factors, pixel.factors, equal_nan=True)
     assert (folder / "run" / "coverage_los_pixel.csv").exists()
+    assert (folder / "run" / "calibration_los.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_refusals(folder, capsys):
