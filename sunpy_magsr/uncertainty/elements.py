@@ -60,7 +60,8 @@ def flux_elements(
     `~astropy.table.QTable`
         Of each element:
 
-        - ``id``: its number in `~sunpy_magsr.metrics.element_labels` of the same field with the same options;
+        - ``id``: its number in `~sunpy_magsr.metrics.element_labels` of the same field (NaN where the truth is not
+          measured) with the same options;
         - ``x``, ``y``: centroid of the flux in pixels, the center of the first one being 0, and the same in world
           coordinates of the Map, such as ``Tx``, ``Ty`` in arcsec or ``lon``, ``lat`` in degrees;
         - ``polarity``: 1 or -1;

@@ -239,7 +239,7 @@ def plot_strata(table, *, level=0.9, axes=None):
     axes.hlines(places, rows["lowest"], rows["highest"], color="C0", linewidth=3, label="lowest to highest region")
     axes.plot(rows["coverage"], places, "o", color="C0")
     axes.set_yticks(places, list(rows["stratum"]), fontsize="small")
-    axes.set(xlim=(None, 1), xlabel=f"Coverage of {level:.0%} intervals")
+    axes.set(xlim=(None, 1), ylim=(-0.5, len(rows) + 2), xlabel=f"Coverage of {level:.0%} intervals")
     axes.legend(loc="upper left", fontsize="small")
     return axes
 
