@@ -4,7 +4,7 @@ Carrying uncertainty into what you measure
 ===========================================
 
 This example draws an ensemble, looks at what its intervals hold and where they were not calibrated, asks which scales
-are real, and takes the members through a potential-field extrapolation.
+and which flux elements are real, and takes the members through a potential-field extrapolation.
 """
 
 import astropy.units as u
@@ -13,7 +13,7 @@ import numpy as np
 
 import sunpy_magsr
 from sunpy_magsr.data import sample_map, sample_truth
-from sunpy_magsr.uncertainty import real_scale_map
+from sunpy_magsr.uncertainty import flux_elements, real_scale_map
 
 ##############################################################################
 # The synthetic magnetogram of the package has a truth to compare with. It is no observation: for coverage on real
@@ -63,6 +63,25 @@ image = ax.imshow(scale.data, origin="lower", cmap="viridis")
 ax.contour(np.abs(ensemble.mean().data), levels=[300], colors="white", linewidths=0.5)
 ax.set(title="Shortest wavelength on which members agree", xlabel="pixels of 0.5 arcsec")
 fig.colorbar(image, ax=ax, label="[arcsec]")
+plt.show()
+
+##############################################################################
+# Which flux elements are there? The catalogue has the probability with which each was found in the members. Circles
+# are elements of the mean that at least nine of ten members have; crosses are those of one member that no other has.
+
+elements = flux_elements(ensemble, truth=truth)
+of_one = flux_elements(ensemble, number=0, truth=truth)
+sure = elements[(elements["detection"] >= 0.9) & (elements["outcome"] != "omitted")]
+alone = of_one[(of_one["detection"] == 0) & (of_one["outcome"] != "omitted")]
+for name, found in (("nine of ten members", sure), ("one member alone", alone)):
+    print(f"{len(found)} elements of {name}, {np.mean(found['outcome'] == 'improved'):.0%} of them in the truth")
+fig, axes = plt.subplots(1, 2, figsize=(10, 4.5), layout="constrained", sharex=True, sharey=True)
+for ax, data, title in ((axes[0], ensemble.sample(0).data, "Sample 0"), (axes[1], truth, "Truth")):
+    ax.imshow(data, origin="lower", cmap="gray", vmin=-1000, vmax=1000, interpolation="nearest")
+    ax.plot(sure["x"], sure["y"], "o", color="C0", markerfacecolor="none", label="sure")
+    ax.plot(alone["x"], alone["y"], "x", color="C1", label="in sample 0 alone")
+    ax.set(title=title, xlabel="pixels of 0.5 arcsec", xlim=(340, 460), ylim=(60, 180))
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
 plt.show()
 
 ##############################################################################

@@ -29,6 +29,7 @@ _FACTOR = 4
 _MDI_EXPOSURE = {True: 300.0, False: 30.0}
 _LONG_EXPOSURE_NOISE = 17.0  # Gauss: below, it is one of 300 s
 _LEAST_CUTOUTS = 5
+_LEAST_JUDGED = 10_000  # pixels by which a region is judged in a stratum
 _FRAME_AXES = ("noise", "date")
 
 
@@ -180,7 +181,7 @@ def fit_intervals(config, backend):
     edges = {axis: [np.inf if edge == "inf" else edge for edge in of_axis] for axis, of_axis in config.edges.items()}
     calibrations = {"pixel": Calibration.fit(pixels, edges=edges, **options)}
     without = Calibration.fit_without_each(pixels, edges=edges, **options)
-    tables = {"pixel": coverage_table(without, pixels)}
+    tables = {"pixel": coverage_table(without, pixels, least=_LEAST_JUDGED)}
     picture = draw_diagnostics(_quantiles(pixels, without), _quantiles(pixels, {}), tables["pixel"])
     frame_edges = {axis: edges[axis] for axis in _FRAME_AXES if axis in edges}
     for name, cases in quantities.items():

@@ -126,7 +126,7 @@ def factors(calibration, cases, *, least):
     return result.reshape(shape + levels), scatter.reshape(shape + levels), counts.reshape(shape)
 
 
-def coverage_table(calibrations, cases):
+def coverage_table(calibrations, cases, *, least=1):
     r"""
     How often calibrated intervals hold the truth, by stratum.
 
@@ -136,13 +136,17 @@ def coverage_table(calibrations, cases):
         One for all cases, or of each region one that was fitted without it.
     cases : sequence of `Case`
         The ensembles.
+    least : `int`
+        A region with fewer pixels in a stratum is neither ``lowest`` nor ``highest`` there.
 
     Returns
     -------
     `~astropy.table.Table`
         Rows: strata and all calibrated pixels together, and levels. ``coverage`` is the mean over the regions of the
         share of the truth inside; ``scatter_error`` its standard error from the regions' differences; ``binomial_error``
-        :math:`\sqrt{p (1 - p) / R}`, which counts each of the R regions once, as if all of its pixels erred together.
+        :math:`\sqrt{p (1 - p) / R}`, which counts each of the R regions once, as if all of its pixels erred together. ``lowest`` and ``highest``
+        are the regions': fitted without each of few regions, factors err in turn to either side, so the mean is right nearly
+        by construction, and these tell more.
     """
     by_region = (
         calibrations if isinstance(calibrations, dict) else dict.fromkeys({case.region for case in cases}, calibrations)
@@ -162,14 +166,16 @@ def coverage_table(calibrations, cases):
                 inside[key] = inside.get(key, 0) + chosen.sum()
                 counts[key] = counts.get(key, 0) + chosen.size
         for stratum in (-1, *range(first.regions.size)):
-            shares = [inside[key] / counts[key] for key in counts if key[0] == stratum and counts[key]]
-            if shares:
+            keys = [key for key in counts if key[0] == stratum and counts[key]]
+            if keys:
+                shares = [inside[key] / counts[key] for key in keys]
                 mean = np.mean(shares)
                 scatter = np.std(shares, ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else np.nan
-                pixels = sum(number for key, number in counts.items() if key[0] == stratum)
                 name = "all" if stratum < 0 else first.name_of(stratum)
                 binomial = np.sqrt(mean * (1 - mean) / len(shares))
-                rows.append((name, level, mean, scatter, binomial, min(shares), max(shares), len(shares), pixels))
+                large = [share for share, key in zip(shares, keys, strict=True) if counts[key] >= least] or [np.nan]
+                pixels = sum(counts[key] for key in keys)
+                rows.append((name, level, mean, scatter, binomial, min(large), max(large), len(shares), pixels))
     names = (
         "stratum",
         "level",
