@@ -130,7 +130,9 @@ class Ensemble:
         if not 0 <= number < len(self):
             msg = f"number must be 0 to {len(self) - 1}, got {number!r}."
             raise ValueError(msg)
-        return self._make_map(np.array(self.members[number], dtype=np.float32), f"sample {number}")
+        data = np.array(self.members[number], dtype=np.float32)
+        release(self.members)
+        return self._make_map(data, f"sample {number}")
 
     def mean(self):
         """Mean of the members, a Map in Gauss with their standard deviation as ``uncertainty``."""
