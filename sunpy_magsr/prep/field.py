@@ -9,7 +9,7 @@ from astropy.constants import R_sun, au
 
 from sunpy_magsr.prep.reading import read_map
 
-__all__ = ["Field", "read_field", "read_like", "read_pair"]
+__all__ = ["Field", "read_field", "read_pair"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,33 +134,6 @@ def read_pair(result, truth, *, plate_scale=None):
         dataclasses.replace(one, data=np.where(both, one.data, np.nan), plate_scale=one.plate_scale or known)
         for one in (first, second)
     )
-
-
-def read_like(truth, shape):
-    """
-    Read the truth of an ensemble; see `read_field`.
-
-    Parameters
-    ----------
-    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        The field as it is.
-    shape : `tuple` of `int`
-        Of the ensemble's members.
-
-    Returns
-    -------
-    `Field`
-
-    Raises
-    ------
-    ValueError
-        As `read_field`, and if the shape is another.
-    """
-    field = read_field(truth, name="truth")
-    if field.data.shape != shape:
-        msg = f"truth must have the shape of the ensemble, {shape}, got {field.data.shape}."
-        raise ValueError(msg)
-    return field
 
 
 def _checked(data, name):

@@ -6,7 +6,7 @@ import numpy as np
 from astropy.table import Table
 from scipy import stats
 
-__all__ = ["LEVELS", "Case", "coverage_table", "factors", "half_width", "standard_errors"]
+__all__ = ["LEVELS", "Case", "check_level", "coverage_table", "factors", "half_width", "standard_errors"]
 
 LEVELS = (0.5, 0.68, 0.9, 0.95)
 LEAST_REGIONS = 2
@@ -37,6 +37,13 @@ class Case:
     truth: np.ndarray
     conditions: dict
     region: str
+
+
+def check_level(level):
+    """Raise `ValueError` unless the probability of an interval is between 0 and 1."""
+    if not 0 < level < 1:
+        msg = f"level must be between 0 and 1, got {level!r}."
+        raise ValueError(msg)
 
 
 def half_width(level, n_samples):

@@ -7,9 +7,9 @@ from astropy.table import QTable, vstack
 from sunpy_magsr.metrics.elements import MIN_AREA, PROMINENCE, THRESHOLD, matched, read_limits, segmented
 from sunpy_magsr.metrics.flux import pixel_fluxes
 from sunpy_magsr.metrics.geometry import pixel_areas
-from sunpy_magsr.prep.field import Field, read_field, read_like
-from sunpy_magsr.uncertainty.conformal import half_width
-from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.prep.field import Field, read_field
+from sunpy_magsr.uncertainty.arguments import check_ensemble, read_truth
+from sunpy_magsr.uncertainty.conformal import check_level, half_width
 
 __all__ = ["flux_elements"]
 
@@ -95,12 +95,8 @@ def flux_elements(
     ['id', 'x', 'y', 'Tx', 'Ty', 'polarity', 'peak', 'area', 'flux', 'flux_low', 'flux_high', 'detection']
     >>> sure = elements[elements["detection"] >= 0.9]
     """
-    if not isinstance(ensemble, Ensemble):
-        msg = f"ensemble must be an Ensemble, got {type(ensemble).__name__}."
-        raise TypeError(msg)
-    if not 0 < level < 1:
-        msg = f"level must be between 0 and 1, got {level!r}."
-        raise ValueError(msg)
+    check_ensemble(ensemble)
+    check_level(level)
     if number is not None and len(ensemble) < 3:
         msg = f"ensemble must have 3 members or more for the elements of one of them, got {len(ensemble)}."
         raise ValueError(msg)
@@ -109,7 +105,7 @@ def flux_elements(
     field = read_field(found_in)
     geometry = pixel_areas(field)
     area = np.where(field.valid, np.nan_to_num(geometry.surface_area), 0)
-    of_truth = None if truth is None else read_like(truth, field.data.shape)
+    of_truth = None if truth is None else read_truth(truth, ensemble)
     if of_truth is not None:
         area[~of_truth.valid] = 0
     per_gauss = pixel_fluxes(Field(np.ones(area.shape), None, is_radial=field.is_radial), geometry, deproject=deproject)

@@ -8,7 +8,7 @@ import numpy as np
 
 from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.uncertainty.calibration import UNCALIBRATED
-from sunpy_magsr.uncertainty.conformal import half_width
+from sunpy_magsr.uncertainty.conformal import check_level, half_width
 from sunpy_magsr.uncertainty.facts import Facts
 from sunpy_magsr.uncertainty.members import keep_members, release
 from sunpy_magsr.uncertainty.quantities import error_floor, quantity_named
@@ -216,7 +216,7 @@ class Ensemble:
         `~sunpy_magsr.exceptions.MagsrUserWarning`
             If the model, or some of the pixels, have no calibration.
         """
-        _check_level(level)
+        check_level(level)
         width = half_width(level, len(self)) * self._std
         flagged = None
         if self.strata is None:
@@ -261,7 +261,7 @@ class Ensemble:
             Mean over the members and the ends of the interval, which is not negative where no value is. If ``func`` gives
             several, a `dict` of three such numbers for each name.
         """
-        _check_level(level)
+        check_level(level)
         name, func = quantity_named(func)
         found = [func(smap) for smap in self]
         if dataclasses.is_dataclass(found[0]):
@@ -351,9 +351,3 @@ class Ensemble:
             result[start : start + _ROWS] = np.quantile(rows, q, axis=0, method="median_unbiased")
             release(self.members)
         return result
-
-
-def _check_level(level):
-    if not 0 < level < 1:
-        msg = f"level must be between 0 and 1, got {level!r}."
-        raise ValueError(msg)

@@ -3,11 +3,10 @@
 import numpy as np
 from astropy.table import Table
 
-from sunpy_magsr.prep.field import read_like
+from sunpy_magsr.uncertainty.arguments import check_ensemble, read_truth
 from sunpy_magsr.uncertainty.calibration import UNCALIBRATED
-from sunpy_magsr.uncertainty.conformal import half_width
-from sunpy_magsr.uncertainty.ensemble import Ensemble
-from sunpy_magsr.uncertainty.reliability import plot_reliability
+from sunpy_magsr.uncertainty.conformal import Case, half_width, standard_errors
+from sunpy_magsr.uncertainty.reliability import own_axes, plot_reliability
 
 __all__ = [
     "case_pit",
@@ -60,13 +59,10 @@ def pit(ensemble, truth):
     >>> float(np.nanmedian(pit(ensemble, ensemble.mean())))
     0.5
     """
-    if not isinstance(ensemble, Ensemble):
-        msg = f"ensemble must be an Ensemble, got {type(ensemble).__name__}."
-        raise TypeError(msg)
-    mean, std = ensemble.mean(), ensemble.std()
-    truth = read_like(truth, mean.data.shape)
-    calibration = ensemble.facts.calibrations.get("pixel")
-    return _quantiles(truth.data - mean.data, std.data, len(ensemble), calibration, ensemble.strata)
+    check_ensemble(ensemble)
+    truth = read_truth(truth, ensemble).data
+    case = Case(ensemble.mean().data, ensemble.std().data, len(ensemble), truth, {}, "")
+    return _quantiles(case, ensemble.facts.calibrations.get("pixel"), ensemble.strata)
 
 
 def case_pit(case, calibration=None):
@@ -94,21 +90,20 @@ def case_pit(case, calibration=None):
     array([0.05, 0.5 , 0.95], dtype=float32)
     """
     strata = None if calibration is None else calibration.strata(case.conditions, np.shape(case.truth))
-    return _quantiles(np.asarray(case.truth, dtype=float) - case.mean, case.std, case.n_samples, calibration, strata)
+    return _quantiles(case, calibration, strata)
 
 
-def _quantiles(error, std, n_samples, calibration, strata):
-    strata = np.zeros(error.shape, np.uint8) if strata is None else strata
-    with np.errstate(divide="ignore", invalid="ignore"):
-        distance = np.where(error == 0, 0.0, np.abs(error) / std)
-    widths = half_width(_GRID, n_samples)
+def _quantiles(case, calibration, strata):
+    distance, sign = standard_errors(case), np.sign(np.asarray(case.truth, dtype=float) - case.mean)
+    strata = np.zeros(distance.shape, np.uint8) if strata is None else strata
+    widths = half_width(_GRID, case.n_samples)
     factors = None if calibration is None else np.array([calibration.factor(level) for level in _GRID])
-    result = np.full(error.shape, np.nan, np.float32)
+    result = np.full(distance.shape, np.nan, np.float32)
     for stratum in np.unique(strata[strata != UNCALIBRATED]):
         chosen = (strata == stratum) & ~np.isnan(distance)
         of_stratum = widths if factors is None else np.maximum.accumulate(widths * factors[:, stratum])
         level = np.interp(distance[chosen], of_stratum, _GRID, right=1)
-        result[chosen] = (1 + np.sign(error[chosen]) * level) / 2
+        result[chosen] = (1 + sign[chosen] * level) / 2
     return result
 
 
@@ -192,7 +187,7 @@ def plot_pit(tables, *, axes=None):
     -------
     `matplotlib.axes.Axes`
     """
-    axes = _axes(axes)
+    axes = own_axes(axes)
     axes.axhline(1, color="0.6", linestyle="--", label="calibrated")
     for place, (name, table) in enumerate(tables.items()):
         edges = np.append(table["low"], table["high"][-1])
@@ -230,7 +225,7 @@ def plot_strata(table, *, level=0.9, axes=None):
     if not len(rows):
         msg = f"level must be one of {sorted(set(table['level'].tolist()))}, got {level!r}."
         raise ValueError(msg)
-    axes = _axes(axes)
+    axes = own_axes(axes)
     places = np.arange(len(rows))[::-1]
     axes.axvline(level, color="0.6", linestyle="--", label="calibrated")
     axes.errorbar(
@@ -282,11 +277,3 @@ def _over_regions(rows):
     rows = np.array(rows)
     error = rows.std(axis=0, ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.full(rows.shape[1], np.nan)
     return rows.mean(axis=0), error
-
-
-def _axes(axes):
-    if axes is not None:
-        return axes
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(5.5, 4.5), layout="constrained").add_subplot()

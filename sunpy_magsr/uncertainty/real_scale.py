@@ -5,7 +5,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
-from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.uncertainty.arguments import check_ensemble
 
 __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
 
@@ -56,9 +56,7 @@ def real_scale_map(ensemble, *, threshold=0.5, window=23.5 * u.arcsec):
     A neighborhood's value says nothing of a single feature in it, and members of one model can agree and be wrong
     together. 16 members of a full disk take four minutes and 2.8 GiB.
     """
-    if not isinstance(ensemble, Ensemble):
-        msg = f"ensemble must be an Ensemble, got {type(ensemble).__name__}."
-        raise TypeError(msg)
+    check_ensemble(ensemble)
     if not 0 < threshold < 1:
         msg = f"threshold must be between 0 and 1, got {threshold!r}."
         raise ValueError(msg)

@@ -5,7 +5,7 @@ from astropy.table import Table
 
 from sunpy_magsr.metrics.ensemble import read_members
 
-__all__ = ["coverage", "plot_reliability", "rank_histogram", "reliability"]
+__all__ = ["coverage", "own_axes", "plot_reliability", "rank_histogram", "reliability"]
 
 
 def coverage(members, truth, *, level=0.9, where=None):
@@ -164,10 +164,7 @@ def plot_reliability(tables, *, axes=None):
     if not isinstance(tables, dict):
         msg = f"tables must be a dict of name to Table, got {type(tables).__name__}."
         raise TypeError(msg)
-    if axes is None:
-        from matplotlib.figure import Figure
-
-        axes = Figure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
+    axes = own_axes(axes)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="calibrated")
     for name, table in tables.items():
         error = table["error"] if "error" in table.colnames else None
@@ -175,6 +172,15 @@ def plot_reliability(tables, *, axes=None):
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="Level", ylabel="Coverage", aspect="equal")
     axes.legend()
     return axes
+
+
+def own_axes(axes):
+    """Those that were given, or those of a new figure that pyplot does not know."""
+    if axes is not None:
+        return axes
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
 
 
 def _ranks(members, truth):
