@@ -167,8 +167,9 @@ def plot_reliability(tables, *, axes=None):
     axes = own_axes(axes)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="calibrated")
     for name, table in tables.items():
-        error = table["error"] if "error" in table.colnames else None
-        axes.errorbar(table["level"], table["coverage"], error, marker="o", markersize=4, label=name)
+        (line,) = axes.plot(table["level"], table["coverage"], marker="o", markersize=4, label=name)
+        if "error" in table.colnames:
+            axes.errorbar(table["level"], table["coverage"], table["error"], fmt="none", color=line.get_color())
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="Level", ylabel="Coverage", aspect="equal")
     axes.legend()
     return axes
