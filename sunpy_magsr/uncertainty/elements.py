@@ -111,9 +111,9 @@ def flux_elements(
     per_gauss = pixel_fluxes(Field(np.ones(area.shape), None, is_radial=field.is_radial), geometry, deproject=deproject)
     scene = (area, np.nan_to_num(per_gauss), limits)
     catalogues = [_Elements(one.data, scene) for one in (field, of_truth) if one is not None]
-    for at, member in enumerate(ensemble.members):
+    for at, member in enumerate(ensemble):
         if at != number:
-            other = _Elements(member, scene)
+            other = _Elements(member.data, scene)
             for catalogue in catalogues:
                 catalogue.look_for(other)
     table = catalogues[0].table(found_in, level)

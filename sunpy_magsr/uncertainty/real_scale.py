@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
 from sunpy_magsr.uncertainty.arguments import check_ensemble
+from sunpy_magsr.uncertainty.members import release
 
 __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
 
@@ -118,6 +119,7 @@ def _shared_power(members, mean, factors, wavelength, sigma):
     for member in members:
         deviation = np.nan_to_num(np.asarray(member, dtype=np.float32) - mean)
         power = power + band(mean + factors * deviation, wavelength) ** 2 / size
+        release(members)
     of_mean = gaussian_filter(band(mean, wavelength) ** 2, sigma)
     power = gaussian_filter(power, sigma)
     return (size * of_mean - power) / ((size - 1) * np.maximum(power, 1e-12))
