@@ -4,8 +4,8 @@ import astropy.units as u
 import numpy as np
 import scipy.ndimage
 import sunpy.map
-from scipy.spatial import cKDTree
 
+from sunpy_magsr.data.features import bipole, network
 from sunpy_magsr.forward_model import degrade
 
 __all__ = ["sample_map", "sample_truth"]
@@ -29,58 +29,6 @@ def _grid():
     return x, y, mu
 
 
-def _tubes(positions, flux, size):
-    """Flux tubes of Gaussian shape: peak field in Gauss at positions ``[n, (y, x)]`` in fine pixels."""
-    side = _SIDE * _FACTOR
-    index = np.round(positions).astype(int)
-    inside = ((index >= 0) & (index < side)).all(axis=1)
-    field = np.zeros((side, side))
-    np.add.at(field, tuple(index[inside].T), flux[inside])
-    return scipy.ndimage.gaussian_filter(field, size) * 2 * np.pi * size**2
-
-
-def _network(rng):
-    """Supergranular network: mixed-polarity flux tubes along the borders of random cells."""
-    side = _SIDE * _FACTOR
-    cell = _CELL_ARCSEC * _FACTOR / _PLATE_SCALE
-    centers = cKDTree(rng.uniform(-cell, side + cell, (int((side / cell + 2) ** 2), 2)))
-    candidates = rng.uniform(0, side, (300_000, 2))
-    near = centers.query(candidates, k=2)[0]
-    positions = candidates[rng.random(len(candidates)) < 0.16 * np.exp(-(((near[:, 1] - near[:, 0]) / 7) ** 2))]
-    imbalance = scipy.ndimage.gaussian_filter(rng.standard_normal((side, side)), 90)
-    local = imbalance[tuple(positions.astype(int).T)] / imbalance.std()
-    sign = np.where(rng.random(len(positions)) < 0.5 + 0.3 * np.tanh(local), 1, -1)
-    return _tubes(positions, sign * rng.lognormal(4.6, 0.9, len(positions)), 1.3)
-
-
-def _clusters(rng, place, spread, tubes):
-    """Positions of flux tubes in clumps of a few arcsec, themselves scattered around a place."""
-    clumps = place + spread * rng.standard_normal((tubes // 12, 2)) * (0.6, 1.0)
-    size = rng.uniform(2, 12, len(clumps))
-    chosen = rng.integers(len(clumps), size=tubes)
-    return clumps[chosen] + size[chosen, None] * rng.standard_normal((tubes, 2))
-
-
-def _spot(place, radius, peak):
-    """A sunspot: flat umbra, steep penumbra."""
-    y, x = np.indices((_SIDE * _FACTOR,) * 2)
-    return peak / (1 + (np.hypot(y - place[0], x - place[1]) / radius) ** 4)
-
-
-def _bipole(rng, center, separation, tilt, tubes):
-    """An active region: a compact leading spot, a fragmented following polarity with pores, and plage."""
-    axis = separation / 2 * np.array([np.sin(tilt), np.cos(tilt)])
-    leading, following = np.array(center) + axis, np.array(center) - axis
-    field = _spot(leading, 0.13 * separation, 2300)
-    for _ in range(4):
-        pore = following + 0.2 * separation * rng.standard_normal(2)
-        field -= _spot(pore, rng.uniform(0.03, 0.07) * separation, 1500)
-    for place, sign, spread in ((leading, 1, 0.3), (following, -1, 0.4)):
-        positions = _clusters(rng, place, spread * separation, tubes)
-        field += _tubes(positions, sign * rng.lognormal(5.5, 0.7, tubes), 1.6)
-    return field
-
-
 def sample_truth(seed=7):
     """
     The synthetic field before it is degraded.
@@ -99,9 +47,9 @@ def sample_truth(seed=7):
     """
     rng = np.random.default_rng(seed)
     mu = _grid()[2]
-    field = _network(rng)
-    field += _bipole(rng, center=(420, 860), separation=210, tilt=0.12, tubes=1800)
-    field -= _bipole(rng, center=(800, 560), separation=130, tilt=-0.15, tubes=600)
+    field = network(rng, mu.shape, _CELL_ARCSEC * _FACTOR / _PLATE_SCALE)
+    field += bipole(rng, mu.shape, center=(420, 860), separation=210, tilt=0.12, tubes=1800)
+    field -= bipole(rng, mu.shape, center=(800, 560), separation=130, tilt=-0.15, tubes=600)
     field += 30 * scipy.ndimage.gaussian_filter(rng.standard_normal(field.shape), 1.5)
     return (np.clip(field, -3200, 3200) * mu).astype(np.float32), mu
 
