@@ -10,13 +10,14 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
 from sunpy_magsr.forward_model import MDI_PSF_FWHM, input_noise, without_constant_pixels
-from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.pairing.displacement import Disk, Displacement, fit_displacement, fit_rigid
 from sunpy_magsr.pairing.gain import WIDTHS, blurred, fit_gain, gain_table
-from sunpy_magsr.pairing.geometry import map_pixels
+from sunpy_magsr.pairing.geometry import interpolate, map_pixels
+from sunpy_magsr.pairing.header import aligned_header
 from sunpy_magsr.pairing.quality import Limits, PairQuality, check_pair, damaged_blocks, frame_noise
 from sunpy_magsr.pairing.shifts import common_shift, local_shifts
 from sunpy_magsr.prep import prepare
+from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.field import read_field
 
 __all__ = ["AlignedPair", "align_pair"]
@@ -24,11 +25,9 @@ __all__ = ["AlignedPair", "align_pair"]
 _FACTOR = 4
 _LARGEST = 10  # pixels that a frame may be displaced to be found
 _ROUNDS = 3
-_ORDER = 5  # of the splines of the last interpolation
 _LEAST_MU = 0.2  # nearer to the limb nothing is said
 _INNER = np.sqrt(1 - 0.9**2)  # cosine at 0.9 solar radii
 _MISSING = 0.01  # of an MDI pixel
-_STRIP = 256  # rows that are interpolated at once
 _FWHM = np.sqrt(8 * np.log(2))
 
 
@@ -40,8 +39,8 @@ class AlignedPair:
     Attributes
     ----------
     high : `sunpy.map.GenericMap`
-        HMI on four times finer pixels of MDI, under MDI's header, float32 Gauss on HMI's scale; NaN where it has no
-        measurement or the limb is too near.
+        HMI on four times finer pixels of MDI, seen from where and when MDI was, float32 Gauss on HMI's scale; NaN where it
+        has no measurement or the limb is too near. Its header says that it is HMI's.
     quality : `~sunpy_magsr.pairing.quality.PairQuality`
         How good the pair is.
     displacement : `~sunpy_magsr.pairing.displacement.Displacement`
@@ -126,18 +125,19 @@ def align_pair(low, high, *, limits=None):
     grid = np.indices(reading.shape, dtype=float)
     scale = float(np.mean([one.to_value("arcsec/pix") for one in magnetogram.plate_scale]))
     disk = _disk(low, scale)
-    on_disk = pixels.mu > _LEAST_MU
+    mu = limb_cosine(low)
+    on_disk = mu > _LEAST_MU
     valid = on_disk & known & ~_lacks(lacking, pixels.at(*grid))
     fitted, shifts = _displacement(reading, seen.blurred(MDI_PSF_FWHM.value), valid, pixels, disk)
     place = pixels.at(*(grid - fitted.at(*grid)))
     valid = on_disk & known & ~_lacks(lacking, place)
     images = [seen.blurred(width).at(place) for width in WIDTHS]
     noise = float(np.sqrt(np.mean(input_noise(magnetogram)[valid] ** 2)))
-    gain = fit_gain(reading, images, valid, pixels.mu, noise=noise)
+    gain = fit_gain(reading, images, valid, mu, noise=noise)
     unit = blurred(images, gain.psf_fwhm)
     expected = gain.value * unit
-    quality = _quality(reading, expected, valid, pixels.mu, noise=noise, gain=gain)
-    rigid, inner = fit_rigid(shifts, disk), pixels.mu > _INNER
+    quality = _quality(reading, expected, valid, mu, noise=noise, gain=gain)
+    rigid, inner = fit_rigid(shifts, disk), mu > _INNER
     quality = PairQuality(
         **quality,
         shift_y=float(rigid.shift[0] * scale),
@@ -152,12 +152,14 @@ def align_pair(low, high, *, limits=None):
         outliers=fitted.refused,
         missing=float(1 - valid[on_disk].mean()),
     )
+    fine = interpolate(data, place, _FACTOR)
+    fine[~on_disk.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
     pair = AlignedPair(
-        high=_interpolated(low, data, place, pixels.mu),
+        high=sunpy.map.Map(fine, aligned_header(low, high)),
         quality=quality,
         displacement=fitted,
         shifts=shifts,
-        gains=gain_table(reading, unit, valid, pixels.mu),
+        gains=gain_table(reading, unit, valid, mu),
         reading=reading,
         expected=expected,
         valid=valid,
@@ -213,26 +215,3 @@ def _quality(reading, expected, valid, mu, *, noise, gain):
         "psf_fwhm": gain.psf_fwhm,
         "damaged": len(damaged_blocks(reading, expected, valid, noise=noise)),
     }
-
-
-def _interpolated(low, data, place, mu):
-    """HMI on four times finer pixels of MDI, whose own pixels saw it at the places ``[2, y, x]``."""
-    shape = tuple(_FACTOR * size for size in low.data.shape)
-    lacking = np.isnan(data)
-    filled = np.where(lacking, 0, data)
-    splines = scipy.ndimage.spline_filter(filled, order=_ORDER, output=np.float32, mode="nearest")
-    nodes = [scipy.ndimage.spline_filter(one, order=3, mode="nearest") for one in place]
-    high = np.empty(shape, np.float32)
-    x = (np.arange(shape[1]) + 0.5) / _FACTOR - 0.5
-    for start in range(0, shape[0], _STRIP):
-        rows = slice(start, min(start + _STRIP, shape[0]))
-        grid = np.meshgrid((np.arange(rows.start, rows.stop) + 0.5) / _FACTOR - 0.5, x, indexing="ij")
-        options = {"order": 3, "prefilter": False, "mode": "nearest"}
-        there = np.stack([scipy.ndimage.map_coordinates(one, grid, **options) for one in nodes])
-        options = {"prefilter": False, "mode": "constant", "output": np.float32}
-        part = scipy.ndimage.map_coordinates(splines, there, order=_ORDER, **options)
-        missing = scipy.ndimage.map_coordinates(lacking.astype(np.float32), there, order=1, cval=1.0, **options)
-        near = mu[rows.start // _FACTOR : rows.stop // _FACTOR] > _LEAST_MU
-        part[(missing > 0) | ~near.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
-        high[rows] = part
-    return sunpy.map.Map(high, finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape))

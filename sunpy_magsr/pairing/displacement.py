@@ -11,7 +11,7 @@ __all__ = ["Disk", "Displacement", "Rigid", "fit_displacement", "fit_rigid"]
 _DEGREE = 3
 #: Expected size of the terms of each degree in pixels: pointing and roll are free, what optics bend is small.
 _EXPECTED = (30.0, 30.0, 0.3, 0.3)
-_LEAST_ERROR = 0.03  # pixels: no neighborhood is trusted more
+_LEAST_ERROR = 0.1  # pixels: what neighborhoods of true pairs of MDI and HMI scatter by, however strong their field
 _OUTLIER = 4.0  # standard deviations
 _LONGEST = 86400.0  # seconds that a clock may be wrong
 _ROUNDS = 8

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
-from reproject import reproject_interp
-from sunpy.coordinates import propagate_with_solar_surface
-from sunpy.map import Map
 
 from sunpy_magsr.forward_model import MDI_GAIN, without_bad_pixels
-from sunpy_magsr.metadata import finer_header
+from sunpy_magsr.pairing.geometry import interpolate, map_pixels
+from sunpy_magsr.pairing.header import is_on_grid
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.disk import fill_missing, valid_pixels
+from sunpy_magsr.prep.disk import valid_pixels
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.units import magnetic_unit
 from sunpy_magsr.validation.regions import (
@@ -30,7 +28,6 @@ __all__ = ["LARGEST_DELAY", "paired_region", "read_pairs"]
 
 _FACTOR = 4
 LARGEST_DELAY = 30 * u.min
-_COVERED = 0.95  # of the interpolated mask
 _MARGIN = 64  # the largest halo of a bundled model, input pixels
 
 
@@ -42,9 +39,10 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     """
     Bring the high-resolution magnetogram onto the x4 grid of the low-resolution one.
 
-    The truth is moved with the surface from its time to the other's and interpolated with cubic splines, which keeps
-    its power: all at 4 arcsec, at least 85 % between 2 and 1.33 arcsec. What the truth does not cover is cut away, but
-    for a margin that the models' halo needs.
+    The truth is moved with the surface from the middle of its exposure to the other's and interpolated by splines of the
+    fifth degree (`sunpy_magsr.pairing.geometry`), unless `sunpy_magsr.pairing.align` has brought it there before, and
+    measured what the headers do not say. What the truth does not cover is cut away, but for a margin that the models'
+    halo needs.
 
     Parameters
     ----------
@@ -66,14 +64,15 @@ def paired_region(low, high, *, name, sha256="", component="los"):
         If they do not overlap.
     """
     magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), component=component))
-    shape = tuple(_FACTOR * side for side in magnetogram.data.shape)
-    grid = Map(np.zeros(shape, np.float32), finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape))
     valid = valid_pixels(high)
-    data = fill_missing(np.asarray(high.data, dtype=float), valid) * magnetic_unit(high).to(u.G)
-    with propagate_with_solar_surface():  # a NaN would spread along its whole row and column of the splines
-        layers = (np.stack([data, valid]), high.wcs)
-        truth, share = reproject_interp(layers, grid.wcs, shape_out=shape, order="bicubic", return_footprint=False)
-    truth = np.where(share > _COVERED, truth, np.nan).astype(np.float32)
+    truth = np.where(valid, np.asarray(high.data, np.float32) * np.float32(magnetic_unit(high).to(u.G)), np.nan)
+    if not is_on_grid(low, high):
+        try:
+            place = map_pixels(low, high).at(*np.indices(magnetogram.data.shape, dtype=float))
+        except ValueError as error:
+            msg = f"low must overlap with high, and {name} has no common pixel."
+            raise _NoOverlapError(msg) from error
+        truth = interpolate(truth, place, _FACTOR)
     truth[~magnetogram.valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)] = np.nan
     if not np.isfinite(truth).any():
         msg = f"low must overlap with high, and {name} has no common pixel."
