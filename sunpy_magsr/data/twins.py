@@ -4,15 +4,13 @@ import dataclasses
 
 import astropy.units as u
 import numpy as np
-from astropy.io import fits
 from astropy.time import Time
 from sunpy.sun.models import differential_rotation
 
-from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.data.views import View
 from sunpy_magsr.forward_model import MDI_GAIN, MDI_PSF_FWHM, degrade
 
-__all__ = ["Errors", "Twins", "make_twins", "write_twin"]
+__all__ = ["Errors", "Twins", "make_twins"]
 
 _FACTOR = 4
 _AU = 149597870700.0  # m
@@ -249,30 +247,3 @@ def _hmi_cards(time):
         "cadence": 720.0,
         "content": "SYNTHETIC MAGNETOGRAM",
     }
-
-
-def write_twin(data, header, path):
-    """
-    Write a frame as the archive does: whole tenths of a Gauss, compressed, in the first extension.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Gauss ``[y, x]``.
-    header : `dict`
-        Its cards.
-    path : `str` or `pathlib.Path`
-        The file, which appears whole or not at all; it is replaced.
-
-    Returns
-    -------
-    `pathlib.Path`
-        ``path``.
-    """
-    blank = -(2**31)
-    stored = np.where(np.isfinite(data), np.round(np.nan_to_num(data) * 10), blank).astype(np.int32)
-    hdu = fits.CompImageHDU(stored, fits.Header(header), compression_type="RICE_1", tile_shape=(1, stored.shape[1]))
-    hdu.header.update({"BLANK": blank, "BZERO": 0.0, "BSCALE": 0.1})
-    with whole_file(path) as stream:
-        fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(stream, checksum=True)
-    return path
