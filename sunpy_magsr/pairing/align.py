@@ -155,7 +155,7 @@ def align_pair(low, high, *, limits=None):
     fine = interpolate(data, place, _FACTOR)
     fine[~on_disk.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
     pair = AlignedPair(
-        high=sunpy.map.Map(fine, aligned_header(low, high)),
+        high=sunpy.map.Map(fine, aligned_header(low, high, gain=gain.value)),
         quality=quality,
         displacement=fitted,
         shifts=shifts,

@@ -3,7 +3,10 @@
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep.exposure import observation_time
 
-__all__ = ["aligned_header", "is_on_grid"]
+__all__ = ["GAIN_CARD", "aligned_header", "is_on_grid"]
+
+#: What MDI read for 1 G in the frame whose pixels these are, in the header of an aligned HMI magnetogram.
+GAIN_CARD = "mdi_gain"
 
 _FACTOR = 4
 #: Where the pixels are, and who sees them: MDI's.
@@ -17,7 +20,7 @@ _GRID = (
 _IDENTITY = ("telescop", "instrume", "wavelnth", "waveunit", "quality", "missvals", "calver64", "object")
 
 
-def aligned_header(low, high):
+def aligned_header(low, high, *, gain):
     """
     Cards of an HMI magnetogram on four times finer pixels of MDI.
 
@@ -25,6 +28,8 @@ def aligned_header(low, high):
     ----------
     low, high : `sunpy.map.GenericMap`
         MDI and HMI; not changed.
+    gain : `float`
+        What MDI reads for 1 G of HMI.
 
     Returns
     -------
@@ -41,6 +46,7 @@ def aligned_header(low, high):
         "naxis1": shape[1],
         "naxis2": shape[0],
         "bunit": "Gauss",
+        GAIN_CARD: round(gain, 5),
         "date-obs": time.isot,
         "t_obs": time.tai.strftime("%Y.%m.%d_%H:%M:%S_TAI"),
         "content": "HMI magnetogram interpolated to the pixels of MDI, four times finer",

@@ -9,7 +9,7 @@ import numpy as np
 
 from sunpy_magsr.forward_model import MDI_GAIN, without_bad_pixels
 from sunpy_magsr.pairing.geometry import interpolate, map_pixels
-from sunpy_magsr.pairing.header import is_on_grid
+from sunpy_magsr.pairing.header import GAIN_CARD, is_on_grid
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import valid_pixels
 from sunpy_magsr.prep.exposure import observation_time
@@ -56,7 +56,7 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     Returns
     -------
     `Region`
-        With the gain of MDI if ``low`` is from MDI and ``high`` is not.
+        With the gain of MDI if ``low`` is from MDI and ``high`` is not: that of the pair, if it was measured.
 
     Raises
     ------
@@ -79,7 +79,8 @@ def paired_region(low, high, *, name, sha256="", component="los"):
         raise _NoOverlapError(msg)
     is_mdi = magnetogram.instrument == "MDI" and not str(high.instrument).upper().startswith("MDI")
     scales = u.Quantity([scale / _FACTOR for scale in magnetogram.plate_scale])
-    return _covered(Region(name, truth, magnetogram, scales, sha256, MDI_GAIN if is_mdi else 1.0))
+    gain = float(high.meta.get(GAIN_CARD, MDI_GAIN)) if is_mdi else 1.0
+    return _covered(Region(name, truth, magnetogram, scales, sha256, gain))
 
 
 def _covered(region):

@@ -53,7 +53,8 @@ class Region:
     sha256 : `str`
         Of the files, joined by ``+`` for a true pair.
     gain : `float`
-        What the low-resolution instrument reads for 1 G of the truth's; results are divided by it.
+        What the low-resolution instrument reads for 1 G of the truth's. If it is not 1, results are judged on the truth's
+        scale (`sunpy_magsr.intercalibration.to_hmi`), and on the input's.
     """
 
     name: str

@@ -55,6 +55,10 @@ ROWS = (
     ("improvement", "Features improved (%)", 0),
     ("omission", "Features omitted (%)", 0),
     ("hallucination", "Features hallucinated (%)", 0),
+    ("input_scale_crps", "On the input's scale: CRPS (G)", 2),
+    ("input_scale_rmse", "On the input's scale: RMSE of the mean (G)", 2),
+    *((f"input_scale_flux_{cut}", f"On the input's scale: flux above {cut} G (%)", 1) for cut in FLUX_THRESHOLDS),
+    ("input_scale_area", "On the input's scale: active-region area (%)", 1),
     ("raw_rmse", "RMSE of a sample, uncorrected (G)", 2),
     ("raw_psnr", "PSNR of a sample, uncorrected (dB)", 2),
     (f"raw_flux_{FLUX_THRESHOLDS[0]}", f"Flux above {FLUX_THRESHOLDS[0]} G, uncorrected (%)", 1),
@@ -82,9 +86,12 @@ def table(evaluation, *, interval=False):
     """
     pooled = {name: evaluation.pooled(name) for name in evaluation.cards}
     result = Table()
-    result["quantity"] = [label for _, label, _ in ROWS] + list(_VERDICTS.values())
+    rows = [
+        row for row in ROWS if not row[0].startswith("input_scale") or any(row[0] in one for one in pooled.values())
+    ]
+    result["quantity"] = [label for _, label, _ in rows] + list(_VERDICTS.values())
     for name, numbers in pooled.items():
-        cells = [_cell(numbers.get(key), decimals, interval) for key, _, decimals in ROWS]
+        cells = [_cell(numbers.get(key), decimals, interval) for key, _, decimals in rows]
         result[name] = [*cells, *(evaluation.small_features(name, kind).verdict for kind in _VERDICTS)]
     return result
 

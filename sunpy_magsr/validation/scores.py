@@ -7,6 +7,7 @@ from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends.interpolation import bicubic
 from sunpy_magsr.consistency import enforcer, exact
 from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.uncertainty import coverage, reliability
 
 __all__ = ["ASINH_BANDS", "BANDS", "COVERAGE_LEVEL", "FLUX_THRESHOLDS", "SMALL", "panel_window", "score"]
@@ -56,23 +57,31 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     machine = {"steps": None, "device": device, "batch_size": None, "progress": False}
     outside = np.isnan(region.truth)
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
-    members, uncorrected = [], []
+    members, on_input, uncorrected = [], [], []
     enforce = enforcer(low, backend.card, backend.card.consistency)
-    gain = np.float32(1.0 if backend.card.calibration == "hmi" else region.gain)
-    for drawn in backend.samples(low, n_samples=count, seed=seed, **machine):
-        raw, member = (np.where(outside, np.nan, field / gain) for field in (drawn, enforce(drawn)))
+    is_scaled = region.gain == 1 or backend.card.calibration == "hmi"
+    for number, drawn in enumerate(backend.samples(low, n_samples=count, seed=seed, **machine)):
+        fields = [drawn, enforce(drawn)]
+        if region.gain != 1:
+            on_input.append(np.where(outside, np.nan, fields[1] * np.float32(region.gain if is_scaled else 1)))
+        if not is_scaled:
+            fields = [to_hmi(field, low.data, sample=number) for field in fields]
+        raw, member = (np.where(outside, np.nan, field) for field in fields)
         members.append(member)
         departure = _departure(drawn, low, factor)
         uncorrected.append(
             {**_pixels(raw, truth), **_flux(raw, truth, scale, FLUX_THRESHOLDS[:1]), "departure": departure}
         )
-    known = np.where(outside, np.nan, exact(bicubic(low.data, factor), low.data) / np.float32(region.gain))
+    known = exact(bicubic(low.data, factor), low.data)
+    known = np.where(outside, np.nan, known if region.gain == 1 else to_hmi(known, low.data))
     mean = np.mean(members, axis=0)
     numbers = _average([_of_one(member, truth, scale) for member in members])
     numbers |= {f"{key}_mean": value for key, value in _pixels(mean, truth).items()}
     numbers["pearson_mean"] = metrics.pearson(mean, truth)
     numbers["bias_mean"] = metrics.bias(mean, truth).to_value(u.G)
     numbers |= _of_ensemble(members, truth, np.abs(np.nan_to_num(known)) > _STRONG)
+    if on_input:
+        numbers |= _on_input_scale(on_input, np.float32(region.gain) * truth, scale)
     numbers |= _average([_of_features(member, truth, known) for member in members])
     numbers |= _average([_of_speckle(member, truth, known, {**scale, "segment": segment}) for member in members])
     numbers |= {f"raw_{key}": value for key, value in _average(uncorrected).items()}
@@ -124,7 +133,7 @@ def _of_one(member, truth, scale):
         **_pixels(member, truth),
         **_flux(member, truth, scale, FLUX_THRESHOLDS),
         "lpips": metrics.lpips(member, truth),
-        "area": _relative(metrics.active_region_area_error, member, truth, **scale),
+        "area": _area(member, truth, scale),
     }
 
 
@@ -157,6 +166,20 @@ def _of_speckle(member, truth, known, options):
             for longest, shortest in ASINH_BANDS
         },
     }
+
+
+def _on_input_scale(members, truth, scale):
+    """Of a true pair also on the scale of its low-resolution instrument, by the gain of that pair."""
+    numbers = _average(
+        [{**_flux(one, truth, scale, FLUX_THRESHOLDS), "area": _area(one, truth, scale)} for one in members]
+    )
+    numbers |= {"rmse": metrics.rmse(np.mean(members, axis=0), truth).to_value(u.G)}
+    numbers |= {"crps": metrics.crps(members, truth).to_value(u.G)}
+    return {f"input_scale_{key}": value for key, value in numbers.items()}
+
+
+def _area(field, truth, scale):
+    return _relative(metrics.active_region_area_error, field, truth, **scale)
 
 
 def _departure(field, low, factor):
