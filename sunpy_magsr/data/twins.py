@@ -146,11 +146,16 @@ def make_twins(surface, time, *, errors=None, farther=1, parallax=(0.2, 0.1), ro
     """
     errors = errors or Errors()
     high = _view(_HMI, surface.longitude, -5.0, rolls[1], farther)
-    longitude = surface.longitude + parallax[0] - _SYNODIC * errors.delay / 86400
+    told = errors.delay - errors.clock
+    longitude = surface.longitude + parallax[0] - _SYNODIC * told / 86400
     low = _view(_MDI, longitude, -5.0 + parallax[1], rolls[0], farther)
     crpix = tuple(place + one / low.plate_scale for place, one in zip(low.crpix, errors.shift, strict=True))
     true = dataclasses.replace(
-        low, crpix=crpix, roll=low.roll + errors.roll, plate_scale=low.plate_scale * (1 + errors.stretch)
+        low,
+        longitude=longitude - _SYNODIC * errors.clock / 86400,
+        crpix=crpix,
+        roll=low.roll + errors.roll,
+        plate_scale=low.plate_scale * (1 + errors.stretch),
     )
     finer = dataclasses.replace(
         true,
@@ -170,7 +175,7 @@ def make_twins(surface, time, *, errors=None, farther=1, parallax=(0.2, 0.1), ro
     )
     mdi[np.isnan(degrade(field))] = np.nan
     observed = Time(time, scale="tai")
-    later = observed + (errors.delay - errors.clock) * u.s
+    later = observed + told * u.s
     return Twins(
         mdi=np.round(mdi, 1),
         mdi_header={**_cards(low, later, np.isnan(mdi)), **_mdi_cards(later)},

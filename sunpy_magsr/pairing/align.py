@@ -136,7 +136,7 @@ def align_pair(low, high, *, limits=None):
     gain = fit_gain(reading, images, valid, mu, noise=noise)
     unit = blurred(images, gain.psf_fwhm)
     expected = gain.value * unit
-    quality = _quality(reading, expected, valid, mu, noise=noise, gain=gain)
+    quality = _quality(reading, unit, valid, mu, noise=noise, gain=gain)
     rigid, inner = fit_rigid(shifts, disk), mu > _INNER
     quality = PairQuality(
         **quality,
@@ -201,9 +201,10 @@ def _displacement(reading, seen, valid, pixels, disk):
     return fitted, shifts
 
 
-def _quality(reading, expected, valid, mu, *, noise, gain):
+def _quality(reading, unit, valid, mu, *, noise, gain):
+    expected = gain.value * unit
     inner = valid & (mu > _INNER)
-    correlation = float(np.corrcoef(reading[inner], expected[inner])[0, 1])
+    correlation = float(np.corrcoef(reading[inner], unit[inner])[0, 1])
     power = np.var(expected[inner])
     left = frame_noise(reading, expected, valid)
     return {

@@ -35,7 +35,8 @@ class DataConfig:
     A pixel above ``strong_field`` (Gauss) is a strong one, and the share ``strong_share`` of what is drawn is centered
     near one. A patch and its noise are multiplied by a factor drawn from ``strength_range``, of those that bring the noise
     into ``noise_range`` (Gauss; empty: any). ``validation_harps``, ``validation_dates`` and ``least_gap_days``: see
-    `~sunpy_magsr.training.splits.split_fields`.
+    `~sunpy_magsr.training.splits.split_fields`. What is of the ``test_dates`` is kept out of the store, and nothing in it
+    may be as near in time to that as ``least_gap_days``.
     """
 
     root: str = "data"
@@ -55,6 +56,7 @@ class DataConfig:
     noise_range: list = dataclasses.field(default_factory=list)
     validation_harps: list = dataclasses.field(default_factory=list)
     validation_dates: list = dataclasses.field(default_factory=list)
+    test_dates: list = dataclasses.field(default_factory=list)
     least_gap_days: float = 3.0
 
 

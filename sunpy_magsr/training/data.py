@@ -16,6 +16,7 @@ _OF_THE_STORE = (
     "strong_field",
     "validation_harps",
     "validation_dates",
+    "test_dates",
     "least_gap_days",
 )
 

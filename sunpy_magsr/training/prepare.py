@@ -88,14 +88,21 @@ class _Build:
 
     def __init__(self, config, writer):
         self.config, self.writer = config, writer
-        self.split = {"harps": config.validation_harps, "dates": config.validation_dates}
+        self.split = {
+            "harps": config.validation_harps,
+            "dates": config.validation_dates,
+            "test_dates": config.test_dates,
+        }
+        self.test = []
         self.fields, self.patches, self.paths, self.dropped, self.names = [], [], [], {}, {}
 
     def add_fields(self, *, progress):
         for path, name in _files(self.config.root, self.config.pattern, progress=progress):
             try:
                 field = read_training_field(path, name=name, config=self.config)
-                if field is not None:
+                if field is not None and side_of(field.facts, **self.split) == "test":
+                    self.test.append(field.facts)
+                elif field is not None:
                     self._keep(field.facts, field.data, field.mu)
                     self.paths.append(path)
             except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
@@ -173,8 +180,8 @@ class _Build:
         self.fields.append({**facts, "side": side, "offset": offset, "low_offset": low_offset})
 
     def finish(self):
+        split_fields([*self.fields, *self.test], **self.split, least_gap=self.config.least_gap_days)
         fields = Table(self.fields)
-        split_fields(fields, **self.split, least_gap=self.config.least_gap_days)
         patches = Table(self.patches)
         patches["weight"] = window_weights(patches, fields)
         settings = dataclasses.asdict(self.config)

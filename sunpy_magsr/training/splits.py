@@ -7,9 +7,9 @@ import numpy as np
 __all__ = ["check_leak", "side_of", "split_fields"]
 
 
-def side_of(field, *, harps=(), dates=()):
+def side_of(field, *, harps=(), dates=(), test_dates=()):
     """
-    Whether a field is set aside for validation, by region or by date, never by patch.
+    Whether a field is set aside for validation or a test, by region or by date, never by patch.
 
     Parameters
     ----------
@@ -17,37 +17,43 @@ def side_of(field, *, harps=(), dates=()):
         With ``name``, ``harp`` and ``date`` (ISO).
     harps : sequence of `int`
         Regions to set aside.
-    dates : sequence of `str`
-        First and last day (ISO) of a span to set aside; empty for none.
+    dates, test_dates : sequence of `str`
+        First and last day (ISO) of a span to set aside for validation, and for a test; empty for none.
 
     Returns
     -------
     `str`
-        ``"training"`` or ``"validation"``.
+        ``"training"``, ``"validation"`` or ``"test"``.
 
     Raises
     ------
     ValueError
         If the span is not one, or the field has no date and something is set aside.
     """
-    if dates and len(dates) != 2:
-        msg = f"data.validation_dates must be empty or the first and last day, got {list(dates)!r}."
-        raise ValueError(msg)
-    if not (harps or dates):
+    for key, span in (("validation_dates", dates), ("test_dates", test_dates)):
+        if span and len(span) != 2:
+            msg = f"data.{key} must be empty or the first and last day, got {list(span)!r}."
+            raise ValueError(msg)
+    if not (harps or dates or test_dates):
         return "training"
     try:
         day = datetime.date.fromisoformat(field["date"][:10])
     except ValueError as error:
         msg = f"data must have dates to be split, got {field['date']!r} for {field['name']}."
         raise ValueError(msg) from error
-    span = [datetime.date.fromisoformat(text) for text in dates]
-    aside = field["harp"] in harps or (span and span[0] <= day <= span[1])
-    return "validation" if aside else "training"
+    if _is_within(day, test_dates):
+        return "test"
+    return "validation" if field["harp"] in harps or _is_within(day, dates) else "training"
 
 
-def split_fields(fields, *, harps=(), dates=(), least_gap=3.0):
+def _is_within(day, span):
+    first, last = (datetime.date.fromisoformat(text) for text in span) if span else (day, None)
+    return bool(span) and first <= day <= last
+
+
+def split_fields(fields, *, harps=(), dates=(), test_dates=(), least_gap=3.0):
     """
-    Set fields aside for validation; see `side_of`.
+    Set fields aside for validation and for a test; see `side_of`.
 
     Parameters
     ----------
@@ -55,10 +61,10 @@ def split_fields(fields, *, harps=(), dates=(), least_gap=3.0):
         All of them, with ``name``, ``harp``, ``date`` and ``sha256`` (of the content).
     harps : sequence of `int`
         Regions to set aside.
-    dates : sequence of `str`
-        First and last day (ISO) of a span to set aside; empty for none.
+    dates, test_dates : sequence of `str`
+        First and last day (ISO) of a span to set aside for validation, and for a test; empty for none.
     least_gap : `float`
-        Days between a training and a validation field.
+        Days between fields of different sides.
 
     Returns
     -------
@@ -75,21 +81,22 @@ def split_fields(fields, *, harps=(), dates=(), least_gap=3.0):
     if unknown:
         msg = f"data.validation_harps must be regions of the data, got {unknown}."
         raise ValueError(msg)
-    sides = [side_of(field, harps=harps, dates=dates) for field in fields]
-    training, validation = (
+    sides = [side_of(field, harps=harps, dates=dates, test_dates=test_dates) for field in fields]
+    training, validation, test = (
         [field for field, of_field in zip(fields, sides, strict=True) if of_field == side]
-        for side in ("training", "validation")
+        for side in ("training", "validation", "test")
     )
     if (harps or dates) and not (training and validation):
         msg = f"data must hold fields to train on and to validate on, got {len(training)} and {len(validation)}."
         raise ValueError(msg)
     check_leak(training, validation, least_gap=least_gap)
+    check_leak([*training, *validation], test, least_gap=least_gap, kind="test")
     return sides
 
 
-def check_leak(training, validation, *, least_gap=3.0):
+def check_leak(training, validation, *, least_gap=3.0, kind="validation"):
     """
-    Raise if a validation field is nearly in the training data.
+    Raise if a field that was set aside is nearly in the training data.
 
     Two fields of one HARP, two with the same content, or two of one Sun that has hardly changed in between: frames of
     neighboring dates show the same network, and patches of one date can overlap on the disk.
@@ -100,6 +107,8 @@ def check_leak(training, validation, *, least_gap=3.0):
         The two sides; see `split_fields`.
     least_gap : `float`
         Days.
+    kind : {"validation", "test"}
+        What the second are for.
 
     Raises
     ------
@@ -113,16 +122,16 @@ def check_leak(training, validation, *, least_gap=3.0):
     times = np.array([field["date"] for field in training], dtype="datetime64[s]")
     for field in validation:
         if field["harp"] in harps:
-            _leak(field, harps[field["harp"]], f"both are of HARP {field['harp']}")
+            _leak(field, harps[field["harp"]], f"both are of HARP {field['harp']}", kind)
         if field["sha256"] in contents:
-            _leak(field, contents[field["sha256"]], "they hold the same data")
+            _leak(field, contents[field["sha256"]], "they hold the same data", kind)
         gaps = np.abs(times - np.datetime64(field["date"], "s")) / np.timedelta64(1, "D")
         nearest = int(np.argmin(gaps))
         if gaps[nearest] < least_gap:
             why = f"they are {gaps[nearest]:.1f} days apart, less than data.least_gap_days = {least_gap:g}"
-            _leak(field, training[nearest], why)
+            _leak(field, training[nearest], why, kind)
 
 
-def _leak(validation, training, why):
-    msg = f"validation data leak: {validation['name']} (validation) and {training['name']} (training): {why}."
+def _leak(aside, training, why, kind):
+    msg = f"{kind} data leak: {aside['name']} ({kind}) and {training['name']} (training): {why}."
     raise ValueError(msg)
