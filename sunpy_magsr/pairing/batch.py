@@ -45,6 +45,21 @@ class Alignment:
     table: Table
     path: Path
 
+    @property
+    def refused(self):
+        """Why pairs were refused, by name."""
+        return {row["pair"]: row["refused"] for row in self.table if row["refused"]}
+
+    def summary(self):
+        """What came, in lines."""
+        kept = self.table[self.table["refused"] == ""]
+        lines = [f"{len(kept)} of {len(self.table)} pairs aligned: {self.path}"]
+        if len(kept):
+            likeness, gain = (np.percentile(kept[name], [5, 50, 95]) for name in ("likeness", "gain"))
+            lines.append("likeness {:.3f} / {:.3f} / {:.3f} (5, 50, 95 %)".format(*likeness))
+            lines.append("MDI reads {:.3f} / {:.3f} / {:.3f} G for 1 G of HMI (1.427 is published)".format(*gain))
+        return "\n".join(lines)
+
 
 def align_folder(pairs, folder, *, limits=None, workers=1, pictures=True, progress=True):
     """

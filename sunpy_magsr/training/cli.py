@@ -43,6 +43,29 @@ def _parser():
             stage.add_argument("-o", "--output", required=True, metavar="DIR", help="the model folder")
             stage.add_argument("--half", action="store_true", help="store the weights in half precision")
             stage.add_argument("--evaluation", metavar="DIR", help="output of `magsr evaluate` for these weights")
+    fetch = stages.add_parser("fetch", help="find pairs of MDI and HMI full disks at JSOC, and download them")
+    fetch.add_argument("--start", required=True, metavar="TIME", help="such as 2010-05-01 (TAI)")
+    fetch.add_argument("--end", required=True, metavar="TIME", help="not in it")
+    fetch.add_argument(
+        "--cadence", default="96min", metavar="TIME", help="one pair of each, such as 1day (default: all)"
+    )
+    fetch.add_argument(
+        "--tolerance", default="6min", metavar="TIME", help="between the frames of a pair (default: 6min)"
+    )
+    fetch.add_argument("--email", help="registered at JSOC (default: the environment variable JSOC_EMAIL)")
+    fetch.add_argument("--server", metavar="URL", help="another server of JSOC's protocol")
+    fetch.add_argument("--workers", type=int, default=4, metavar="N", help="downloads at once (default: 4)")
+    fetch.add_argument(
+        "--wait", type=float, default=2.0, metavar="S", help="seconds before a second attempt (default: 2)"
+    )
+    fetch.add_argument("--verify", action="store_true", help="compare the hashes of the files that are there")
+    fetch.add_argument("--dry-run", action="store_true", help="only say what there is")
+    fetch.add_argument("-o", "--output", required=True, metavar="DIR", help="the folder of pairs")
+    align = stages.add_parser("align", help="bring the HMI frames of a folder of pairs onto MDI's pixels")
+    align.add_argument("folder", metavar="DIR", help="from `magsr-train fetch`")
+    align.add_argument("-o", "--output", metavar="DIR", help="the folder of results (default: DIR/aligned)")
+    align.add_argument("--workers", type=int, default=1, metavar="N", help="processes of 2.1 GiB (default: 1)")
+    align.add_argument("--no-pictures", action="store_true", help="draw none")
     push = stages.add_parser("push", help="publish a model folder on a Hub (HF_ENDPOINT, HF_TOKEN)")
     push.add_argument("folder", metavar="FOLDER")
     push.add_argument("repo_id", metavar="ORG/NAME")
@@ -66,11 +89,11 @@ def main(arguments=None):
     Returns
     -------
     `int`
-        0: done; 1: training failed; 2: wrong usage.
+        0: done; 1: training failed, or some of the pairs; 2: wrong usage.
     """
     options = _parser().parse_args(arguments)
     try:
-        done = {"push": _push, "pin": _pin}.get(options.stage, _run)(options)
+        done = {"push": _push, "pin": _pin, "fetch": _fetch, "align": _align}.get(options.stage, _run)(options)
     except (ValueError, TypeError, OSError) as error:
         sys.stderr.write(f"magsr-train: error: {' '.join(str(error).split())}\n")
         return 2
@@ -83,8 +106,33 @@ def main(arguments=None):
     except KeyboardInterrupt:
         sys.stderr.write("magsr-train: stopped; the same command goes on from the last checkpoint.\n")
         return 130
+    done, code = done if isinstance(done, tuple) else (done, 0)
     sys.stdout.write(f"{done}\n")
-    return 0
+    return code
+
+
+def _fetch(options):
+    from sunpy_magsr.pairing.fetch import fetch_pairs
+
+    taken = ("start", "end", "cadence", "tolerance", "email", "server", "workers", "wait", "verify", "dry_run")
+    found = fetch_pairs(options.output, **{name: getattr(options, name) for name in taken})
+    return _said(found.summary(), found.failed)
+
+
+def _align(options):
+    from sunpy_magsr.pairing.batch import align_folder
+    from sunpy_magsr.pairing.manifest import pairs_of
+
+    output = Path(options.output or Path(options.folder) / "aligned")
+    found = align_folder(pairs_of(options.folder), output, workers=options.workers, pictures=not options.no_pictures)
+    return _said(found.summary(), found.refused)
+
+
+def _said(summary, failed):
+    """The summary, after a line for each failure; with failures the command ends with 1."""
+    for name, why in failed.items():
+        sys.stderr.write(f"magsr-train: {name}: {why}\n")
+    return summary, 1 if failed else 0
 
 
 def _push(options):

@@ -4,6 +4,8 @@ import dataclasses
 import tomllib
 from pathlib import Path
 
+from sunpy_magsr.prep.quality import ALLOWED_QUALITY, LARGEST_MISSVALS
+
 __all__ = [
     "AutoencoderConfig",
     "CalibrateConfig",
@@ -45,8 +47,8 @@ class DataConfig:
     store: str = ""
     components: list = dataclasses.field(default_factory=lambda: ["los"])
     component_weights: list = dataclasses.field(default_factory=lambda: [1.0])
-    allowed_quality: int = 0x10600
-    max_missvals: int = 200_000
+    allowed_quality: int = ALLOWED_QUALITY
+    max_missvals: int = LARGEST_MISSVALS
     least_mu: float = 0.342
     patch: int = 256
     max_missing: float = 0.5

@@ -1,0 +1,129 @@
+"""The manifest of a folder of pairs: every frame, where its file is, and its hash."""
+
+import io
+from pathlib import Path
+
+from astropy.table import Table
+
+from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.pairing.downloads import DamagedFileError, check_file
+from sunpy_magsr.validation.regions import file_digest
+
+__all__ = ["MANIFEST", "Manifest", "pairs_of"]
+
+MANIFEST = "manifest.ecsv"
+_COLUMNS = ("pair", "series", "t_rec", "t_obs", "path", "state", "bytes", "sha256", "attempts", "reason")
+_NEW = {"state": "wanted", "bytes": 0, "sha256": "", "attempts": 0, "reason": ""}
+
+
+class Manifest:
+    """
+    Table of frames.
+
+    Parameters
+    ----------
+    folder : `pathlib.Path`
+        Of the pairs; its manifest is read if there is one.
+
+    Attributes
+    ----------
+    rows : `dict`
+        By path in the folder; the keys of each row are the columns of the table.
+    """
+
+    def __init__(self, folder):
+        self.folder, self.rows = folder, {}
+        path = folder / MANIFEST
+        if path.is_file():
+            table = Table.read(path, format="ascii.ecsv")
+            table = table.filled("") if table.has_masked_values else table
+            self.rows = {row["path"]: {key: _plain(row[key]) for key in _COLUMNS} for row in table}
+
+    def add(self, pair, frame):
+        """Enter a frame that is wanted; what is known of its file is kept."""
+        facts = {"pair": pair, "series": frame.series.name, "t_rec": frame.t_rec, "t_obs": frame.t_obs.tai.isot}
+        self.rows[frame.path] = {**_NEW, **self.rows.get(frame.path, {}), **facts, "path": frame.path}
+
+    def has(self, frame, *, verify):
+        """
+        Whether the file of a frame is there.
+
+        A file that is there and not entered as done, for the process was killed in between, is checked and entered.
+
+        Parameters
+        ----------
+        frame : `~sunpy_magsr.pairing.records.Frame`
+            In `rows`.
+        verify : `bool`
+            Compare its hash too, and not only its size.
+
+        Returns
+        -------
+        `bool`
+        """
+        row, path = self.rows[frame.path], self.folder / frame.path
+        if not path.is_file():
+            row.update(state="wanted")
+            return False
+        if row["state"] != "done":
+            try:
+                check_file(path, frame)
+            except DamagedFileError:
+                return False
+            self.done(frame, {"bytes": path.stat().st_size, "sha256": file_digest(path)})
+            return True
+        is_same = path.stat().st_size == row["bytes"] and (not verify or file_digest(path) == row["sha256"])
+        if not is_same:
+            row.update(state="wanted")
+        return is_same
+
+    def done(self, frame, facts):
+        """Enter that a file is in its place."""
+        self.rows[frame.path].update(state="done", reason="", **facts)
+
+    def failed(self, frame, why):
+        """Enter that a file cannot be had."""
+        self.rows[frame.path].update(state="failed", reason=why)
+
+    def write(self):
+        """Write the table, whole or not at all."""
+        rows = sorted(self.rows.values(), key=lambda row: (row["pair"], row["series"]))
+        table = Table(rows=rows, names=_COLUMNS) if rows else Table(names=_COLUMNS)
+        text = io.StringIO()
+        table.write(text, format="ascii.ecsv", delimiter=",")
+        with whole_file(self.folder / MANIFEST) as stream:
+            stream.write(text.getvalue().encode())
+
+
+def _plain(value):
+    return value.item() if hasattr(value, "item") else value
+
+
+def pairs_of(folder):
+    """
+    Pairs of a folder whose two files are there.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        From ``magsr-train fetch``.
+
+    Returns
+    -------
+    `list` of `tuple`
+        Name, and paths of MDI and HMI, in the order of time.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no manifest.
+    """
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        msg = f"DIR must be a folder that `magsr-train fetch` made, and {folder} has no {MANIFEST}."
+        raise ValueError(msg)
+    found = {}
+    for row in Manifest(folder).rows.values():
+        if row["state"] == "done":
+            found.setdefault(row["pair"], {})[row["series"].partition(".")[0]] = folder / row["path"]
+    return [(name, files["mdi"], files["hmi"]) for name, files in sorted(found.items()) if len(files) == 2]
