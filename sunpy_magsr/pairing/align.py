@@ -14,7 +14,7 @@ from sunpy_magsr.pairing.displacement import Disk, Displacement, fit_displacemen
 from sunpy_magsr.pairing.gain import WIDTHS, blurred, fit_gain, gain_table
 from sunpy_magsr.pairing.geometry import interpolate, map_pixels
 from sunpy_magsr.pairing.header import aligned_header
-from sunpy_magsr.pairing.quality import Limits, PairQuality, check_pair, damaged_blocks, frame_noise
+from sunpy_magsr.pairing.quality import Limits, PairQuality, check_pair, damaged_windows, frame_noise
 from sunpy_magsr.pairing.shifts import common_shift, local_shifts
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import limb_cosine
@@ -132,11 +132,12 @@ def align_pair(low, high, *, limits=None):
     place = pixels.at(*(grid - fitted.at(*grid)))
     valid = on_disk & known & ~_lacks(lacking, place)
     images = [seen.blurred(width).at(place) for width in WIDTHS]
-    noise = float(np.sqrt(np.mean(input_noise(magnetogram)[valid] ** 2)))
+    local = input_noise(magnetogram)
+    noise = float(np.sqrt(np.mean(local[valid] ** 2)))
     gain = fit_gain(reading, images, valid, mu, noise=noise)
     unit = blurred(images, gain.psf_fwhm)
     expected = gain.value * unit
-    quality = _quality(reading, unit, valid, mu, noise=noise, gain=gain)
+    quality = _quality(reading, unit, valid, mu, noise=local, gain=gain)
     rigid, inner = fit_rigid(shifts, disk), mu > _INNER
     quality = PairQuality(
         **quality,
@@ -202,17 +203,15 @@ def _displacement(reading, seen, valid, pixels, disk):
 
 
 def _quality(reading, unit, valid, mu, *, noise, gain):
-    expected = gain.value * unit
-    inner = valid & (mu > _INNER)
+    expected, inner = gain.value * unit, valid & (mu > _INNER)
     correlation = float(np.corrcoef(reading[inner], unit[inner])[0, 1])
     power = np.var(expected[inner])
-    left = frame_noise(reading, expected, valid)
     return {
         "correlation": correlation,
-        "likeness": float(correlation * np.sqrt((power + noise**2) / power)),
-        "noise": left,
+        "likeness": float(correlation * np.sqrt(1 + np.mean(noise[inner] ** 2) / power)),
+        "noise": frame_noise(reading, expected, valid),
         "gain": gain.value,
         "gain_error": gain.error,
         "psf_fwhm": gain.psf_fwhm,
-        "damaged": len(damaged_blocks(reading, expected, valid, noise=noise)),
+        "damaged": len(damaged_windows(reading, expected, inner, noise=noise)),
     }

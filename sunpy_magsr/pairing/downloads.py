@@ -1,5 +1,6 @@
 """Downloads in parallel, each file checked before it takes its place."""
 
+import asyncio
 import concurrent.futures
 import logging
 import warnings
@@ -136,7 +137,7 @@ def download_files(urls, frames, folder, partial, *, workers, done):
     by_url = {urls[frame.t_rec]: frame for frame in frames}
     logging.getLogger("parfive").setLevel(logging.CRITICAL)
     with concurrent.futures.ThreadPoolExecutor(1) as checker:
-        results = loader.download()
+        results = asyncio.run(loader.run_download())
     failed = {}
     for error in results.errors:
         status = _status_of(error.exception)

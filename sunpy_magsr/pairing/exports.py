@@ -89,6 +89,7 @@ def persistently(function, *, wait, attempts=_ATTEMPTS):
         try:
             return function()
         except HTTPError as error:
+            error.close()
             if error.code < _SERVER_ERROR or attempt == attempts - 1:
                 raise
         except (URLError, ConnectionError, TimeoutError, http.client.HTTPException, json.JSONDecodeError) as error:

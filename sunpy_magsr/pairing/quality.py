@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 from astropy.stats import mad_std
-from skimage.util import view_as_blocks
+from scipy.ndimage import uniform_filter
 
-__all__ = ["Limits", "PairQuality", "RefusedPairError", "check_pair", "damaged_blocks", "frame_noise"]
+__all__ = ["Limits", "PairQuality", "RefusedPairError", "check_pair", "damaged_windows", "frame_noise"]
 
-_BLOCK = 16  # pixels of MDI
+_WINDOWS = (16, 32, 64)  # pixels of MDI
 _RESPONSE_ERROR = 0.3  # of the reading: what evolves, saturates or is badly modelled is no damage
 _LARGEST_MISFIT = 3.0  # of the expected root mean square; MDI's noise differs by a factor of 2 over its detector
-_LEAST_MEASURED = 0.5  # of a block on the disk
-_TOLD = 0.8  # correlation to expect from which a block that is unlike is damaged
+_LEAST_MEASURED = 0.8  # of a window
+_TOLD = 12.8  # correlation to expect, times the side, from which a window that is unlike is damaged
 _LOST = 0.5  # of the expected correlation
 
 
@@ -58,7 +58,7 @@ class Limits:
     missing : `float`
         Share of the disk's pixels that either instrument lacks.
     damaged : `int`
-        Blocks of 16 x 16 MDI pixels that do not show what the other instrument shows.
+        Windows that do not show what the other instrument shows; see `damaged_windows`.
     """
 
     shift: float = 12.0
@@ -98,7 +98,7 @@ class PairQuality:
     missing : `float`
         Share of the disk's pixels that either instrument lacks.
     damaged : `int`
-        Blocks that do not show what the other instrument shows.
+        Windows that do not show what the other instrument shows.
     """
 
     likeness: float
@@ -127,12 +127,13 @@ def frame_noise(reading, expected, valid):
     return float(mad_std((reading - expected)[weak]))
 
 
-def damaged_blocks(reading, expected, valid, *, noise):
+def damaged_windows(reading, expected, valid, *, noise):
     """
-    Blocks of 16 x 16 pixels that do not show what the other instrument shows.
+    Windows that do not show what the other instrument shows.
 
-    A block is damaged if it differs by three times of what noise and an error of the response of 30 % explain, or if it
-    should be like the expectation to a correlation of 0.8 and has half of it.
+    A window of 16, 32 or 64 pixels is damaged if it differs by three times of what the frame's noise and an error of the
+    response of 30 % explain, or if it should be like the expectation to a correlation of 0.8, 0.4 or 0.2, as the noise of its
+    own pixels would leave it, and has half of that.
 
     Parameters
     ----------
@@ -140,31 +141,32 @@ def damaged_blocks(reading, expected, valid, *, noise):
         Gauss ``[y, x]``.
     valid : `numpy.ndarray`
         bool ``[y, x]``.
-    noise : `float`
-        Gauss.
+    noise : `numpy.ndarray`
+        Standard deviation in Gauss ``[y, x]``.
 
     Returns
     -------
     `numpy.ndarray`
-        Pixels ``[n, 2]``, y and x of the first pixel of each.
+        Pixels ``[n, 3]``: y and x of the middle, and the side, of windows that overlap by half.
     """
-    rows, columns = (size // _BLOCK * _BLOCK for size in reading.shape)
-    weight = valid[:rows, :columns].astype(float)
-
-    def total(values):
-        return view_as_blocks(np.ascontiguousarray(values[:rows, :columns] * weight), (_BLOCK, _BLOCK)).sum((2, 3))
-
+    frame = np.mean(noise[valid] ** 2)
     reading, expected = (np.where(valid, one, 0.0).astype(float) for one in (reading, expected))
-    count = total(np.ones_like(reading))
-    known = count > _LEAST_MEASURED * _BLOCK**2
-    count = np.where(known, count, 1)
-    power, left = total(expected**2) / count, total((reading - expected) ** 2) / count
-    misfit = left > _LARGEST_MISFIT**2 * (noise**2 + _RESPONSE_ERROR**2 * power)
-    likely = power / np.sqrt(power * (power + noise**2) + 1e-12)
-    read = total(reading**2) / count
-    likeness = total(reading * expected) / count / np.sqrt(power * read + 1e-12)
-    unlike = (likely > _TOLD) & (likeness < _LOST * likely)
-    return _BLOCK * np.argwhere(known & (misfit | unlike))
+    products = [valid, reading**2, expected**2, reading * expected, np.where(valid, noise, 0.0) ** 2]
+    found = []
+    for side in _WINDOWS:
+        sampled = (slice(side // 2, None, side // 2),) * 2
+        means = [uniform_filter(one.astype(float), side, mode="constant")[sampled] for one in products]
+        share = np.maximum(means[0], 1 / side**2)
+        both = means[3] / share
+        read, power, variance = (np.maximum(means[one] / share, 0) for one in (1, 2, 4))
+        left = read - 2 * both + power
+        misfit = left > _LARGEST_MISFIT**2 * (frame + _RESPONSE_ERROR**2 * power)
+        likely = np.sqrt(power / (power + variance + 1e-12))
+        likeness = both / np.sqrt(power * read + 1e-12)
+        unlike = (likely > _TOLD / side) & (likeness < _LOST * likely)
+        bad = np.argwhere((share > _LEAST_MEASURED) & (misfit | unlike))
+        found += [(side // 2 * (y + 1), side // 2 * (x + 1), side) for y, x in bad]
+    return np.array(found, dtype=int).reshape(-1, 3)
 
 
 def check_pair(pair, limits):
@@ -208,7 +210,7 @@ def check_pair(pair, limits):
         (quality.missing > limits.missing, f"{100 * quality.missing:.1f} % of the disk are missing or constant"),
         (
             quality.damaged > limits.damaged,
-            f"{quality.damaged} blocks of {_BLOCK} x {_BLOCK} pixels do not show what the other instrument shows",
+            f"{quality.damaged} windows do not show what the other instrument shows",
         ),
     ]
     found = [text for is_wrong, text in reasons if is_wrong]

@@ -148,9 +148,9 @@ BAD = {
     "mirrored": "alike",
     "polarity": "alike",
     "gain": "MDI reads",
-    "zeros": "missing|blocks",
-    "noise": "blocks",
-    "HMI noise": "blocks",
+    "zeros": "missing|windows",
+    "noise": "windows",
+    "HMI noise": "windows",
 }
 
 

@@ -28,13 +28,6 @@ STAMP = "%Y.%m.%d_%H:%M:%S_TAI"
 COMMON = {"ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cunit1": "arcsec", "cunit2": "arcsec", "bunit": "Gauss"}
 
 
-# drms leaves its answers open, and parfive its event loop
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """Three frames of MDI, and HMI every 12 minutes around them; T_OBS of the second is four minutes later than T_REC."""
