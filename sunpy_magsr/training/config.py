@@ -38,7 +38,8 @@ class DataConfig:
     near one. A patch and its noise are multiplied by a factor drawn from ``strength_range``, of those that bring the noise
     into ``noise_range`` (Gauss; empty: any). ``validation_harps``, ``validation_dates`` and ``least_gap_days``: see
     `~sunpy_magsr.training.splits.split_fields`. What is of the ``test_dates`` is kept out of the store, and nothing in it
-    may be as near in time to that as ``least_gap_days``.
+    may be as near in time to that as ``least_gap_days``. With ``drop_gap``, what is too near to dates that are set aside is
+    left out; without it the data are refused.
     """
 
     root: str = "data"
@@ -60,6 +61,7 @@ class DataConfig:
     validation_dates: list = dataclasses.field(default_factory=list)
     test_dates: list = dataclasses.field(default_factory=list)
     least_gap_days: float = 3.0
+    drop_gap: bool = False
 
 
 @dataclasses.dataclass
@@ -163,7 +165,8 @@ class FinetuneConfig(StageConfig):
     ``targets`` and ``whole``: see `~sunpy_magsr.models.lora.attach_adapter`; ``decoder_rank`` of 0 leaves the decoder
     as it is. ``start`` is the folder ``adapter`` of another run, to go on from.
 
-    ``pairs`` is ``"observed"`` (those of the store, see ``data.pairs``) or ``"simulated"``: fields are divided by a
+    ``pairs`` is ``"observed"`` (those of the store, see ``data.pairs``; their truth on HMI's ``scale``, ``"hmi"``, or by the
+    measured gain of each pair on that of its low-resolution partner, ``"input"``) or ``"simulated"``: fields are divided by a
     factor from the range ``gain`` (HMI over MDI), and the ranges ``noise`` (Gauss), ``relative_error`` (of the reading)
     and ``psf_fwhm`` (arcsec) say what the instrument does to them. The shares ``resampled`` are interpolated afterwards:
     nearest neighbor, bilinear, bicubic. To the share ``told_wrong`` the network is told an expected width that is off
@@ -188,6 +191,7 @@ class FinetuneConfig(StageConfig):
     low_weight: float = 4.0
     members: int = 0
     pairs: str = "simulated"
+    scale: str = "hmi"
     noise: list = dataclasses.field(default_factory=lambda: [5.0, 35.0])
     relative_error: list = dataclasses.field(default_factory=lambda: [0.0, 0.12])
     psf_fwhm: list = dataclasses.field(default_factory=lambda: [0.0, 4.0])

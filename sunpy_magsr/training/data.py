@@ -18,6 +18,7 @@ _OF_THE_STORE = (
     "validation_dates",
     "test_dates",
     "least_gap_days",
+    "drop_gap",
 )
 
 
@@ -70,7 +71,7 @@ class PatchSampler:
         self.store, self.side, self.patch, self.strong_share, self.seed = store, side, patch, strong_share, seed
         fields, number = store.fields, np.asarray(store.patches["field"])
         usable = (np.minimum(fields["rows"], fields["columns"]) >= patch) & (fields["side"] == side)
-        self._noise = np.asarray(fields["noise"], dtype=np.float32)
+        self._noise, self._gain = (np.asarray(fields[name], dtype=np.float32) for name in ("noise", "gain"))
         self._strength = np.broadcast_to(np.asarray(strength_range, dtype=np.float32), (len(fields), 2))
         if len(noise_range):
             factors = np.asarray(noise_range, dtype=np.float32) / self._noise[:, None]
@@ -119,7 +120,7 @@ class PatchSampler:
         patches = np.stack([patch for _, patch in drawn])[:, None] * strength[:, None, None, None]
         return patches, self._noise[numbers] * strength
 
-    def pair_batch(self, number, size):
+    def pair_batch(self, number, size, *, scale="hmi"):
         """
         The patches of one batch of true pairs, turned alike.
 
@@ -129,12 +130,14 @@ class PatchSampler:
             Which batch.
         size : `int`
             How many patches.
+        scale : {"hmi", "input"}
+            Of the high-resolution patches: that of their instrument, or that of the low-resolution one by the gain of each
+            pair.
 
         Returns
         -------
         high, low : `numpy.ndarray`
-            float32 Gauss ``[size, 1, patch, patch]`` and ``[size, 1, patch / 4, patch / 4]``, each on the scale of its
-            own instrument.
+            float32 Gauss ``[size, 1, patch, patch]`` and ``[size, 1, patch / 4, patch / 4]``.
         noise : `numpy.ndarray`
             float32 Gauss ``[size]``, the noise of each high-resolution magnetogram.
         """
@@ -143,7 +146,9 @@ class PatchSampler:
             raise ValueError(msg)
         drawn = self._draw(number, size, pairs=True)
         fields, high, low = zip(*drawn, strict=True)
-        return np.stack(high)[:, None], np.stack(low)[:, None], self._noise[list(fields)]
+        gain = self._gain[list(fields)] if scale == "input" else np.ones(size, np.float32)
+        high = np.stack(high)[:, None] * gain[:, None, None, None]
+        return high, np.stack(low)[:, None], gain * self._noise[list(fields)]
 
     def names(self, number, size, *, pairs=False):
         """Names of the magnetograms in a `batch` or a `pair_batch`."""

@@ -138,6 +138,9 @@ def train_adapter(config, *, progress=True):
     if stage.pairs not in ("simulated", "observed"):
         msg = f"finetune.pairs must be 'simulated' or 'observed', got {stage.pairs!r}."
         raise ValueError(msg)
+    if stage.scale not in ("hmi", "input"):
+        msg = f"finetune.scale must be 'hmi' or 'input', got {stage.scale!r}."
+        raise ValueError(msg)
     if stage.members not in (0, 2, 3, 4):
         msg = f"finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got {stage.members}."
         raise ValueError(msg)

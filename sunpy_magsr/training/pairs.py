@@ -25,7 +25,7 @@ class PairSampler:
     response, a point-spread function and a resampling at random (`~sunpy_magsr.models.observation.observe`), and both
     fields are on MDI's scale. What is said of the blur is itself drawn: a standard deviation, and an expectation that is
     off by so much, so that the network learns to weigh what it is told against what it sees. Observed pairs are on the
-    scales of their instruments; their noise is estimated as it is for an input of `sunpy_magsr.superresolve`.
+    scales of their instruments, or both on that of the low-resolution one (``scale``); their noise is estimated as it is for an input of `sunpy_magsr.superresolve`.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class PairSampler:
         return self.sampler.names(number, size, pairs=self.stage.pairs == "observed")
 
     def _observed(self, number, size):
-        high, low, _ = self.sampler.pair_batch(number, size)
+        high, low, _ = self.sampler.pair_batch(number, size, scale=self.stage.scale)
         everywhere = np.ones(low.shape[2:], dtype=bool)
         noise = np.stack([[local_noise(field[0], everywhere, MDI_NOISE[300])] for field in low])
         blur = [np.full(low.shape, one.value / _PIXEL) for one in (MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD)]

@@ -15,7 +15,7 @@ from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.training.fields import content_digest, describe, read_training_field
 from sunpy_magsr.training.report import write_report
-from sunpy_magsr.training.splits import side_of, split_fields
+from sunpy_magsr.training.splits import is_in_gap, side_of, split_fields
 from sunpy_magsr.training.store import PatchStore, StoreWriter, is_store, store_folder
 from sunpy_magsr.training.windows import window_weights, windows_of
 from sunpy_magsr.validation.pairs import LARGEST_DELAY, paired_region
@@ -100,9 +100,7 @@ class _Build:
         for path, name in _files(self.config.root, self.config.pattern, progress=progress):
             try:
                 field = read_training_field(path, name=name, config=self.config)
-                if field is not None and side_of(field.facts, **self.split) == "test":
-                    self.test.append(field.facts)
-                elif field is not None:
+                if field is not None and self._is_kept(field.facts):
                     self._keep(field.facts, field.data, field.mu)
                     self.paths.append(path)
             except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
@@ -113,6 +111,18 @@ class _Build:
             msg = f"data.root must hold magnetograms of {wanted} matching {self.config.pattern!r}, got none that can "
             msg += f"be used in {self.config.root}{reasons}."
             raise ValueError(msg)
+
+    def _is_kept(self, facts):
+        """Whether a field goes into the store; those of a test are remembered for the check of the split."""
+        config = self.config
+        if side_of(facts, **self.split) == "test":
+            self.test.append(facts)
+            return False
+        dates = {"dates": config.validation_dates, "test_dates": config.test_dates}
+        if config.drop_gap and is_in_gap(facts, **dates, least_gap=config.least_gap_days):
+            msg = f"it is within {config.least_gap_days:g} days of dates that are set aside."
+            raise ValueError(msg)
+        return True
 
     def add_pairs(self, *, progress):
         """For each field the low-resolution one that overlaps with it and is nearest in time."""
@@ -154,6 +164,7 @@ class _Build:
                 name=f"{facts['name']} + {low_path.name}",
                 sha256=content_digest(region.truth),
                 is_fine=True,
+                gain=region.gain,
                 **{key: facts[key] for key in ("harp", "date", "component")},
                 **{key: low.facts[key] for key in ("instrument", "noise_class", "quality")},
             )
@@ -177,7 +188,7 @@ class _Build:
         offset = self.writer.add(data)
         low_offset = -1 if low is None else self.writer.add(low)
         self.patches += [{"field": len(self.fields), **window} for window in windows]
-        self.fields.append({**facts, "side": side, "offset": offset, "low_offset": low_offset})
+        self.fields.append({"gain": 1.0, **facts, "side": side, "offset": offset, "low_offset": low_offset})
 
     def finish(self):
         split_fields([*self.fields, *self.test], **self.split, least_gap=self.config.least_gap_days)

@@ -4,7 +4,7 @@ import datetime
 
 import numpy as np
 
-__all__ = ["check_leak", "side_of", "split_fields"]
+__all__ = ["check_leak", "is_in_gap", "side_of", "split_fields"]
 
 
 def side_of(field, *, harps=(), dates=(), test_dates=()):
@@ -49,6 +49,37 @@ def side_of(field, *, harps=(), dates=(), test_dates=()):
 def _is_within(day, span):
     first, last = (datetime.date.fromisoformat(text) for text in span) if span else (day, None)
     return bool(span) and first <= day <= last
+
+
+def is_in_gap(field, *, dates=(), test_dates=(), least_gap=3.0):
+    """
+    Whether a field is too near in time to dates that are set aside, and not of them.
+
+    Parameters
+    ----------
+    field : `dict` or `~astropy.table.Row`
+        With ``date`` (ISO).
+    dates, test_dates : sequence of `str`
+        See `side_of`. What is of the former must not be near the latter either.
+    least_gap : `float`
+        Days.
+
+    Returns
+    -------
+    `bool`
+    """
+    spans = [span for span in (dates, test_dates) if span]
+    day = datetime.date.fromisoformat(field["date"][:10]) if spans else None
+    if not spans or _is_within(day, test_dates):
+        return False
+    time = np.datetime64(field["date"], "s")
+    for span in [test_dates] if _is_within(day, dates) else spans:
+        if not span:
+            continue
+        first, last = np.datetime64(span[0], "s"), np.datetime64(span[1], "s") + np.timedelta64(1, "D")
+        if max(first - time, time - last) / np.timedelta64(1, "D") < least_gap:
+            return True
+    return False
 
 
 def split_fields(fields, *, harps=(), dates=(), test_dates=(), least_gap=3.0):

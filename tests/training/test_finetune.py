@@ -147,7 +147,7 @@ def test_observed_pairs_keep_their_scales(sampler):
     class Pairs:
         seed = 0
 
-        def pair_batch(self, _number, size):
+        def pair_batch(self, _number, size, scale):
             high = (
                 np.random.default_rng(0).normal(0, 30, (size, 1, 32 + 2 * MARGIN, 32 + 2 * MARGIN)).astype(np.float32)
             )

@@ -142,6 +142,23 @@ def test_a_planted_neighboring_date_is_an_error(tmp_path, field, prepared):
     assert "No leak between training and validation" in report(store)
 
 
+def test_dates_of_a_test_stay_out_of_the_store_and_apart_from_it(tmp_path, field, prepared):
+    dates = ("20110125", "20110226", "20110310", "20110330", "20110402")
+    for number, date in enumerate(dates):
+        write_patch(tmp_path / "fits", field(), harp=number + 1, date=f"{date}_120000")
+    split = {"validation_dates": ["2011-03-01", "2011-03-31"], "test_dates": ["2011-04-01", "2011-04-30"]}
+    with pytest.raises(ValueError, match=r"less than data\.least_gap_days = 3"):
+        prepared(**split)
+    store = prepared(**split, drop_gap=True)
+    found = {row["date"][:10]: row["side"] for row in store.fields}
+    assert found == {"2011-01-25": "training", "2011-03-10": "validation"}
+    assert report(store).count("within 3 days of dates that are set aside") == 2
+    store = prepared(**split, drop_gap=True, least_gap_days=1.0)
+    assert len(store.fields) == 4
+    with pytest.raises(ValueError, match=r"data\.test_dates must be empty or the first and last day"):
+        prepared(test_dates=["2011-04-01"])
+
+
 def test_an_interrupted_run_leaves_the_old_store(tmp_path, field, prepared, monkeypatch):
     write_patch(tmp_path / "fits", field())
     old = prepared()
@@ -214,5 +231,5 @@ def test_windows_cover_the_field(tmp_path, field, prepared):
 def test_settings_are_kept(tmp_path, field, prepared):
     write_patch(tmp_path / "fits", field())
     facts = json.loads((prepared(patch=64).folder / "store.json").read_text())
-    assert facts["version"] == 1
+    assert facts["version"] == 2
     assert facts["data"]["patch"] == 64

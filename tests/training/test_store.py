@@ -27,7 +27,7 @@ def make(tmp_path):
             for number, data in enumerate(arrays):
                 row = {"name": f"field {number}", "harp": harps[number] if harps else number + 1, "side": "training"}
                 row |= {"component": components[number] if components else "los", "is_fine": True, "noise": 3.0}
-                row |= {"rows": data.shape[0], "columns": data.shape[1], "low_offset": -1}
+                row |= {"rows": data.shape[0], "columns": data.shape[1], "low_offset": -1, "gain": 1.0}
                 fields.append({**row, "offset": writer.add(data)})
                 limits = {"side": patch, "strong_field": 200.0, "max_missing": 0.5}
                 patches += [{"field": number, **row} for row in windows_of(data, np.ones_like(data), **limits)]
@@ -61,7 +61,7 @@ def test_a_store_of_another_version_is_refused(make, noise):
     folder = make(noise()).folder
     facts = json.loads((folder / "store.json").read_text())
     (folder / "store.json").write_text(json.dumps({**facts, "version": 99}))
-    with pytest.raises(ValueError, match="must be a store of version 1, got version 99"):
+    with pytest.raises(ValueError, match="must be a store of version 2, got version 99"):
         PatchStore.open(folder)
 
 
@@ -199,6 +199,9 @@ def test_a_pair_stays_aligned(tmp_path, rng):
     sampler = samplers_of(config, AutoencoderConfig(patch=64))[0]
     drawn, seen, sigma = sampler.pair_batch(0, 12)
     assert (drawn.shape, seen.shape, sigma.shape) == ((12, 1, 64, 64), (12, 1, 16, 16), (12,))
+    scaled, same, _ = sampler.pair_batch(0, 12, scale="input")
+    np.testing.assert_allclose(scaled, drawn / 0.701, rtol=1e-6)
+    np.testing.assert_array_equal(same, seen)
     sign = np.sign((seen - 1.4 * degrade(drawn)).mean(axis=(1, 2, 3), keepdims=True))
     assert seen == pytest.approx(1.4 * degrade(drawn) + 5 * sign, abs=2)
     assert len({float(value) for value in sign.ravel()}) == 2, "both polarities"
