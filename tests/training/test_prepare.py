@@ -143,7 +143,7 @@ def test_a_planted_neighboring_date_is_an_error(tmp_path, field, prepared):
 
 
 def test_dates_of_a_test_stay_out_of_the_store_and_apart_from_it(tmp_path, field, prepared):
-    dates = ("20110125", "20110226", "20110310", "20110330", "20110402")
+    dates = ("20110125", "20110226", "20110310", "20110330", "20110401")
     for number, date in enumerate(dates):
         write_patch(tmp_path / "fits", field(), harp=number + 1, date=f"{date}_120000")
     split = {"validation_dates": ["2011-03-01", "2011-03-31"], "test_dates": ["2011-04-01", "2011-04-30"]}
