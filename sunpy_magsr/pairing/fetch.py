@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import logging
 import os
 import time
 from pathlib import Path
@@ -175,6 +176,7 @@ def fetch_pairs(
         if value < 1:
             msg = f"{name} must be 1 or more, got {value}."
             raise ValueError(msg)
+    logging.getLogger("drms").setLevel(logging.WARNING)  # it tells of every question whether files are there
     client = make_client(_address(email), server=server, wait=wait)
     folder = Path(folder)
     options = {"start": start, "end": end, "cadence": cadence, "tolerance": tolerance}
@@ -297,7 +299,9 @@ class _Run:
             bar.update()
 
         for attempt in range(self.attempts):
+            bar.set_postfix_str("the archive prepares files")
             urls = self._urls(batch)
+            bar.set_postfix_str("")
             for frame in batch:
                 self.manifest.rows[frame.path]["attempts"] += 1
             batch = [frame for frame in batch if frame.t_rec in urls]

@@ -180,7 +180,10 @@ def window_of(region, rows, columns):
     fine = tuple(slice(_FACTOR * part.start, _FACTOR * part.stop) for part in (rows, columns))
     low = region.low
     origin = (low.origin[0] + rows.start, low.origin[1] + columns.start)
-    low = dataclasses.replace(low, data=low.data[rows, columns], valid=low.valid[rows, columns], origin=origin)
+    cut = {
+        name: field[rows, columns] for name in ("data", "valid", "noise") if (field := getattr(low, name)) is not None
+    }
+    low = dataclasses.replace(low, **cut, origin=origin)
     return dataclasses.replace(region, truth=region.truth[fine], low=low)
 
 
