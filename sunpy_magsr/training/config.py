@@ -27,7 +27,7 @@ class DataConfig:
 
     ``root`` and ``pairs`` are folders of FITS files, the second of low-resolution ones whose partners in time are in
     ``root`` (empty: no true pairs). ``store`` is the folder that ``magsr-train prepare`` makes of them and all stages
-    read (empty: ``patches`` in ``output``).
+    read (empty: ``patches`` in ``output``). With ``pairs_only`` the true pairs alone are in it.
 
     Kept are files of the ``components`` whose QUALITY card has no bits but those of ``allowed_quality`` (0x200 is set
     in all of MDI's, 0x10400 in every second HMI frame of some series), whose MISSVALS card (pixels) is at most
@@ -45,6 +45,7 @@ class DataConfig:
     root: str = "data"
     pattern: str = "*.fits"
     pairs: str = ""
+    pairs_only: bool = False
     store: str = ""
     components: list = dataclasses.field(default_factory=lambda: ["los"])
     component_weights: list = dataclasses.field(default_factory=lambda: [1.0])

@@ -94,18 +94,19 @@ class _Build:
             "test_dates": config.test_dates,
         }
         self.test = []
-        self.fields, self.patches, self.paths, self.dropped, self.names = [], [], [], {}, {}
+        self.fields, self.patches, self.highs, self.dropped, self.names = [], [], [], {}, {}
 
     def add_fields(self, *, progress):
         for path, name in _files(self.config.root, self.config.pattern, progress=progress):
             try:
                 field = read_training_field(path, name=name, config=self.config)
                 if field is not None and self._is_kept(field.facts):
-                    self._keep(field.facts, field.data, field.mu)
-                    self.paths.append(path)
+                    if not self.config.pairs_only:
+                        self._keep(field.facts, field.data, field.mu)
+                    self.highs.append((path, field.facts))
             except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
                 self.dropped[name] = reason(error)
-        if not self.fields:
+        if not self.highs:
             wanted = ", ".join(self.config.components)
             reasons = "".join(f"; {name}: {why}" for name, why in self.dropped.items())
             msg = f"data.root must hold magnetograms of {wanted} matching {self.config.pattern!r}, got none that can "
@@ -134,7 +135,7 @@ class _Build:
                     lows.append((path, low.facts["component"], Time(low.facts["date"])))
             except Exception as error:  # noqa: BLE001  as above
                 self.dropped[f"data.pairs: {name}"] = reason(error)
-        highs = [(path, facts) for path, facts in zip(self.paths, self.fields, strict=True) if facts["is_fine"]]
+        highs = [(path, facts) for path, facts in self.highs if facts["is_fine"]]
         for path, facts in tqdm(highs, desc="pairs", disable=None if progress else True):
             try:
                 self._pair(path, facts, lows)
@@ -191,6 +192,10 @@ class _Build:
         self.fields.append({"gain": 1.0, **facts, "side": side, "offset": offset, "low_offset": low_offset})
 
     def finish(self):
+        if not self.fields:
+            reasons = "".join(f"; {name}: {why}" for name, why in self.dropped.items())
+            msg = f"data.pairs must hold partners of the magnetograms in data.root if data.pairs_only is true, got none{reasons}."
+            raise ValueError(msg)
         split_fields([*self.fields, *self.test], **self.split, least_gap=self.config.least_gap_days)
         fields = Table(self.fields)
         patches = Table(self.patches)

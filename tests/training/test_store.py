@@ -1,5 +1,6 @@
 """The store and the patches drawn from it."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -196,6 +197,12 @@ def test_a_pair_stays_aligned(tmp_path, rng):
     assert (store.fields["low_offset"] >= 0).tolist() == [False, True]
     assert store.fields["noise_class"].tolist() == ["hmi-los", "mdi-300s"]
     assert np.isnan(store.read(1, 0, 0, 192, 256)).mean() == pytest.approx(60**2 / (192 * 256), abs=0.01)
+    alone = dataclasses.replace(config, data=dataclasses.replace(data, pairs_only=True), output=str(tmp_path / "alone"))
+    assert PatchStore.open(prepare_store(alone, progress=False)).fields["noise_class"].tolist() == ["mdi-300s"]
+    (tmp_path / "none").mkdir()
+    lonely = dataclasses.replace(alone, data=dataclasses.replace(alone.data, pairs=str(tmp_path / "none")))
+    with pytest.raises(ValueError, match=r"data\.pairs must hold partners"):
+        prepare_store(lonely, progress=False)
     sampler = samplers_of(config, AutoencoderConfig(patch=64))[0]
     drawn, seen, sigma = sampler.pair_batch(0, 12)
     assert (drawn.shape, seen.shape, sigma.shape) == ((12, 1, 64, 64), (12, 1, 16, 16), (12,))
