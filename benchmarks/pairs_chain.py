@@ -104,6 +104,18 @@ def timed(name, seconds):
     print(f"-- {name}: {seconds[name]:.0f} s", flush=True)
 
 
+def averaged(data):
+    """What the base makes of averaged HMI of a region that no model was trained on."""
+    from sunpy_magsr.backends import load_backend
+    from sunpy_magsr.validation.regions import degraded_region, open_magnetogram
+
+    path = sorted((data / "validation").glob("*.magnetogram.fits"))[0]
+    region = degraded_region(open_magnetogram(path), name=path.name)
+    backend = load_backend("default", instrument="HMI")
+    machine = {"steps": None, "device": None, "batch_size": None, "progress": False}
+    return next(iter(backend.samples(region.low, n_samples=1, seed=0, **machine)))
+
+
 def main():
     """Run the chain and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
@@ -116,6 +128,7 @@ def main():
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     folder = Path(options.folder or tempfile.mkdtemp(prefix="pairs-chain-"))
+    before = averaged(options.data)
     archive, pairs, seconds = folder / "archive", folder / "pairs", {}
     archive.mkdir(parents=True, exist_ok=True)
     with timed("twins", seconds):
@@ -164,8 +177,10 @@ def main():
     better = tuned["crps"]["mean"] < base["crps"]["mean"] and abs(tuned["flux_50"]["mean"]) < abs(
         base["flux_50"]["mean"]
     )
+    unharmed = np.array_equal(before, averaged(options.data))
+    print(f"averaged HMI with the adapter off: {'the same to the bit' if unharmed else 'CHANGED'}")
     print(f"better than the base without an adapter in CRPS and flux: {better}; {folder}")
-    return int(not better or max(jsoc.served.values(), default=0) > 1)
+    return int(not (better and unharmed) or max(jsoc.served.values(), default=0) > 1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""From the archive to a judged adapter, on synthetic twins."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sunpy_magsr.cli.main import main as magsr
+from sunpy_magsr.data.surface import synthetic_surface
+from sunpy_magsr.data.twins import Errors, make_twins
+from sunpy_magsr.io import write_compressed
+from sunpy_magsr.training.cli import main as train
+from sunpy_magsr.training.config import load_config
+from sunpy_magsr.training.store import PatchStore
+
+from .jsoc_server import JsocServer, record_of, running
+
+FARTHER = 4
+TIMES = ("2010-08-30T17:36:00", "2010-09-08T17:36:00", "2011-04-02T20:48:00")
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """A folder of fetched and aligned pairs, of which the second is upside down, and what the commands ended with."""
+    folder = tmp_path_factory.mktemp("chain")
+    series = {"mdi.fd_M_96m_lev182": [], "hmi.M_720s": []}
+    for seed, time in enumerate(TIMES):
+        surface = synthetic_surface(seed, longitude=30.0, step=0.03 * FARTHER, regions=2)
+        errors = Errors(shift=(2.0, -1.0), delay=120.0, gain=1.3)
+        twins = make_twins(surface, time, errors=errors, farther=FARTHER, seed=seed)
+        mdi = twins.mdi[:: -1 if seed == 1 else 1]
+        for name, data, header in (
+            ("mdi.fd_M_96m_lev182", mdi, twins.mdi_header),
+            ("hmi.M_720s", twins.hmi, twins.hmi_header),
+        ):
+            path = write_compressed(data, header, folder / "archive" / f"{name}.{seed}.fits")
+            series[name].append(record_of(path))
+    span = ["--start", "2010-08-01", "--end", "2011-05-01", "--wait", "0.01", "--email", "me@example.org"]
+    with running(JsocServer(series)) as url:
+        codes = [train(["fetch", *span, "--server", url, "-o", str(folder / "pairs")])]
+    codes.append(train(["align", str(folder / "pairs"), "--no-pictures"]))
+    return folder, codes
+
+
+@pytest.fixture
+def recipe(pairs):
+    text = """
+        output = "run"
+        [data]
+        root = "pairs/aligned/hmi"
+        pairs = "pairs/mdi"
+        pairs_only = true
+        test_dates = ["2011-04-01", "2011-04-30"]
+        least_mu = 0.5
+        patch = 128
+        [finetune]
+        pairs = "observed"
+        scale = "input"
+        steps = 2
+        patch = 64
+        batch_size = 2
+        rank = 4
+        members = 2
+        validate_every = 0
+        """
+    path = pairs[0] / "pairs.toml"
+    path.write_text("\n".join(line.strip() for line in text.splitlines()))
+    return path
+
+
+def test_the_commands_say_what_was_refused(pairs, capsys):
+    folder, codes = pairs
+    assert codes == [0, 1]
+    assert train(["align", str(folder / "pairs"), "--no-pictures"]) == 1
+    said = capsys.readouterr()
+    assert "2 of 3 pairs aligned" in said.out
+    assert said.err.startswith("magsr-train: 20100908_173600")
+    assert "alike" in said.err
+    assert len(list((folder / "pairs" / "aligned" / "hmi").rglob("*.fits"))) == 2
+    assert train(["align", str(folder)]) == 2
+    assert "DIR must be a folder that `magsr-train fetch` made" in capsys.readouterr().err
+
+
+def test_pairs_are_trained_on_and_the_test_is_not(pairs, recipe):
+    folder, _ = pairs
+    assert train(["prepare", str(recipe)]) == 0
+    store = PatchStore.open(folder / "run" / "patches")
+    assert [row["date"][:7] for row in store.fields] == ["2010-08"]
+    assert store.fields["gain"][0] == pytest.approx(1.3, rel=0.01)
+    assert load_config(recipe).finetune.scale == "input"
+    assert train(["finetune", str(recipe)]) == 0
+    assert (folder / "run" / "adapter" / "denoiser").is_dir()
+
+
+def test_true_pairs_are_judged_on_both_scales(pairs, capsys):
+    folder, _ = pairs
+    paths = ["--data", str(folder / "pairs/aligned/hmi/2011/04"), "--paired", str(folder / "pairs/mdi/2011/04")]
+    assert magsr(["evaluate", *paths, "--models", "bicubic", "-o", str(folder / "judged")]) == 0
+    assert "On the input's scale: CRPS (G)" in capsys.readouterr().out
+    pooled = json.loads((folder / "judged" / "evaluation.json").read_text())["pooled"]["bicubic"]
+    # 0.655 to 0.755 is put in for a pair of 1 / 1.3
+    assert pooled["flux_100"]["mean"] < pooled["input_scale_flux_100"]["mean"]
+    ratio = pooled["input_scale_rmse"]["mean"] / pooled["rmse_mean"]["mean"]
+    assert 1.0 < ratio < 1.4
+    assert np.isfinite(pooled["input_scale_area"]["mean"])
