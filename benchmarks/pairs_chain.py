@@ -38,7 +38,7 @@ SHOWN = ("crps", "rmse_mean", "flux_50", "flux_100", "area", "spread_skill", "in
 
 def patches_of(folder):
     """Line-of-sight patches of HMI in Gauss, on pixels of 0.03 degrees."""
-    from sunpy_magsr.validation.regions import open_magnetogram
+    from sunpy_magsr.prep.files import open_magnetogram
 
     paths = sorted(folder.glob("hmi.sharp_cea_720s.*.magnetogram.fits"))
     fields = [np.nan_to_num(open_magnetogram(path).data).astype(np.float32) for path in paths]
@@ -107,7 +107,8 @@ def timed(name, seconds):
 def averaged(data):
     """What the base makes of averaged HMI of a region that no model was trained on."""
     from sunpy_magsr.backends import load_backend
-    from sunpy_magsr.validation.regions import degraded_region, open_magnetogram
+    from sunpy_magsr.prep.files import open_magnetogram
+    from sunpy_magsr.validation.regions import degraded_region
 
     path = sorted((data / "validation").glob("*.magnetogram.fits"))[0]
     region = degraded_region(open_magnetogram(path), name=path.name)

@@ -13,7 +13,8 @@ from sunpy_magsr.data import sample_truth
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.forward_model import MDI_PSF_FWHM, degrade, find_bad_pixels, misfit_error, without_constant_pixels
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.validation.regions import degraded_region, open_magnetogram
+from sunpy_magsr.prep.files import open_magnetogram
+from sunpy_magsr.validation.regions import degraded_region
 
 from .conftest import SHARED
 

@@ -23,16 +23,10 @@ from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import Magnetogram, prepare
+from sunpy_magsr.prep.files import open_magnetogram
 from sunpy_magsr.validation.evaluate import Evaluation, evaluate
 from sunpy_magsr.validation.pairs import observation_time, paired_region
-from sunpy_magsr.validation.regions import (
-    Region,
-    component_of,
-    cut_region,
-    degraded_region,
-    open_magnetogram,
-    read_regions,
-)
+from sunpy_magsr.validation.regions import Region, component_of, cut_region, degraded_region, read_regions
 from sunpy_magsr.validation.scores import score
 
 HMI = {"telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "bunit": "Gauss"}

@@ -9,7 +9,7 @@ import sunpy.map
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from sunpy_magsr.forward_model import MDI_PSF_FWHM, input_noise, without_constant_pixels
+from sunpy_magsr.forward_model import MDI_PSF_FWHM, input_noise, without_bad_pixels, without_constant_pixels
 from sunpy_magsr.pairing.displacement import Disk, Displacement, fit_displacement, fit_rigid
 from sunpy_magsr.pairing.gain import WIDTHS, blurred, fit_gain, gain_table
 from sunpy_magsr.pairing.geometry import interpolate, map_pixels
@@ -40,7 +40,7 @@ class AlignedPair:
     ----------
     high : `sunpy.map.GenericMap`
         HMI on four times finer pixels of MDI, seen from where and when MDI was, float32 Gauss on HMI's scale; NaN where it
-        has no measurement or the limb is too near. Its header says that it is HMI's.
+        has no measurement or the limb is too near. Its header says that it is HMI's. `None` of a pair that was refused.
     quality : `~sunpy_magsr.pairing.quality.PairQuality`
         How good the pair is.
     displacement : `~sunpy_magsr.pairing.displacement.Displacement`
@@ -114,9 +114,8 @@ def align_pair(low, high, *, limits=None):
         If one of the two is no magnetogram, or they do not overlap.
     """
     limits = limits or Limits()
-    magnetogram = prepare(low)
-    reading = magnetogram.data
-    known = np.isfinite(without_constant_pixels(np.where(magnetogram.valid, reading, np.nan)))
+    magnetogram, _ = without_bad_pixels(prepare(low))
+    reading, known = magnetogram.data, magnetogram.valid
     field = read_field(high, name="high")
     data = without_constant_pixels(field.data.astype(np.float32))
     lacking = np.isnan(data)
@@ -136,7 +135,6 @@ def align_pair(low, high, *, limits=None):
     noise = float(np.sqrt(np.mean(local[valid] ** 2)))
     gain = fit_gain(reading, images, valid, mu, noise=noise)
     unit = blurred(images, gain.psf_fwhm)
-    expected = gain.value * unit
     quality = _quality(reading, unit, valid, mu, noise=local, gain=gain)
     rigid, inner = fit_rigid(shifts, disk), mu > _INNER
     quality = PairQuality(
@@ -153,20 +151,20 @@ def align_pair(low, high, *, limits=None):
         outliers=fitted.refused,
         missing=float(1 - valid[on_disk].mean()),
     )
-    fine = interpolate(data, place, _FACTOR)
-    fine[~on_disk.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
     pair = AlignedPair(
-        high=sunpy.map.Map(fine, aligned_header(low, high, gain=gain.value)),
+        high=None,
         quality=quality,
         displacement=fitted,
         shifts=shifts,
         gains=gain_table(reading, unit, valid, mu),
         reading=reading,
-        expected=expected,
+        expected=gain.value * unit,
         valid=valid,
     )
     check_pair(pair, limits)
-    return pair
+    fine = interpolate(data, place, _FACTOR)
+    fine[~on_disk.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
+    return dataclasses.replace(pair, high=sunpy.map.Map(fine, aligned_header(low, high, gain=gain.value)))
 
 
 def _disk(low, scale):

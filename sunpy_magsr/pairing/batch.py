@@ -18,7 +18,7 @@ from sunpy_magsr.io import write_compressed
 from sunpy_magsr.pairing.align import align_pair
 from sunpy_magsr.pairing.picture import draw_pair
 from sunpy_magsr.pairing.quality import Limits, PairQuality, RefusedPairError
-from sunpy_magsr.validation.regions import file_digest, open_magnetogram, reason
+from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 
 __all__ = ["Alignment", "align_folder"]
 

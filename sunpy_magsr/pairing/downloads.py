@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.utils.exceptions import AstropyWarning
 
-from sunpy_magsr.validation.regions import file_digest, open_magnetogram, reason
+from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 
 __all__ = ["DamagedFileError", "check_file", "download_files", "settle"]
 

@@ -7,7 +7,7 @@ from astropy.table import Table
 
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.pairing.downloads import DamagedFileError, check_file
-from sunpy_magsr.validation.regions import file_digest
+from sunpy_magsr.prep.files import file_digest
 
 __all__ = ["MANIFEST", "Manifest", "pairs_of"]
 

@@ -16,12 +16,13 @@ from sunpy_magsr.forward_model import degrade, input_noise
 from sunpy_magsr.forward_model.hmi import BOTH_CAMERAS, earlier_noise
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr.prep.files import open_magnetogram
 from sunpy_magsr.uncertainty import QUANTITIES, Calibration
 from sunpy_magsr.uncertainty.conformal import Case, coverage_table
 from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.uncertainty.pit import case_pit, draw_diagnostics
 from sunpy_magsr.uncertainty.quantities import error_floor
-from sunpy_magsr.validation.regions import component_of, degraded_region, open_magnetogram
+from sunpy_magsr.validation.regions import component_of, degraded_region
 
 __all__ = ["Sight", "calibrate_model", "draw", "fit_intervals", "on_fine_grid", "sights"]
 

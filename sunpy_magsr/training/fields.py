@@ -13,9 +13,10 @@ from sunpy_magsr.prep.checks import check_magnetogram
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import exposure_time, observation_time
 from sunpy_magsr.prep.field import read_field
+from sunpy_magsr.prep.files import open_magnetogram
 from sunpy_magsr.prep.products import product_of
 from sunpy_magsr.prep.reading import read_map
-from sunpy_magsr.validation.regions import COARSEST, component_of, open_magnetogram
+from sunpy_magsr.validation.regions import COARSEST, component_of
 
 __all__ = ["TrainingField", "content_digest", "describe", "noise_class_of", "read_training_field"]
 

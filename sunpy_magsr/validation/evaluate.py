@@ -12,8 +12,8 @@ from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.job import check_options
 from sunpy_magsr.prep.field import read_field
+from sunpy_magsr.prep.files import reason
 from sunpy_magsr.validation.parts import Part, identity
-from sunpy_magsr.validation.regions import reason
 from sunpy_magsr.validation.scores import BANDS, SMALL
 
 __all__ = ["MODELS", "Evaluation", "evaluate"]

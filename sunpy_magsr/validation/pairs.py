@@ -13,16 +13,9 @@ from sunpy_magsr.pairing.header import GAIN_CARD, is_on_grid
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import valid_pixels
 from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.prep.units import magnetic_unit
-from sunpy_magsr.validation.regions import (
-    Region,
-    component_of,
-    cut_region,
-    file_digest,
-    open_magnetogram,
-    reason,
-    window_of,
-)
+from sunpy_magsr.validation.regions import Region, component_of, cut_region, window_of
 
 __all__ = ["LARGEST_DELAY", "paired_region", "read_pairs"]
 

@@ -13,7 +13,8 @@ from sunpy.map import Map
 
 from sunpy_magsr.forward_model import MDI_GAIN, degrade
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.validation.regions import Region, file_digest, reason
+from sunpy_magsr.prep.files import file_digest, reason
+from sunpy_magsr.validation.regions import Region
 
 __all__ = ["TABLE", "native_pixels", "read_published_pairs", "shift_to_fit"]
 

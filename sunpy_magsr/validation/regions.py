@@ -1,19 +1,18 @@
 """High-resolution magnetograms and the low-resolution ones that stand for them: what models are judged by."""
 
 import dataclasses
-import hashlib
 import itertools
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from astropy.io import fits
 
 from sunpy_magsr.forward_model import degrade, without_constant_pixels
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import Magnetogram, prepare
 from sunpy_magsr.prep.field import read_field
+from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.prep.products import product_of
 
 __all__ = [
@@ -22,10 +21,7 @@ __all__ = [
     "component_of",
     "cut_region",
     "degraded_region",
-    "file_digest",
-    "open_magnetogram",
     "read_regions",
-    "reason",
     "window_of",
 ]
 
@@ -63,39 +59,6 @@ class Region:
     plate_scale: u.Quantity
     sha256: str
     gain: float = 1.0
-
-
-def open_magnetogram(path):
-    """
-    Open a FITS file as a Map.
-
-    HMI's SHARP series as JSOC exports it has no BUNIT card but ``_BUNIT``, which is taken in its place.
-
-    Parameters
-    ----------
-    path : `str` or `pathlib.Path`
-        The file; its first two-dimensional image is read.
-
-    Returns
-    -------
-    `sunpy.map.GenericMap`
-        The Map.
-
-    Raises
-    ------
-    ValueError, OSError
-        If it holds no image, or sunpy cannot make a Map of it.
-    """
-    with fits.open(path, memmap=False) as hdus:
-        hdus.verify("silentfix")  # JSOC's exports hold a bare nan, which is no FITS value
-        found = [hdu for hdu in hdus if getattr(hdu, "data", None) is not None and hdu.data.ndim == 2]
-        if not found:
-            msg = f"FILE must hold a two-dimensional image, got none in {path}."
-            raise ValueError(msg)
-        data, header = found[0].data, found[0].header.copy()
-    if not header.get("BUNIT") and header.get("_BUNIT"):
-        header["BUNIT"] = header["_BUNIT"]
-    return sunpy.map.Map(data.astype(data.dtype.newbyteorder("=")), header)
 
 
 def component_of(smap, name):
@@ -216,17 +179,6 @@ def cut_region(region):
             if np.isfinite(piece.truth).mean() >= _LEAST_SHARE:
                 pieces.append(dataclasses.replace(piece, name=f"{region.name}[{y},{x}]"))
     return pieces
-
-
-def reason(error):
-    """The message of an exception on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def file_digest(path):
-    """SHA-256 of a file."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def read_regions(folder, *, component="los"):

@@ -18,8 +18,8 @@ from sunpy_magsr.pairing.geometry import map_pixels
 from sunpy_magsr.pairing.header import is_on_grid
 from sunpy_magsr.pairing.quality import Limits, RefusedPairError
 from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr.prep.files import open_magnetogram
 from sunpy_magsr.validation.pairs import paired_region
-from sunpy_magsr.validation.regions import open_magnetogram
 
 FARTHER = 4  # a Sun seen from 4 AU: 256 x 256 pixels of MDI
 TIME = "2010-08-30T17:36:00"

@@ -17,8 +17,8 @@ from astropy.time import Time, TimeDelta
 from sunpy_magsr.io import write_compressed
 from sunpy_magsr.pairing.fetch import EMAIL_VARIABLE, fetch_pairs
 from sunpy_magsr.pairing.manifest import MANIFEST, pairs_of
+from sunpy_magsr.prep.files import file_digest
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.validation.regions import file_digest
 
 from .jsoc_server import JsocServer, record_of, running
 
