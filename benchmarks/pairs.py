@@ -5,7 +5,9 @@ Alignment of MDI and HMI, judged by synthetic twins whose errors are known.
 and plate scale, another gain, blur, noise and time, aligns them, and compares every pixel's place with the true one. The
 geometry of the twins is written out apart from the WCS libraries that the alignment uses. Then pairs that must be refused.
 
-Options: ``--good 50`` pairs, ``--jobs 2`` processes, ``--picture DIR`` for the diagnostic pictures.
+Options: ``--good 50`` pairs, ``--farther 2`` for a Sun that is so many times farther away (disks of a quarter of the pixels,
+with as sharp features, which is harder and faster), ``--only-good``, ``--jobs 2`` processes, ``--picture DIR`` for the
+diagnostic pictures.
 """
 
 import argparse
@@ -42,23 +44,22 @@ def random_errors(rng):
     )
 
 
-def surface_of(number):
+def surface_of(number, farther):
     """A Sun: quiet ones and active ones."""
-    from sunpy_magsr.data.surface import synthetic_surface
+    from sunpy_magsr.data.surface import STEP, synthetic_surface
 
-    return synthetic_surface(
-        number, longitude=float(np.random.default_rng(number).uniform(0, 360)), regions=2 * (number % 4)
-    )
+    longitude = float(np.random.default_rng(number).uniform(0, 360))
+    return synthetic_surface(number, longitude=longitude, step=farther * STEP, regions=2 * (number % 4) // farther)
 
 
-def twins_of(surface, seed, errors):
+def twins_of(surface, seed, errors, farther):
     """One pair of it."""
     from sunpy_magsr.data.twins import make_twins
 
     rng = np.random.default_rng([seed, 2])
     options = {"parallax": (rng.uniform(-0.25, 0.25), rng.uniform(-0.1, 0.1))}
     options["rolls"] = (rng.choice([0.0, 3.1, 180.0]), rng.uniform(179.9, 180.1))
-    return make_twins(surface, "2010-08-30T17:36:00", errors=errors, seed=seed, **options)
+    return make_twins(surface, "2010-08-30T17:36:00", errors=errors, seed=seed, farther=farther, **options)
 
 
 def maps_of(twins):
@@ -107,29 +108,29 @@ def judged(twins, picture, name):
 
 def good(job):
     """Pairs of one Sun that are to be kept."""
-    number, count, picture = job
+    number, count, picture, farther = job
     warnings.simplefilter("ignore")
-    surface, rows = surface_of(number), []
+    surface, rows = surface_of(number, farther), []
     for one in range(count):
         seed = 1000 * number + one
         errors = random_errors(np.random.default_rng(seed))
         rows.append({"name": f"pair {seed}", "errors": errors})
-        rows[-1] |= judged(twins_of(surface, seed, errors), picture, rows[-1]["name"])
+        rows[-1] |= judged(twins_of(surface, seed, errors, farther), picture, rows[-1]["name"])
     return rows
 
 
 def bad(job):
     """A pair that is to be refused."""
-    number, name, picture = job
+    number, name, picture, farther = job
     from sunpy_magsr.data.twins import Errors
 
     warnings.simplefilter("ignore")
-    surface, errors = surface_of(number), random_errors(np.random.default_rng(5000 + number))
+    surface, errors = surface_of(number, farther), random_errors(np.random.default_rng(5000 + number))
     clock = {"hour later": 3600.0, "hour earlier": -3600.0, "36 minutes": 2160.0}.get(name, 0.0)
     errors = dataclasses.replace(errors, delay=errors.delay + clock, clock=clock)
     if name == "gain of 3":
         errors = dataclasses.replace(errors, gain=3.0)
-    twins = twins_of(surface, 5000 + number, errors)
+    twins = twins_of(surface, 5000 + number, errors, farther)
     mdi, hmi = twins.mdi.copy(), twins.hmi.copy()
     if name == "upside down":
         mdi = mdi[::-1, ::-1]
@@ -138,14 +139,14 @@ def bad(job):
     elif name == "polarity":
         mdi = -mdi
     elif name == "other day":
-        mdi = twins_of(surface_of(number + 1), 1, Errors()).mdi
+        mdi = twins_of(surface_of(number + 1, farther), 1, Errors(), farther).mdi
     elif " " in name and name.split(" ")[0] in DAMAGE:
         kind, where = name.split(" ")
         field, size = (mdi, 48) if where == "MDI" else (hmi, 192)
-        y, x = (int(size * place) for place in (9.3, 11.2))
+        y, x = (int(field.shape[0] * place) for place in (0.436, 0.525))
         part = (slice(y, y + size), slice(x, x + size))
         noise = 100 * np.random.default_rng(0).standard_normal((size, size))
-        moved = field[y - 2 * size : y - size, x - 2 * size : x - size].copy()
+        moved = field[y - size : y, x - size : x].copy()
         field[part] = {"zeros": 0.0, "noise": noise, "moved": moved, "constant": 37.0}[kind]
     twins = dataclasses.replace(twins, mdi=mdi, hmi=hmi)
     return {"name": name, **judged(twins, picture, f"bad {name}")}
@@ -156,16 +157,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("--good", type=int, default=50)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--farther", type=int, default=1)
+    parser.add_argument("--only-good", action="store_true")
     parser.add_argument("--picture")
     options = parser.parse_args()
     jobs = [
-        (number, min(PER_SURFACE, options.good - start), options.picture)
+        (number, min(PER_SURFACE, options.good - start), options.picture, options.farther)
         for number, start in enumerate(range(0, options.good, PER_SURFACE))
     ]
-    names = [*BAD, *(f"{kind} {where}" for kind in DAMAGE for where in ("MDI", "HMI"))]
+    names = [] if options.only_good else [*BAD, *(f"{kind} {where}" for kind in DAMAGE for where in ("MDI", "HMI"))]
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
-        wrong = pool.map(bad, [(20 + place % 4, name, options.picture) for place, name in enumerate(names)])
+        wrong = pool.map(
+            bad, [(20 + place % 4, name, options.picture, options.farther) for place, name in enumerate(names)]
+        )
         rows = [row for part in pool.map(good, jobs) for row in part]
         wrong = list(wrong)
     keys = ("misplaced", "worst", "gain", "psf_fwhm", "clock", "likeness", "seconds")

@@ -1,6 +1,7 @@
 """All pairs of a folder, aligned."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import io
 import json
@@ -136,12 +137,12 @@ def _row(job):
     }
     inputs = json.loads(json.dumps(inputs))
     facts = folder / "facts" / f"{name}.json"
-    try:
+    with contextlib.suppress(OSError, ValueError, KeyError):
         row = json.loads(facts.read_text())
         if row.pop("inputs") == inputs and (row["refused"] or (folder / row["aligned"]).is_file()):
             return {key: np.nan if value is None else value for key, value in row.items()}
-    except (OSError, ValueError, KeyError):
-        pass
+        if row["aligned"]:  # of other files, or within other limits
+            (folder / row["aligned"]).unlink(missing_ok=True)
     logging.getLogger("sunpy").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of FITS headers
@@ -159,7 +160,7 @@ def _aligned(name, low_path, high_path, folder, *, limits, pictures):
         pair = align_pair(open_magnetogram(low_path), open_magnetogram(high_path), limits=limits)
     except RefusedPairError as error:
         pair, row["refused"] = error.pair, reason(error)
-    except (ValueError, TypeError, OSError) as error:
+    except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
         row["refused"] = reason(error)
     else:
         time = pair.high.meta["date-obs"]

@@ -223,6 +223,8 @@ def test_a_folder_is_aligned_once(twins, tmp_path):
     third = align_folder(pairs, folder, progress=False)
     assert third.table["refused"][1] == ""
     assert json.loads((folder / "facts" / "two.json").read_text())["refused"] == ""
+    align_folder(pairs[:1], folder, limits=Limits(shift=1.0), progress=False)
+    assert not (folder / "hmi/2010/08/hmi.fits").exists(), "refused within other limits"
 
 
 def test_compressed_files_keep_tenths_of_a_gauss_and_nan(tmp_path):
