@@ -99,8 +99,8 @@ def judged(twins, picture, name):
         "refused": refused,
         "misplaced": float(np.sqrt(np.mean(misplaced**2))),
         "worst": float(misplaced.max()),
-        "gain": 100 * (pair.quality.gain / twins.errors.gain - 1),
-        "psf_fwhm": pair.quality.psf_fwhm - twins.errors.psf_fwhm,
+        "gain (%)": 100 * (pair.quality.gain / twins.errors.gain - 1),
+        "blur": pair.quality.psf_fwhm - twins.errors.psf_fwhm,
         "seconds": seconds,
         **dataclasses.asdict(pair.quality),
     }
@@ -173,7 +173,7 @@ def main():
         )
         rows = [row for part in pool.map(good, jobs) for row in part]
         wrong = list(wrong)
-    keys = ("misplaced", "worst", "gain", "psf_fwhm", "clock", "likeness", "seconds")
+    keys = ("misplaced", "worst", "gain (%)", "blur", "clock", "likeness", "seconds")
     print(f"{'pair':12}" + "".join(f"{key:>11}" for key in keys))
     for row in rows:
         print(f"{row['name']:12}" + "".join(f"{row.get(key, np.nan):11.3f}" for key in keys) + f"  {row['refused']}")
@@ -182,7 +182,7 @@ def main():
         print(f"{row['name']:14} {'refused: ' + row['refused'] if row['refused'] else 'KEPT'}")
     worst = {
         "misplaced (MDI pixels)": max(row.get("misplaced", np.inf) for row in rows),
-        "gain (%)": max(abs(row.get("gain", np.inf)) for row in rows),
+        "gain (%)": max(abs(row.get("gain (%)", np.inf)) for row in rows),
     }
     refused, kept = sum(bool(row["refused"]) for row in rows), sum(not row["refused"] for row in wrong)
     seconds = np.median([row["seconds"] for row in rows if "seconds" in row])

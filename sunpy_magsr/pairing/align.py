@@ -9,7 +9,14 @@ import sunpy.map
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 
-from sunpy_magsr.forward_model import MDI_PSF_FWHM, input_noise, without_bad_pixels, without_constant_pixels
+from sunpy_magsr.forward_model import (
+    MDI_GAIN,
+    MDI_PSF_FWHM,
+    find_bad_pixels,
+    input_noise,
+    without_bad_pixels,
+    without_constant_pixels,
+)
 from sunpy_magsr.pairing.displacement import Disk, Displacement, fit_displacement, fit_rigid
 from sunpy_magsr.pairing.gain import WIDTHS, blurred, fit_gain, gain_table
 from sunpy_magsr.pairing.geometry import interpolate, map_pixels
@@ -114,11 +121,14 @@ def align_pair(low, high, *, limits=None):
         If one of the two is no magnetogram, or they do not overlap.
     """
     limits = limits or Limits()
-    magnetogram, _ = without_bad_pixels(prepare(low))
+    magnetogram = prepare(low)
+    constant = int(find_bad_pixels(magnetogram.data, magnetogram.valid).sum())
+    magnetogram, _ = without_bad_pixels(magnetogram)
     reading, known = magnetogram.data, magnetogram.valid
     field = read_field(high, name="high")
     data = without_constant_pixels(field.data.astype(np.float32))
     lacking = np.isnan(data)
+    constant += int((lacking & np.isfinite(field.data)).sum()) // _FACTOR**2
     seen = _Seen(data, ~lacking, float(np.mean(field.arcsec)))
     pixels = map_pixels(low, high)
     grid = np.indices(reading.shape, dtype=float)
@@ -150,6 +160,7 @@ def align_pair(low, high, *, limits=None):
         neighborhoods=fitted.used,
         outliers=fitted.refused,
         missing=float(1 - valid[on_disk].mean()),
+        constant=constant,
     )
     pair = AlignedPair(
         high=None,
@@ -203,7 +214,7 @@ def _displacement(reading, seen, valid, pixels, disk):
 def _quality(reading, unit, valid, mu, *, noise, gain):
     expected, inner = gain.value * unit, valid & (mu > _INNER)
     correlation = float(np.corrcoef(reading[inner], unit[inner])[0, 1])
-    power = np.var(expected[inner])
+    power = np.var(MDI_GAIN * unit[inner])  # that of the pair would be small if nothing is alike
     return {
         "correlation": correlation,
         "likeness": float(correlation * np.sqrt(1 + np.mean(noise[inner] ** 2) / power)),

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.pairing.shifts import LEAST_CORRELATION
@@ -100,4 +101,5 @@ def _gains(axis, pair):
     axis.set(
         xscale="log", ylim=(0.4, 1.1), title="HMI / MDI", xlabel="field strength at MDI's resolution, HMI's scale (G)"
     )
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.legend(loc="lower right")

@@ -57,6 +57,8 @@ class Limits:
         :doi:`10.1007/s11207-025-02523-y`); true pairs have 1.26 to 1.39.
     missing : `float`
         Share of the disk's pixels that either instrument lacks.
+    constant : `int`
+        Pixels of MDI's size that hold one value in lines or blocks, in either frame.
     damaged : `int`
         Windows that do not show what the other instrument shows; see `damaged_windows`.
     """
@@ -69,6 +71,7 @@ class Limits:
     alignment_error: float = 0.1
     gain: tuple = (1.0, 2.0)
     missing: float = 0.02
+    constant: int = 100
     damaged: int = 0
 
 
@@ -97,6 +100,8 @@ class PairQuality:
         Of MDI, Gauss, from what the pair differs by where the field is weak.
     missing : `float`
         Share of the disk's pixels that either instrument lacks.
+    constant : `int`
+        Pixels of MDI's size that hold one value in lines or blocks, in either frame.
     damaged : `int`
         Windows that do not show what the other instrument shows.
     """
@@ -118,6 +123,7 @@ class PairQuality:
     psf_fwhm: float
     noise: float
     missing: float
+    constant: int
     damaged: int
 
 
@@ -194,7 +200,8 @@ def check_pair(pair, limits):
         ),
         (
             abs(quality.clock) > limits.clock + 3 * quality.clock_error,
-            f"the Sun has turned by {quality.clock / 60:.0f} minutes more than the headers' times say",
+            f"the Sun has turned by {abs(quality.clock) / 60:.0f} minutes {'more' if quality.clock > 0 else 'less'} than the "
+            "headers' times say",
         ),
         (shift > limits.shift, f'MDI is displaced by {shift:.1f}", and {limits.shift:g}" is allowed'),
         (abs(quality.roll) > limits.roll, f"MDI is rolled by {quality.roll:.2f} degrees beyond CROTA2"),
@@ -207,7 +214,8 @@ def check_pair(pair, limits):
             not limits.gain[0] <= quality.gain <= limits.gain[1],
             f"MDI reads {quality.gain:.2f} G for 1 G of HMI, and {limits.gain[0]:g} to {limits.gain[1]:g} is allowed",
         ),
-        (quality.missing > limits.missing, f"{100 * quality.missing:.1f} % of the disk are missing or constant"),
+        (quality.missing > limits.missing, f"{100 * quality.missing:.1f} % of the disk are missing"),
+        (quality.constant > limits.constant, f"{quality.constant} pixels hold a constant value"),
         (
             quality.damaged > limits.damaged,
             f"{quality.damaged} windows do not show what the other instrument shows",

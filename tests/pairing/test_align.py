@@ -145,10 +145,9 @@ def test_the_result_is_hmi_on_the_grid_of_mdi(twins, aligned):
 BAD = {
     "hour": "turned",
     "upside down": "alike",
-    "mirrored": "alike",
     "polarity": "alike",
     "gain": "MDI reads",
-    "zeros": "missing|windows",
+    "zeros": "1024 pixels hold a constant value",
     "noise": "windows",
     "HMI noise": "windows",
 }
@@ -163,7 +162,7 @@ def test_bad_pairs_are_refused_with_the_reason(surface, name):
         errors = Errors(gain=3.0)
     twins = make_twins(surface, TIME, errors=errors, farther=FARTHER, seed=2)
     mdi, hmi = twins.mdi.copy(), twins.hmi.copy()
-    changed = {"upside down": mdi[::-1, ::-1], "mirrored": mdi[:, ::-1], "polarity": -mdi}
+    changed = {"upside down": mdi[::-1, ::-1], "polarity": -mdi}
     mdi = changed.get(name, mdi)
     noise = 150 * np.random.default_rng(0).standard_normal((96, 96))
     if name == "zeros":
