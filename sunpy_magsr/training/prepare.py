@@ -62,9 +62,9 @@ def prepare_store(config, *, progress=True):
         with StoreWriter(partial) as writer, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of FITS headers; what cannot be read is in the report
             build = _Build(config.data, writer)
-            build.add_fields(progress=progress)
             if config.data.pairs:
-                build.add_pairs(progress=progress)
+                build.find_partners(progress=progress)
+            build.add_fields(progress=progress)
             build.finish()
         write_report(PatchStore.open(partial), partial / "report", dropped=build.dropped)
         _replace(folder, partial)
@@ -93,20 +93,36 @@ class _Build:
             "dates": config.validation_dates,
             "test_dates": config.test_dates,
         }
-        self.test = []
-        self.fields, self.patches, self.highs, self.dropped, self.names = [], [], [], {}, {}
+        self.test, self.lows, self.found = [], [], 0
+        self.fields, self.patches, self.dropped, self.names = [], [], {}, {}
+
+    def find_partners(self, *, progress):
+        """Read what low-resolution magnetograms there are."""
+        for path, name in _files(self.config.pairs, self.config.pattern, progress=progress):
+            try:
+                low = read_training_field(path, name=name, config=self.config, least_pixels=_LEAST_LOW)
+                if low is not None:
+                    self.lows.append((path, low.facts["component"], Time(low.facts["date"])))
+            except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
+                self.dropped[f"data.pairs: {name}"] = reason(error)
 
     def add_fields(self, *, progress):
+        """Each field, and its pair with the low-resolution one that overlaps with it and is nearest in time."""
         for path, name in _files(self.config.root, self.config.pattern, progress=progress):
+            what = name
             try:
                 field = read_training_field(path, name=name, config=self.config)
-                if field is not None and self._is_kept(field.facts):
-                    if not self.config.pairs_only:
-                        self._keep(field.facts, field.data, field.mu)
-                    self.highs.append((path, field.facts))
-            except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
-                self.dropped[name] = reason(error)
-        if not self.highs:
+                if field is None or not self._is_kept(field.facts):
+                    continue
+                self.found += 1
+                if not self.config.pairs_only:
+                    self._keep(field.facts, field.data, field.mu)
+                if self.config.pairs and field.facts["is_fine"]:
+                    what = f"pair of {name}"
+                    self._pair(field)
+            except Exception as error:  # noqa: BLE001  as above
+                self.dropped[what] = reason(error)
+        if not self.found:
             wanted = ", ".join(self.config.components)
             reasons = "".join(f"; {name}: {why}" for name, why in self.dropped.items())
             msg = f"data.root must hold magnetograms of {wanted} matching {self.config.pattern!r}, got none that can "
@@ -125,32 +141,14 @@ class _Build:
             raise ValueError(msg)
         return True
 
-    def add_pairs(self, *, progress):
-        """For each field the low-resolution one that overlaps with it and is nearest in time."""
-        lows = []
-        for path, name in _files(self.config.pairs, self.config.pattern, progress=progress):
-            try:
-                low = read_training_field(path, name=name, config=self.config, least_pixels=_LEAST_LOW)
-                if low is not None:
-                    lows.append((path, low.facts["component"], Time(low.facts["date"])))
-            except Exception as error:  # noqa: BLE001  as above
-                self.dropped[f"data.pairs: {name}"] = reason(error)
-        highs = [(path, facts) for path, facts in self.highs if facts["is_fine"]]
-        for path, facts in tqdm(highs, desc="pairs", disable=None if progress else True):
-            try:
-                self._pair(path, facts, lows)
-            except Exception as error:  # noqa: BLE001  as above
-                self.dropped[f"pair of {facts['name']}"] = reason(error)
-
-    def _pair(self, path, facts, lows):
-        time = Time(facts["date"])
-        near = [(abs(when - time), at) for at, component, when in lows if component == facts["component"]]
+    def _pair(self, high):
+        facts, time = high.facts, Time(high.facts["date"])
+        near = [(abs(when - time), at) for at, component, when in self.lows if component == facts["component"]]
         near = sorted((item for item in near if item[0] <= LARGEST_DELAY), key=lambda item: item[0].sec)
         why = f"data.pairs must hold a magnetogram within {LARGEST_DELAY:.0f}, got none."
-        for _, low_path in near:
-            high = read_training_field(path, name=facts["name"], config=self.config)
-            low = read_training_field(low_path, name=low_path.name, config=self.config, least_pixels=_LEAST_LOW)
-            cut = sunpy.map.Map(np.where(np.isfinite(high.data), high.smap.data, np.nan), high.smap.meta)
+        cut = sunpy.map.Map(np.where(np.isfinite(high.data), high.smap.data, np.nan), high.smap.meta) if near else None
+        for _, path in near:
+            low = read_training_field(path, name=path.name, config=self.config, least_pixels=_LEAST_LOW)
             try:
                 region = paired_region(low.smap, cut, name=facts["name"], component=facts["component"])
             except ValueError as error:
@@ -162,7 +160,7 @@ class _Build:
             row = describe(
                 region.truth,
                 scales=tuple(region.plate_scale),
-                name=f"{facts['name']} + {low_path.name}",
+                name=f"{facts['name']} + {path.name}",
                 sha256=content_digest(region.truth),
                 is_fine=True,
                 gain=region.gain,

@@ -57,9 +57,9 @@ def paired_region(low, high, *, name, sha256="", component="los"):
         If they do not overlap.
     """
     magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), component=component))
-    valid = valid_pixels(high)
-    truth = np.where(valid, np.asarray(high.data, np.float32) * np.float32(magnetic_unit(high).to(u.G)), np.nan)
+    truth = np.asarray(high.data, np.float32) * np.float32(magnetic_unit(high).to(u.G))
     if not is_on_grid(low, high):
+        truth = np.where(valid_pixels(high), truth, np.nan)
         try:
             place = map_pixels(low, high).at(*np.indices(magnetogram.data.shape, dtype=float))
         except ValueError as error:
