@@ -174,10 +174,13 @@ def main():
     for key in SHOWN:
         cells = [pooled[name].get(key, {}) for name in models]
         print(f"{key:24}" + "".join(f"{cell.get('mean', np.nan):24.3f}" for cell in cells))
-    base, tuned = (pooled[models[one]] for one in (0, 2))
-    better = tuned["crps"]["mean"] < base["crps"]["mean"] and abs(tuned["flux_50"]["mean"]) < abs(
-        base["flux_50"]["mean"]
-    )
+    found = json.loads((folder / "judged" / "evaluation.json").read_text())["regions"]
+    flux = ("input_scale_flux_50", "input_scale_flux_100")
+    errors = [np.mean([[abs(row[key]) for key in flux] for row in found[name].values()], axis=0) for name in models]
+    for key, cells in zip(flux, np.transpose(errors), strict=True):
+        print(f"{'|' + key + '|':24}" + "".join(f"{cell:24.3f}" for cell in cells))
+    crps = [pooled[name]["input_scale_crps"]["mean"] for name in models]
+    better = crps[2] < crps[0] and (errors[2] < errors[0]).all()
     unharmed = np.array_equal(before, averaged(options.data))
     print(f"averaged HMI with the adapter off: {'the same to the bit' if unharmed else 'CHANGED'}")
     print(f"better than the base without an adapter in CRPS and flux: {better}; {folder}")

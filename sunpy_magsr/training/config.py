@@ -164,7 +164,7 @@ class FinetuneConfig(StageConfig):
     ``components`` are those of the store's that it is trained on, all alike; empty for those of ``data``.
     ``base`` is the name or folder of the model that the adapter is for, or ``"trained"`` for that of this run. ``rank``,
     ``targets`` and ``whole``: see `~sunpy_magsr.models.lora.attach_adapter`; ``decoder_rank`` of 0 leaves the decoder
-    as it is. ``start`` is the folder ``adapter`` of another run, to go on from.
+    as it is. ``start`` is the folder ``adapter`` of another run, or the name of one of the base's, to go on from.
 
     ``pairs`` is ``"observed"`` (those of the store, see ``data.pairs``; their truth on HMI's ``scale``, ``"hmi"``, or by the
     measured gain of each pair on that of its low-resolution partner, ``"input"``) or ``"simulated"``: fields are divided by a

@@ -9,7 +9,7 @@ from torch import nn
 
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.backends.registry import model_folder
-from sunpy_magsr.catalog import ModelCard
+from sunpy_magsr.catalog import ModelCard, adapter_folders
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.lora import attach_adapter, attach_decoder_adapter, load_adapters, widen
 from sunpy_magsr.models.pipeline import load_components
@@ -149,8 +149,8 @@ def train_adapter(config, *, progress=True):
     if len(stage.resampled) != 3 or min(stage.resampled) < 0 or sum(stage.resampled) > 1:
         msg = f"finetune.resampled must be three shares of together at most 1, got {stage.resampled!r}."
         raise ValueError(msg)
-    base, folder, steps = _base(config)
-    codec, denoiser, solver = load_components(folder)
+    base, base_folder, steps = _base(config)
+    codec, denoiser, solver = load_components(base_folder)
     wide = widen(denoiser)
     if stage.components:
         chosen = {"components": stage.components, "component_weights": [1.0] * len(stage.components)}
@@ -165,7 +165,8 @@ def train_adapter(config, *, progress=True):
         }
     )
     if stage.start:
-        load_adapters(Path(stage.start), model)
+        own = adapter_folders(base_folder).get(stage.start)
+        load_adapters(Path(stage.start) if own is None else own / "adapter", model)
     scheduler = make_scheduler(solver.config.prediction_type)
     if stage.members:
         model["score"] = score_of(sampler, factor=codec.config.factor)

@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file
 
+from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.cli.main import main as magsr
 from sunpy_magsr.data.surface import synthetic_surface
 from sunpy_magsr.data.twins import Errors, make_twins
@@ -54,12 +56,14 @@ def recipe(pairs):
         least_mu = 0.5
         patch = 128
         [finetune]
+        start = "mdi"
         pairs = "observed"
         scale = "input"
         steps = 2
         patch = 64
         batch_size = 2
-        rank = 4
+        rank = 48
+        decoder_rank = 8
         members = 2
         validate_every = 0
         """
@@ -89,7 +93,12 @@ def test_pairs_are_trained_on_and_the_test_is_not(pairs, recipe):
     assert store.fields["gain"][0] == pytest.approx(1.3, rel=0.01)
     assert load_config(recipe).finetune.scale == "input"
     assert train(["finetune", str(recipe)]) == 0
-    assert (folder / "run" / "adapter" / "denoiser").is_dir()
+    trained = load_file(folder / "run" / "adapter" / "denoiser" / "adapter_model.safetensors")
+    bundled = load_file(
+        bundled_folder("default") / "adapters" / "mdi" / "adapter" / "denoiser" / "adapter_model.safetensors"
+    )
+    moved = [float((trained[name] - bundled[name].float()).abs().max()) for name in bundled]
+    assert 0 < max(moved) < 0.02, "it went on from the bundled adapter"
 
 
 def test_true_pairs_are_judged_on_both_scales(pairs, capsys):
