@@ -14,9 +14,11 @@ from sunpy_magsr.forward_model import (
     MDI_PSF_FWHM,
     find_bad_pixels,
     input_noise,
+    sampling_kernel,
     without_bad_pixels,
     without_constant_pixels,
 )
+from sunpy_magsr.metrics.noise import quiet_noise
 from sunpy_magsr.pairing.displacement import Disk, Displacement, fit_displacement, fit_rigid
 from sunpy_magsr.pairing.gain import WIDTHS, blurred, fit_gain, gain_table
 from sunpy_magsr.pairing.geometry import interpolate, map_pixels
@@ -86,6 +88,11 @@ class _Seen:
         self._splines = scipy.ndimage.spline_filter(image, order=3, output=np.float32, mode="nearest")
         return self
 
+    def noise_left(self, widths):
+        """Standard deviation of the image for white noise of 1 in HMI's pixels, for each width."""
+        kernels = (sampling_kernel(width / self._scale, factor=_FACTOR) for width in widths)
+        return np.array([(kernel**2).sum() for kernel in kernels])
+
     def at(self, place):
         options = {"order": 3, "prefilter": False, "mode": "constant", "output": np.float32}
         return scipy.ndimage.map_coordinates(self._splines, place + 0.5, **options)
@@ -143,7 +150,8 @@ def align_pair(low, high, *, limits=None):
     images = [seen.blurred(width).at(place) for width in WIDTHS]
     local = input_noise(magnetogram)
     noise = float(np.sqrt(np.mean(local[valid] ** 2)))
-    gain = fit_gain(reading, images, valid, mu, noise=noise)
+    seen_noise = quiet_noise(data) * seen.noise_left(WIDTHS)
+    gain = fit_gain(reading, images, valid, mu, noise=noise, seen_noise=seen_noise)
     unit = blurred(images, gain.psf_fwhm)
     quality = _quality(reading, unit, valid, mu, noise=local, gain=gain)
     rigid, inner = fit_rigid(shifts, disk), mu > _INNER

@@ -24,7 +24,7 @@ from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 __all__ = ["Alignment", "align_folder"]
 
 #: A pair that was aligned by another version of the method is aligned anew.
-_METHOD = 1
+_METHOD = 2
 _NUMBERS = tuple(field.name for field in dataclasses.fields(PairQuality))
 _COLUMNS = ("pair", "mdi", "hmi", "aligned", "refused", *_NUMBERS)
 

@@ -7,17 +7,18 @@ import numpy as np
 import scipy.optimize
 from astropy.table import Table
 
-from sunpy_magsr.forward_model import hmi_per_mdi
+from sunpy_magsr.forward_model import MDI_GAIN, hmi_per_mdi
 
 __all__ = ["WIDTHS", "Gain", "fit_gain", "gain_table"]
 
 #: Widths (FWHM in arcsec) of MDI's point-spread function for which the expectation is computed; between them it is
 #: interpolated.
 WIDTHS = (0.8, 1.8, 2.8, 3.8)
-_LEAST_FIELD = 20.0  # Gauss, where a slope can be told from the noise
+_LEAST_FIELD = 20.0  # Gauss, in the table
+_BOUNDS = (0.0, 4.5)  # of the width
 _RESPONSE_ERROR = 0.1  # of the reading, beside the noise
 _PARTS = 4  # along each axis, for the errors
-_LEAST_MU = 0.5
+_LEAST_MU = 0.35
 _STRENGTHS = (20, 50, 100, 200, 400, 800, 1600)
 _MUS = (0.3, 0.5, 0.7, 0.85, 0.95, 1.0)
 _FEWEST = 200  # pixels of a slope
@@ -48,12 +49,14 @@ def blurred(images, width):
     return sum(np.float32(weight) * image for weight, image in zip(weights, images, strict=True))
 
 
-def fit_gain(reading, images, valid, mu, *, noise):
-    """
+def fit_gain(reading, images, valid, mu, *, noise, seen_noise):
+    r"""
     Fit gain and blur jointly, by least squares weighted by noise and an error of the response of a tenth.
 
-    Pixels in which HMI sees 20 G or more, within a cosine of the heliocentric angle of 0.5, are used. The error is that
-    of a jackknife over 4 x 4 parts of the frame (Efron & Stein 1981, :doi:`10.1214/aos/1176345462`).
+    HMI's own noise would make the slope smaller (in a quiet frame by 1 %), so its variance :math:`v` is taken out of what is
+    summed: :math:`g = \sum w\,d\,m / \sum w\,(m^2 - v)` of readings :math:`d` and expectations :math:`m` (Fuller 1987,
+    Measurement Error Models, section 1.2). Pixels within a cosine of the heliocentric angle of 0.35 are used. The error is
+    that of a jackknife over 4 x 4 parts of the frame (Efron & Stein 1981, :doi:`10.1214/aos/1176345462`).
 
     Parameters
     ----------
@@ -67,6 +70,8 @@ def fit_gain(reading, images, valid, mu, *, noise):
         Cosine of the heliocentric angle ``[y, x]``.
     noise : `float`
         Of MDI, Gauss.
+    seen_noise : sequence of `float`
+        Of the images, Gauss.
 
     Returns
     -------
@@ -77,9 +82,9 @@ def fit_gain(reading, images, valid, mu, *, noise):
     ValueError
         If there are fewer than 200 such pixels.
     """
-    used = valid & (mu > _LEAST_MU) & (np.abs(images[len(images) // 2]) > _LEAST_FIELD)
+    used = valid & (mu > _LEAST_MU)
     if used.sum() < _FEWEST:
-        msg = f"a pair must have {_FEWEST} pixels above {_LEAST_FIELD:g} G to fit its gain, got {used.sum()}."
+        msg = f"a pair must have {_FEWEST} pixels with mu above {_LEAST_MU} to fit its gain, got {used.sum()}."
         raise ValueError(msg)
     read, seen = reading[used].astype(float), [image[used].astype(float) for image in images]
     rows, columns = (place * _PARTS // size for place, size in zip(np.nonzero(used), used.shape, strict=True))
@@ -90,14 +95,15 @@ def fit_gain(reading, images, valid, mu, *, noise):
 
         def slope(width):
             model = blurred([one[kept] for one in seen], width)
-            gain = (weight * model * read[kept]).sum() / (weight * model**2).sum()
-            return gain, (weight * (read[kept] - gain * model) ** 2).sum()
+            variance = np.interp(width, WIDTHS, seen_noise) ** 2
+            gain = (weight * model * read[kept]).sum() / (weight * (model**2 - variance)).sum()
+            return gain, (weight * ((read[kept] - gain * model) ** 2 - gain**2 * variance)).sum()
 
-        found = scipy.optimize.minimize_scalar(lambda width: slope(width)[1], bounds=(0, 4.5), method="bounded")
+        found = scipy.optimize.minimize_scalar(lambda width: slope(width)[1], bounds=_BOUNDS, method="bounded")
         return slope(found.x)[0], found.x
 
     everything = np.ones(len(part), bool)
-    gain, _ = solved(everything, 1.4)
+    gain, _ = solved(everything, MDI_GAIN)
     gain, width = solved(everything, gain)
     others = np.array([solved(part != one, gain)[0] for one in np.unique(part)])
     count = len(others)
