@@ -104,7 +104,8 @@ def find_pairs(client, *, start, end, cadence, tolerance, wait):
             frames[series] += [frame for frame in query[0] if frame.t_rec not in known]
             rejected += query[1]
             first = until
-    pairs, unmatched = match_frames(frames[MDI], frames[HMI], start=start, cadence=cadence, tolerance=tolerance)
+    within = [frame for frame in frames[MDI] if frame.t_obs < end]  # the archive's spans contain their ends
+    pairs, unmatched = match_frames(within, frames[HMI], start=start, cadence=cadence, tolerance=tolerance)
     return pairs, rejected + unmatched
 
 
@@ -204,7 +205,8 @@ def fetch_pairs(
     finally:
         lock.release()
     rows = run.manifest.rows
-    failed = {path: row["reason"] for path, row in rows.items() if row["state"] == "failed"}
+    frames = [frame.path for pair in pairs for frame in pair]
+    failed = {path: rows[path]["reason"] for path in frames if rows[path]["state"] == "failed"}
     whole = sum(all(rows[frame.path]["state"] == "done" for frame in pair) for pair in pairs)
     megabytes = sum(rows[frame.path]["bytes"] for frame in missing if rows[frame.path]["state"] == "done") / 1e6
     count = sum(rows[frame.path]["state"] == "done" for frame in missing)

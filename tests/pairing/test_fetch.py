@@ -105,6 +105,7 @@ def test_tolerance_and_cadence(fetch, tmp_path):
     assert found.expected == pytest.approx(2 * 15.5)
     assert not (tmp_path / "pairs").exists()
     assert fetch(cadence=3 * u.h, dry_run=True).pairs == 2
+    assert fetch(end=START + TimeDelta(192 * 60, format="sec"), dry_run=True).pairs == 2, "the end is not in it"
     assert fetch(cadence=1 * u.day, dry_run=True).rejected == {"not needed at this cadence": 2}
 
 
