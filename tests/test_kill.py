@@ -16,7 +16,7 @@ from sunpy_magsr.training.cli import main
 
 from .training.magnetograms import write_patch
 
-KILLS = 5
+KILLS = 3
 STEPS = 60
 CONFIG = f"""
 output = "run"
