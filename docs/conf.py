@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     "default_thumb_file": PNG_ICON,
     "abort_on_example_error": False,
     "only_warn_on_example_error": True,
+    "matplotlib_animations": True,
     "remove_config_comments": True,
     "plot_gallery": "True",
     "doc_module": ("sunpy_magsr",),

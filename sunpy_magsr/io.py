@@ -1,8 +1,10 @@
 """FITS files that keep the uncertainty and the mask, which `sunpy.map.GenericMap.save` drops."""
 
 import io
+import zlib
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import sunpy.map
 from astropy.io import fits
@@ -10,13 +12,16 @@ from astropy.nddata import StdDevUncertainty
 
 from sunpy_magsr.atomic import whole_file
 
-__all__ = ["read_fits", "write_compressed", "write_fits"]
+__all__ = ["check_precision", "compressed_image", "image_list", "read_fits", "write_compressed", "write_fits"]
 
+_SCALING = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX")
+_TILE_ROWS = 16
+_DITHER = 2  # SUBTRACTIVE_DITHER_2, which keeps zeros
 _STEP = 0.1  # Gauss
 _BLANK = -(2**31)
 
 
-def write_fits(smap, path, *, overwrite=False):
+def write_fits(smap, path, *, precision=None, overwrite=False):
     """
     Write a Map with its uncertainty and mask.
 
@@ -30,6 +35,9 @@ def write_fits(smap, path, *, overwrite=False):
         The map.
     path : `str` or `pathlib.Path`
         The file.
+    precision : `~astropy.units.Quantity`, optional
+        Compress the file, with values rounded to steps of this size; see `compressed_image`. The map is then the first
+        extension, as in the archives of MDI and HMI. By default nothing is rounded.
     overwrite : `bool`
         Replace a file that is there. Defaults to `False`.
 
@@ -42,19 +50,22 @@ def write_fits(smap, path, *, overwrite=False):
     ------
     FileExistsError
         If the file is there and ``overwrite`` is false.
+    ValueError
+        If ``precision`` is not a positive magnetic field.
     """
     path = Path(path)
+    step = check_precision(precision)
     if path.exists() and not overwrite:
         msg = f"path must be a new file unless overwrite=True, and {path} exists."
         raise FileExistsError(msg)
-    hdus = fits.HDUList([fits.PrimaryHDU(smap.data, smap.fits_header)])
+    header = smap.fits_header
+    images = [("", smap.data, str(smap.unit))]
     if smap.uncertainty is not None:
         deviation = smap.uncertainty.represent_as(StdDevUncertainty)
-        hdus.append(fits.ImageHDU(deviation.array, smap.fits_header, name="UNCERT"))
-        hdus["UNCERT"].header["BUNIT"] = str(deviation.unit or smap.unit)
+        images.append(("UNCERT", deviation.array, str(deviation.unit or smap.unit)))
     if smap.mask is not None and not np.array_equal(smap.mask, np.isnan(smap.data)):
-        hdus.append(fits.ImageHDU(np.asarray(smap.mask, dtype=np.uint8), smap.fits_header, name="MASK"))
-        hdus["MASK"].header["BUNIT"] = ""
+        images.append(("MASK", np.asarray(smap.mask, dtype=np.uint8), ""))
+    hdus = image_list(images, header, step)
     # by way of memory, as astropy's own report of a full disk fails for a file that it has not opened itself
     content = io.BytesIO()
     hdus.writeto(content)
@@ -65,6 +76,83 @@ def write_fits(smap, path, *, overwrite=False):
         msg = f"path must be a new file unless overwrite=True, and {path} exists."
         raise FileExistsError(msg) from error
     return path
+
+
+def check_precision(value):
+    """The size of the steps to which fields are rounded in a file, in Gauss, or `None` where they are not."""
+    if value is None:
+        return None
+    is_field = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(u.G)
+    if not is_field or not 0 < value.to_value(u.G) < np.inf:
+        msg = f"precision must be None or a positive magnetic field such as 0.5 * u.G, got {value!r}."
+        raise ValueError(msg)
+    return float(value.to_value(u.G))
+
+
+def image_list(images, header, step):
+    """
+    Images with one header as HDUs: the first is the primary one, or the first extension if they are compressed.
+
+    Parameters
+    ----------
+    images : sequence of `tuple`
+        Name, array, and unit for BUNIT.
+    header : `astropy.io.fits.Header`
+        For all of them; not changed.
+    step : `float` or `None`
+        Of the rounding, in Gauss; `None` to compress nothing.
+
+    Returns
+    -------
+    `astropy.io.fits.HDUList`
+    """
+    hdus = fits.HDUList([] if step is None else [fits.PrimaryHDU()])
+    for name, array, unit in images:
+        if step is not None:
+            hdus.append(compressed_image(array, header, step, name=name))
+        elif name:
+            hdus.append(fits.ImageHDU(array, header, name=name))
+        else:
+            hdus.append(fits.PrimaryHDU(array, header))
+        if name:
+            hdus[-1].header["BUNIT"] = unit
+    return hdus
+
+
+def compressed_image(data, header, step, *, name=""):
+    """
+    An image in tiles that are compressed one by one by Rice's method.
+
+    Floating-point values are rounded to whole steps after a random part of a step is added, which is taken away again
+    when they are read (the tiled-image convention of the FITS standard 4.0, :doi:`10.1051/0004-6361/201015362`, and
+    subtractive dithering, Pence et al. 2010, :doi:`10.1086/656249`): the error is uniform within half a step and does not
+    depend on the value, so that means over many pixels are not biased. NaN and 0 are kept. Whole numbers are not rounded.
+
+    Parameters
+    ----------
+    data : `numpy.ndarray`
+        ``[..., y, x]``, floating point or whole numbers.
+    header : `astropy.io.fits.Header`
+        Cards; those that scale values are left out. Not changed.
+    step : `float`
+        In the unit of the data.
+    name : `str`
+        Of the extension.
+
+    Returns
+    -------
+    `astropy.io.fits.CompImageHDU`
+    """
+    header = header.copy()
+    for card in _SCALING:
+        header.remove(card, ignore_missing=True)
+    data = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
+    options = {"compression_type": "RICE_1", "name": name or None}
+    options["tile_shape"] = (*(1,) * (data.ndim - 2), min(_TILE_ROWS, data.shape[-2]), data.shape[-1])
+    if data.dtype.kind == "f":
+        seed = 1 + zlib.crc32(data) % 10000  # of what is in it: the same file for the same map, another for the next
+        options |= {"quantize_level": -step, "quantize_method": _DITHER, "dither_seed": seed}
+    return fits.CompImageHDU(data, header, **options)
 
 
 def read_fits(path):
@@ -82,15 +170,16 @@ def read_fits(path):
         The map.
     """
     with fits.open(path, memmap=False) as hdus:
-        header = hdus[0].header
-        extensions = {hdu.name: hdu for hdu in hdus[1:]}
+        first = next((hdu for hdu in hdus if hdu.data is not None), hdus[0])
+        header = first.header
+        extensions = {hdu.name: hdu for hdu in hdus if hdu is not first}
         uncertainty = mask = None
         if "UNCERT" in extensions:
             hdu = extensions["UNCERT"]
             uncertainty = StdDevUncertainty(_native(hdu.data), unit=hdu.header["BUNIT"])
         if "MASK" in extensions:
             mask = (extensions["MASK"].data & 1).astype(bool)  # what other bits say: sunpy_magsr.uncertainty.files
-        data = _native(hdus[0].data)
+        data = _native(first.data)
         bare = sunpy.map.Map(data, header)
     if mask is None and np.isnan(data).any():
         mask = np.isnan(data)

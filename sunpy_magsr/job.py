@@ -16,6 +16,7 @@ from sunpy_magsr.metadata import finer_header, provenance
 from sunpy_magsr.options import (
     check_bad_pixels,
     check_calibration,
+    check_noise_lifetime,
     check_options,
     check_plate_scale,
     output_ratio,
@@ -28,6 +29,7 @@ from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.grid import resample, resampled_size
 from sunpy_magsr.prep.wcs import plate_scale as plate_scale_of
 from sunpy_magsr.prep.wcs import unread_roll
+from sunpy_magsr.solar_noise import SolarNoise
 from sunpy_magsr.training_range import outside_training, warn_if_outside
 from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.facts import Facts
@@ -35,7 +37,16 @@ from sunpy_magsr.version import version
 
 __all__ = ["Job"]
 
-_TOLD = ("seed", "n_samples", "steps", "calibration", "consistency", "psf_fwhm", "bad_pixels")  # in the header
+_TOLD = (
+    "seed",
+    "n_samples",
+    "steps",
+    "calibration",
+    "consistency",
+    "psf_fwhm",
+    "bad_pixels",
+    "noise_lifetime",
+)  # in the header
 
 
 @dataclasses.dataclass
@@ -79,6 +90,7 @@ class Job:
         psf_fwhm=None,
         bad_pixels="mask",
         component=None,
+        noise_lifetime=None,
         kept=1,
         **machine,
     ):
@@ -102,6 +114,7 @@ class Job:
         if card.is_deterministic and n_samples > 1:
             msg = f"n_samples must be 1 for the deterministic model {card.name!r}, got {n_samples}."
             raise ValueError(msg)
+        check_noise_lifetime(noise_lifetime, card)
         settings = {
             "n_samples": int(n_samples),
             "seed": int(seed),
@@ -110,6 +123,7 @@ class Job:
             "calibration": check_calibration(calibrate, magnetogram, card),
             "psf_fwhm": None if psf_fwhm is None else float(psf_fwhm.to_value(u.arcsec)),
             "bad_pixels": count,
+            "noise_lifetime": None if noise_lifetime is None or card.is_deterministic else noise_lifetime.to_value(u.s),
             **machine,
         }
         warn_if_untrained(magnetogram, card)
@@ -141,9 +155,9 @@ class Job:
     @property
     def valid(self):
         """Output pixels whose center lies in a measured input pixel, bool ``[Y, X]``."""
-        return self._on_output(self.magnetogram.valid)
+        return self.on_output(self.magnetogram.valid)
 
-    def _on_output(self, low):
+    def on_output(self, low):
         """Values ``[y, x]`` of the input pixels that hold the centers of the output's."""
         x, y = (
             np.minimum(((np.arange(size) + 0.5 + offset) / ratio).astype(int), side - 1)
@@ -173,8 +187,8 @@ class Job:
         valid = self.magnetogram.valid
         return Facts(
             calibrations=calibrations,
-            make_strata=lambda calibration: self._on_output(calibration.strata(conditions, valid.shape)),
-            make_untrained=lambda: self._on_output(outside_training(self.magnetogram, limb_cosine(self.smap), card)),
+            make_strata=lambda calibration: self.on_output(calibration.strata(conditions, valid.shape)),
+            make_untrained=lambda: self.on_output(outside_training(self.magnetogram, limb_cosine(self.smap), card)),
             frame={
                 axis: float(np.nanmedian(np.broadcast_to(value, valid.shape)[valid]))
                 for axis, value in conditions.items()
@@ -184,9 +198,15 @@ class Job:
     def fields(self):
         """Yield the samples: float32 Gauss ``[Y, X]`` on the output grid, NaN where nothing was measured."""
         valid = self.valid
-        factor = self.backend.card.factor
+        for number, field in enumerate(self.native_fields()):
+            yield self.finished(field, number, valid=valid)
+
+    def native_fields(self):
+        """Yield the samples on the model's own grid: Gauss ``[f y, f x]`` on the model's scale, without NaN."""
         enforce = consistency_step.enforcer(self.magnetogram, self.backend.card, self.settings["consistency"])
         machine = {key: self.settings[key] for key in ("device", "batch_size", "progress")}
+        if self.settings["noise_lifetime"] is not None:
+            machine["noise"] = SolarNoise(self.smap, self.magnetogram, self.settings["noise_lifetime"])
         drawn = self.backend.samples(
             self.magnetogram,
             n_samples=self.settings["n_samples"],
@@ -194,20 +214,22 @@ class Job:
             steps=self.settings["steps"],
             **machine,
         )
-        for number, high in enumerate(drawn):
-            field = enforce(high)
-            if self.settings["calibration"] != self.backend.card.calibration:
-                field = to_hmi(field, self.magnetogram.data, sample=number)
-            if any(ratio != factor for ratio in self.ratio):
-                field = resample(field, [ratio / factor for ratio in self.ratio])
-            field[~valid] = np.nan
-            yield field
+        return map(enforce, drawn)
+
+    def finished(self, field, number, *, valid):
+        """One of the `native_fields` on the result's scale and grid, with NaN where nothing is `valid`."""
+        factor = self.backend.card.factor
+        if self.settings["calibration"] != self.backend.card.calibration:
+            field = to_hmi(field, self.magnetogram.data, sample=number)
+        if any(ratio != factor for ratio in self.ratio):
+            field = resample(field, [ratio / factor for ratio in self.ratio])
+        return np.where(valid, field, np.float32(np.nan))
 
     def describes(self, header):
         """Whether a header is that of a result of this job, whatever its statistic and the version."""
         rows, columns = self.valid.shape
         expected = self._header((rows, columns), "")
-        cards = ("mod", "sha", "sed", "ns", "stp", "cal", "bad", "psf")
+        cards = ("mod", "sha", "sed", "ns", "stp", "cal", "bad", "psf", "nlt")
         cards = (*(f"magsr{card}" for card in cards), "crpix1", "crpix2", "date-obs")
         return (header["naxis1"], header["naxis2"]) == (columns, rows) and all(
             header.get(card) == expected.get(card) for card in cards

@@ -1,5 +1,6 @@
 """The header of a super-resolved map."""
 
+import math
 import re
 import textwrap
 
@@ -173,7 +174,18 @@ def _scale_axes(header, smap, ratio):
 
 
 def provenance(
-    card, *, version, seed, n_samples, steps, calibration, consistency, statistic, psf_fwhm=None, bad_pixels=0
+    card,
+    *,
+    version,
+    seed,
+    n_samples,
+    steps,
+    calibration,
+    consistency,
+    statistic,
+    psf_fwhm=None,
+    bad_pixels=0,
+    noise_lifetime=None,
 ):
     """
     Cards that say that a map is a model's output.
@@ -194,6 +206,8 @@ def provenance(
         Width of the point-spread function in arcsec that the user gave.
     bad_pixels : `int`
         Input pixels that were taken for none.
+    noise_lifetime : `float`, optional
+        Seconds for which the noise stays with a place on the Sun; `None` if it belongs to the detector's pixels.
 
     Returns
     -------
@@ -209,6 +223,11 @@ def provenance(
     if bad_pixels:
         story += f" Bad pixels of the input that were treated as missing: {bad_pixels}."
     told = {} if psf_fwhm is None else {"magsrpsf": psf_fwhm}
+    if noise_lifetime is not None:
+        # FITS has no infinity
+        told["magsrnlt"] = noise_lifetime if math.isfinite(noise_lifetime) else -1.0
+        kept = "for ever" if told["magsrnlt"] < 0 else f"for {noise_lifetime:g} s on average"
+        story += f" What is made up rotates with the Sun and is kept {kept}."
     return {
         "magsrver": version,
         "magsrmod": card.name,

@@ -9,6 +9,7 @@ __all__ = [
     "LARGEST_WIDTH",
     "check_bad_pixels",
     "check_calibration",
+    "check_noise_lifetime",
     "check_options",
     "check_plate_scale",
     "output_ratio",
@@ -98,6 +99,21 @@ def check_bad_pixels(value):
     """Raise unless the value is ``"mask"`` or ``"keep"``."""
     if value not in ("mask", "keep"):
         msg = f"bad_pixels must be 'mask' or 'keep', got {value!r}."
+        raise ValueError(msg)
+
+
+def check_noise_lifetime(value, card):
+    """Raise unless the value is `None` or a time that is not negative, or if the model's noise cannot be chosen."""
+    if value is None:
+        return
+    is_time = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(u.s)
+    if not is_time or not value.value >= 0:
+        msg = f"noise_lifetime must be None or a time that is not negative, got {value!r}."
+        raise ValueError(msg)
+    if card.kind == "published":
+        msg = (
+            f"noise_lifetime must be None with a model of the published architecture, got {value!r} for {card.name!r}."
+        )
         raise ValueError(msg)
 
 

@@ -1,12 +1,14 @@
 """The front door: a Map in, a super-resolved Map or an ensemble out."""
 
 import astropy.units as u
+from sunpy.map import MapSequence
 
 from sunpy_magsr.job import Job
+from sunpy_magsr.solar_noise import NOISE_LIFETIME
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import Moments, keep_members
 
-__all__ = ["superresolve", "superresolve_ensemble"]
+__all__ = ["superresolve", "superresolve_ensemble", "superresolve_sequence"]
 
 _PLATE_SCALE = 0.5 * u.arcsec / u.pix
 
@@ -24,6 +26,7 @@ def superresolve(
     psf_fwhm=None,
     bad_pixels="mask",
     component=None,
+    noise_lifetime=None,
     device=None,
     batch_size=None,
     progress=False,
@@ -76,6 +79,10 @@ def superresolve(
         Component of the field that the map shows: along the line of sight, radial, or a transverse one. It is needed where
         the header does not say it, as in files of HMI's vector series without ``DRMS_ID``; the map is then taken for the
         line of sight, with a warning.
+    noise_lifetime : `~astropy.units.Quantity`, optional
+        For frames of one sequence: how long what is made up stays with a place on the Sun, as a time, such as
+        ``1 * u.hour`` (see `superresolve_sequence`). 0 makes it up anew in each frame, infinity keeps it. By default it
+        belongs to the pixels of the detector, past which the Sun rotates.
     device : `str`, optional
         A torch device; CUDA where there is one by default, else the CPU.
     batch_size : `int`, optional
@@ -131,6 +138,7 @@ def superresolve(
         psf_fwhm=psf_fwhm,
         bad_pixels=bad_pixels,
         component=component,
+        noise_lifetime=noise_lifetime,
         device=device,
         batch_size=batch_size,
         progress=progress,
@@ -156,6 +164,7 @@ def superresolve_ensemble(
     psf_fwhm=None,
     bad_pixels="mask",
     component=None,
+    noise_lifetime=None,
     device=None,
     batch_size=None,
     progress=False,
@@ -166,7 +175,7 @@ def superresolve_ensemble(
 
     Parameters
     ----------
-    smap, model, seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, device, batch_size, progress
+    smap, model, seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, noise_lifetime, device, batch_size, progress
         As for `superresolve`.
     n_samples : `int`
         Members of the ensemble, at least 2. Defaults to 8. A full disk is 64 MiB a member.
@@ -200,6 +209,7 @@ def superresolve_ensemble(
         psf_fwhm=psf_fwhm,
         bad_pixels=bad_pixels,
         component=component,
+        noise_lifetime=noise_lifetime,
         device=device,
         batch_size=batch_size,
         progress=progress,
@@ -207,3 +217,48 @@ def superresolve_ensemble(
     )
     members, moments = keep_members(job.fields(), n_samples, store=store)
     return Ensemble(members, job.map, job.facts(), moments=moments)
+
+
+def superresolve_sequence(maps, *, noise_lifetime=NOISE_LIFETIME, **options):
+    """
+    Super-resolve the frames of a sequence so that what is made up moves and lives like the Sun's own small-scale field.
+
+    With one noise for the detector's pixels, made-up structure would stand still while the Sun rotates past it; with new
+    noise in each frame it would flicker at any cadence. Here it rotates with the Sun, each latitude at its own rate, and two
+    frames a time t apart share ``exp(-t / noise_lifetime)`` of it (`~sunpy_magsr.solar_noise.SolarNoise`). Each frame alone
+    is a sample like any other, and is the same whatever frames are beside it.
+
+    HMI's own field between 4 and 2 arcsec correlates by 0.11 after 2 hours and by less than 0.01 after 6, so a movie
+    of a frame in 96 minutes, MDI's cadence, changes in most of its details, and should.
+
+    Parameters
+    ----------
+    maps : `sunpy.map.MapSequence` or iterable of `sunpy.map.GenericMap`
+        Frames as `superresolve` takes them, in any order.
+    noise_lifetime : `~astropy.units.Quantity` or `None`
+        As for `superresolve`. Defaults to one hour, measured on HMI.
+    **options
+        As for `superresolve`.
+
+    Returns
+    -------
+    `sunpy.map.MapSequence`
+        The frames in the order of the input. A full disk is 64 MiB; for long sequences there is ``magsr archive``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `superresolve`.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import sunpy.map
+    >>> import sunpy_magsr
+    >>> from sunpy_magsr.data import sample_map
+    >>> frame = sample_map().submap([100, 100] * u.pix, top_right=[131, 131] * u.pix)
+    >>> finer = sunpy_magsr.superresolve_sequence(sunpy.map.MapSequence(frame), plate_scale=None)
+    >>> finer[0].data.shape
+    (128, 128)
+    """
+    return MapSequence([superresolve(smap, noise_lifetime=noise_lifetime, **options) for smap in maps])

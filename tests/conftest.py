@@ -53,5 +53,12 @@ def with_meta(small):
 
 
 @pytest.fixture
+def unchecked(monkeypatch):
+    """Spare the process that loads what is exported or pushed, where that is not what is tested."""
+    for stage in ("export", "push"):
+        monkeypatch.setattr(f"sunpy_magsr.training.{stage}.check_folder", lambda _: None)
+
+
+@pytest.fixture
 def rng():
     return np.random.default_rng(20010329)

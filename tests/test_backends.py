@@ -1,6 +1,9 @@
 """What every backend must do, and what the diffusion model adds."""
 
 import copy
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 
 import astropy.units as u
 import numpy as np
@@ -161,6 +164,28 @@ def test_threads_change_nothing(small):
     finally:
         torch.set_num_threads(threads)
     assert np.abs(results[0] - results[1]).max() < 0.5
+
+
+def in_half_precision(smap, seed):
+    backend = copy.copy(load_backend("default", instrument="MDI"))
+    backend.half = True
+    return native(smap, model=backend, seed=seed).data
+
+
+@pytest.mark.filterwarnings("ignore:This process")
+def test_the_number_format_of_a_gpu_changes_little(sample):
+    """In a process of its own, as some CPUs end one that multiplies in bfloat16."""
+    cutout = cut(sample, 60, 60, 96, 96)
+    full = native(cutout).data
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as child:
+        try:
+            half = child.submit(in_half_precision, cutout, 0).result(timeout=120)
+        except BrokenProcessPool:
+            pytest.skip("this CPU cannot multiply in bfloat16")
+    assert not np.array_equal(half, full, equal_nan=True)
+    assert np.sqrt(np.nanmean((half - full) ** 2)) < 1
+    assert np.nanstd(half) == pytest.approx(np.nanstd(full), rel=1e-3)
+    assert np.nanstd(np.diff(half)) == pytest.approx(np.nanstd(np.diff(full)), rel=2e-3)
 
 
 def test_samples_differ_and_spread_with_the_field(small):

@@ -64,6 +64,7 @@ def project(folder, truth, rival):
     return str(folder / "train.toml")
 
 
+@pytest.mark.usefixtures("unchecked")
 @pytest.mark.parametrize("rival", RIVALS)
 def test_one_command_trains_a_rival(rival, tmp_path, truth, small):
     config = project(tmp_path, truth, rival)

@@ -56,6 +56,15 @@ def test_done_files_are_passed_over(mdi_file, tmp_path, capsys):
     assert read_fits(tmp_path / "mdi.magsr.fits").meta["magsrsed"] == 1
 
 
+def test_compressed_frames_of_a_movie(mdi_file, tmp_path):
+    arguments = ["--noise-lifetime", "1", "--precision", "0.5", "--plate-scale", "native"]
+    assert main(["superresolve", mdi_file, "-o", str(tmp_path), *arguments]) == 0
+    result = read_fits(tmp_path / "mdi.magsr.fits")
+    assert result.meta["magsrnlt"] == 3600
+    with fits.open(tmp_path / "mdi.magsr.fits") as hdus:
+        assert isinstance(hdus[1], fits.CompImageHDU)
+
+
 @pytest.fixture
 def bad_files(small, tmp_path):
     folder = tmp_path / "bad"
@@ -91,6 +100,8 @@ def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_pat
             "--plate-scale must be a positive number of arcsec",
         ),
         (["superresolve", "a.fits", "-o", "x", "--plate-scale", "nan"], "--plate-scale must be a positive number"),
+        (["superresolve", "a.fits", "-o", "x", "--noise-lifetime", "-1"], "--noise-lifetime must be a number of hours"),
+        (["superresolve", "a.fits", "-o", "x", "--precision", "0"], "--precision must be a positive number of Gauss"),
         (["superresolve", "a.fits", "-o", "x", "--samples", "0"], "n_samples must be a whole number of at least 1"),
         (["superresolve", "a.fits", "-o", "x", "--model", "nothing"], "model must be one of default"),
         (["superresolve", "b/a.fits", "c/a.fits", "-o", "x"], "FILE must have different names, got two for x/a.magsr"),
@@ -131,9 +142,9 @@ def test_models(capsys):
     assert '"limits"' in capsys.readouterr().out
 
 
-def test_progress_bar_on_a_terminal_only(mdi_file, tmp_path):
-    piped = run("superresolve", mdi_file, "-o", str(tmp_path / "a"))
-    assert piped.stderr == ""
+def test_progress_bar_on_a_terminal_only(mdi_file, tmp_path, capfd):
+    assert main(["superresolve", mdi_file, "-o", str(tmp_path / "a")]) == 0
+    assert capfd.readouterr().err == ""  # which is no terminal
     terminal, child = pty.openpty()
     termios.tcsetwinsize(child, (24, 80))
     code = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"

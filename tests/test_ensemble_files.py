@@ -60,6 +60,18 @@ def test_what_is_read_is_what_was_written(ensemble, tmp_path, name, members):
             read.sample(0)
 
 
+def test_a_compressed_file_gives_the_same_to_half_a_step(ensemble, tmp_path):
+    path = ensemble.save(tmp_path / "ensemble.fits", members=True, precision=0.2 * u.G)
+    read = Ensemble.load(path)
+    assert path.stat().st_size < 0.5 * ensemble.save(tmp_path / "whole.fits", members=True).stat().st_size
+    assert np.array_equal(read.flags, ensemble.flags)
+    assert np.array_equal(read.strata, ensemble.strata)
+    assert np.nanmax(np.abs(read.sample(2).data - ensemble.sample(2).data)) <= 0.1001
+    assert np.nanmax(np.abs(read.std().data - ensemble.std().data)) <= 0.1001
+    with pytest.raises(ValueError, match=r"precision must be None for an \.asdf file"):
+        ensemble.save(tmp_path / "ensemble.asdf", precision=0.2 * u.G)
+
+
 def test_plain_astropy_and_sunpy_read_it(ensemble, tmp_path):
     path = ensemble.save(tmp_path / "ensemble.fits", members=True)
     with fits.open(path) as hdus:

@@ -75,3 +75,37 @@ def test_a_failed_write_leaves_nothing(result, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         write_fits(result, tmp_path / "out.fits")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("with_uncertainty", [False, True])
+def test_compression_rounds_within_half_a_step_and_keeps_what_is_missing(small, tmp_path, with_uncertainty):
+    """Cards of the input that scale its integers (BSCALE, BZERO, BLANK) do not touch the values."""
+    small.meta.update({"bscale": 0.01, "bzero": 7.0, "blank": -2147483648})
+    data = small.data.astype(np.float32)
+    data[3:5, 7:9], data[9, 9] = np.nan, 0.0
+    deviation = StdDevUncertainty(np.abs(data) + 1, unit=u.G) if with_uncertainty else None
+    smap = sunpy.map.Map(data, small.meta)
+    smap = type(smap)(data, smap.meta, uncertainty=deviation)
+    path = write_fits(smap, tmp_path / "out.fits", precision=0.5 * u.G)
+    back = read_fits(path)
+    error = back.data - data
+    assert np.array_equal(np.isnan(back.data), np.isnan(data))
+    assert back.data[9, 9] == 0
+    assert np.nanmax(np.abs(error)) <= 0.2501
+    assert abs(np.nanstd(error) / 0.5 * np.sqrt(12) - 1) < 0.1
+    assert abs(np.nanmean(error)) < 4 * 0.5 / np.sqrt(12 * data.size)
+    assert back.unit == smap.unit
+    assert back.meta["crpix1"] == smap.meta["crpix1"]
+    assert smap.meta["bscale"] == 0.01
+    if with_uncertainty:
+        assert np.nanmax(np.abs(back.uncertainty.array - deviation.array)) <= 0.2501
+    else:
+        assert np.array_equal(sunpy.map.Map(path).data, back.data, equal_nan=True)
+    assert path.read_bytes() == write_fits(smap, tmp_path / "again.fits", precision=0.5 * u.G).read_bytes()
+
+
+def test_precision_must_be_a_field(result, tmp_path):
+    for wrong in (0.5, 0 * u.G, 1 * u.m, np.inf * u.G):
+        with pytest.raises(ValueError, match="precision must be None or a positive magnetic field"):
+            write_fits(result, tmp_path / "out.fits", precision=wrong)
+    assert not list(tmp_path.iterdir())

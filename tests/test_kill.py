@@ -16,8 +16,8 @@ from sunpy_magsr.training.cli import main
 
 from .training.magnetograms import write_patch
 
-KILLS = 3
-STEPS = 60
+KILLS = 2
+STEPS = 40
 CONFIG = f"""
 output = "run"
 [data]

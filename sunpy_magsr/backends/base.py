@@ -15,7 +15,7 @@ class Backend(Protocol):
         Facts about the model.
     """
 
-    def samples(self, magnetogram, *, n_samples, seed, steps, device, batch_size, progress):
+    def samples(self, magnetogram, *, n_samples, seed, steps, noise, device, batch_size, progress):
         """
         Draw samples, one after the other.
 
@@ -29,6 +29,8 @@ class Backend(Protocol):
             Of the random numbers.
         steps : `int`
             Sampling steps.
+        noise : callable
+            The noise that is turned into samples, like `sunpy_magsr.tiling.noise_field`, which is the default.
         device : `str` or `None`
             Where to compute.
         batch_size : `int` or `None`

@@ -1,10 +1,13 @@
 """Diffusion models, in tiles."""
 
+import contextlib
+import functools
+
 import torch
 from diffusers import DDIMScheduler
 from tqdm import tqdm
 
-from sunpy_magsr.backends.frame import Frame, usable_device
+from sunpy_magsr.backends.frame import Frame, on_device, usable_device
 from sunpy_magsr.forward_model import input_noise
 from sunpy_magsr.models.spread import spread_factor
 from sunpy_magsr.tiling import noise_field
@@ -35,17 +38,32 @@ class DiffusionBackend:
         Facts about the model.
     tile : `int`
         Side of a tile in input pixels; a matter of memory and speed only.
+    half : `bool`, optional
+        Whether the steps of the sampler multiply in bfloat16; by default on a GPU. What reads the input and what decodes
+        never do: half precision is too coarse for kilogauss.
     """
 
-    def __init__(self, autoencoder, denoiser, scheduler, card, *, tile=_TILE):
+    def __init__(self, autoencoder, denoiser, scheduler, card, *, tile=_TILE, half=None):
         self.autoencoder = autoencoder.eval().requires_grad_(False).to(memory_format=torch.channels_last)
         self.denoiser = denoiser.eval().requires_grad_(False)
         self.scheduler = scheduler
         self.card = card
         self.tile = tile
+        self.half = half
 
     @torch.inference_mode()
-    def samples(self, magnetogram, *, n_samples=1, seed=0, steps=None, device=None, batch_size=None, progress=False):
+    def samples(
+        self,
+        magnetogram,
+        *,
+        n_samples=1,
+        seed=0,
+        steps=None,
+        noise=noise_field,
+        device=None,
+        batch_size=None,
+        progress=False,
+    ):
         """Yield ``n_samples`` fields; see `sunpy_magsr.backends.base.Backend.samples`."""
         device = usable_device(device)
         steps = steps or self.card.steps
@@ -57,7 +75,8 @@ class DiffusionBackend:
             frame.bar = bar
             condition = self._condition(frame, magnetogram)
             for sample in range(n_samples):
-                whitened = self._denoise(frame, condition[0], seed, sample, steps)
+                draw = functools.partial(noise, seed=seed, sample=sample)
+                whitened = self._denoise(frame, condition[0], draw, steps)
                 yield self._decode(frame, condition, whitened)
 
     def _condition(self, frame, magnetogram):
@@ -87,11 +106,11 @@ class DiffusionBackend:
             scale = scale * spread_factor(frame.low, noise, **self.card.spread)
         return features, base * frame.near(1), scale * frame.near(1)
 
-    def _denoise(self, frame, features, seed, sample, steps):
+    def _denoise(self, frame, features, draw, steps):
         """The whitened remainder ``[1, c, h, w]`` by solving the probability-flow equation from the noise."""
         channels = self.denoiser.drawn_channels
-        noise = noise_field((channels, *frame.shape), origin=frame.origin, seed=seed, sample=sample)
-        state = torch.from_numpy(noise)[None].to(frame.low.device)
+        noise = draw((channels, *frame.shape), origin=frame.origin)
+        state = on_device(noise, frame.device)[None]
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
         half = 1 / self.denoiser.patch
@@ -100,9 +119,15 @@ class DiffusionBackend:
             sources = [(state, 1), (features, half), (frame.near(half), half)]
             for chosen, (noisy, seen, near) in frame.batches(self.denoiser.step_halo, sources):
                 time = timestep.to(noisy.device).expand(len(chosen))
-                velocity = frame.put(velocity, chosen, self.denoiser(noisy, time, seen, near[:, 0] > 0))
+                with self._number_format(frame.device):
+                    found = self.denoiser(noisy, time, seen, near[:, 0] > 0)
+                velocity = frame.put(velocity, chosen, found)
             state = _advanced(scheduler, velocity * frame.near(1), timestep, state)
         return state
+
+    def _number_format(self, device):
+        half = device.type == "cuda" if self.half is None else self.half
+        return torch.autocast(device.type, torch.bfloat16) if half else contextlib.nullcontext()
 
     def _decode(self, frame, condition, whitened):
         _, base, scale = condition

@@ -9,7 +9,7 @@ import torch
 
 from sunpy_magsr.tiling import tiles
 
-__all__ = ["Frame", "usable_device"]
+__all__ = ["Frame", "on_device", "on_host", "usable_device"]
 
 _MARGIN = 8
 _FINE = 256
@@ -45,6 +45,20 @@ def usable_device(name=None):
         msg = f"device must be a torch device of this machine, such as 'cpu' or 'cuda', got {name!r}."
         raise ValueError(msg) from error
     return probe.device
+
+
+def on_device(array, device):
+    """An array as a tensor there; to a GPU by way of pinned memory, from where it is copied while the CPU goes on."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def on_host(tensor):
+    """A tensor as an array; from a GPU into pinned memory, without a copy of the whole on the way."""
+    if tensor.device.type != "cuda":
+        return tensor.cpu().numpy()
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return host.copy_(tensor).numpy()
 
 
 class Frame:
@@ -85,7 +99,7 @@ class Frame:
 
     def continued(self, plane):
         """An array ``[y, x]`` of the input's window continued over the frame, as a tensor ``[1, 1, y, x]``."""
-        return torch.from_numpy(np.pad(plane, self.around, mode="edge"))[None, None].to(self.device)
+        return on_device(np.pad(plane, self.around, mode="edge"), self.device)[None, None]
 
     def count(self, *, decoded=False):
         """How many tiles one evaluation of a network takes, or one of `decoded`."""
@@ -95,7 +109,7 @@ class Frame:
     def near(self, factor):
         """1 where a measured pixel is near, else 0, ``[1, 1, y, x]`` on the frame's grid or one that is coarser."""
         step = round(1 / factor)
-        return torch.from_numpy(self.active[::step, ::step].astype(np.float32))[None, None].to(self.device)
+        return on_device(self.active[::step, ::step].astype(np.float32), self.device)[None, None]
 
     def batches(self, halo, sources, *, size=None):
         """Yield lists of tiles of one shape, and the sources ``(tensor, grid factor)`` cut out for them."""
@@ -168,10 +182,9 @@ class Frame:
         `numpy.ndarray`
             float32 ``[factor y, factor x]`` of the input's window, 0 far from any measured pixel.
         """
-        high = np.zeros([factor * side for side in self.shape], dtype=np.float32)
+        high = torch.zeros([factor * side for side in self.shape], device=self.device)
         for chosen, cut in self.batches(halo, sources, size=self.fine):
-            for tile, field in zip(chosen, network(*cut).cpu().numpy(), strict=True):
+            for tile, field in zip(chosen, network(*cut), strict=True):
                 fine = tile.scaled(factor)
                 high[fine.core] = field[0][fine.inner]
-        window = tuple(slice(factor * part.start, factor * part.stop) for part in self.window)
-        return high[window]
+        return on_host(high[tuple(slice(factor * part.start, factor * part.stop) for part in self.window)])

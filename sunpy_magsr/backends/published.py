@@ -67,7 +67,18 @@ class PublishedBackend:
         return cls(vae, unet, scheduler, card, **options)
 
     @torch.inference_mode()
-    def samples(self, magnetogram, *, n_samples=1, seed=0, steps=None, device=None, batch_size=None, progress=False):
+    def samples(
+        self,
+        magnetogram,
+        *,
+        n_samples=1,
+        seed=0,
+        steps=None,
+        device=None,
+        batch_size=None,
+        progress=False,
+        **_options,
+    ):
         """Yield ``n_samples`` fields, one tile at a time; see `sunpy_magsr.backends.base.Backend.samples`."""
         del batch_size
         device = usable_device(device)

@@ -37,6 +37,7 @@ _WORDS = {
     "calibrate='hmi'": "--calibrate hmi",
     "psf_fwhm": "--psf-fwhm",
     "n_samples": "--samples",
+    "noise_lifetime": "--noise-lifetime",
     "smap": "FILE",
 }
 
@@ -74,6 +75,7 @@ def superresolve(options):
         "calibrate": options.calibrate,
         "psf_fwhm": None if options.psf_fwhm is None else options.psf_fwhm * u.arcsec,
         "component": options.component,
+        "noise_lifetime": _noise_lifetime(options.noise_lifetime),
         "bad_pixels": "keep" if options.keep_bad_pixels else "mask",
         **_sampling(options),
     }
@@ -87,6 +89,7 @@ def superresolve(options):
         msg = f"--psf-fwhm must be from 0 to {LARGEST_WIDTH:g} arcsec, got {options.psf_fwhm:g}."
         raise ValueError(msg)
     request["model"] = options.model
+    files = {"overwrite": options.overwrite, "precision": _precision(options.precision)}
     targets = [folder / (_stem(Path(name)) + _SUFFIX) for name in options.files]
     twice = {target for target in targets if targets.count(target) > 1}
     if twice:
@@ -97,7 +100,7 @@ def superresolve(options):
     for name, target in tqdm(work, disable=True if len(work) == 1 else None, unit="file"):
         try:
             with _named_warnings(name):
-                _one_file(name, target, request, overwrite=options.overwrite)
+                _one_file(name, target, request, **files)
         except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
             failed += 1
             sys.stderr.write(f"magsr: {name}: {in_the_command(one_line(error))}\n")
@@ -111,7 +114,7 @@ def superresolve(options):
     return 1 if failed else 0
 
 
-def _one_file(name, target, request, *, overwrite):
+def _one_file(name, target, request, *, overwrite, precision):
     smap = _open(name)
     product = product_of(smap, name=Path(name).name)
     if product.refused:
@@ -121,7 +124,7 @@ def _one_file(name, target, request, *, overwrite):
     if overwrite or not target.exists():
         result = sunpy_magsr.superresolve(smap, **request)
         try:
-            write_fits(result, target.absolute(), overwrite=overwrite)
+            write_fits(result, target.absolute(), overwrite=overwrite, precision=precision)
         except FileExistsError:  # another process was faster
             pass
         else:
@@ -191,6 +194,24 @@ def _plate_scale(text):
         msg = f"--plate-scale must be a positive number of arcsec/pix or 'native', got {text!r}."
         raise ValueError(msg) from None
     return plate_scale
+
+
+def _precision(gauss):
+    if gauss is None:
+        return None
+    if not 0 < gauss < float("inf"):
+        msg = f"--precision must be a positive number of Gauss, got {gauss:g}."
+        raise ValueError(msg)
+    return gauss * u.G
+
+
+def _noise_lifetime(hours):
+    if hours is None:
+        return None
+    if not hours >= 0:
+        msg = f"--noise-lifetime must be a number of hours that is not negative, got {hours:g}."
+        raise ValueError(msg)
+    return hours * u.hour
 
 
 def _stem(path):

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import signal
 import sys
 import threading
@@ -10,6 +11,8 @@ from sunpy_magsr.cli.streams import lasting_streams
 from sunpy_magsr.version import version
 
 __all__ = ["main"]
+
+_MODULES = {"archive": "archive", "evaluate": "evaluation", "movie": "movie"}
 
 
 def _parser():
@@ -43,6 +46,15 @@ def _parser():
         choices=["los", "br", "bp", "bt"],
         help="of the field, if neither the header nor the file's name says it",
     )
+    files.add_argument(
+        "--noise-lifetime",
+        type=float,
+        metavar="HOURS",
+        help="for frames of a movie: how long made-up structure stays with a place on the Sun, such as 1, or inf",
+    )
+    files.add_argument(
+        "--precision", type=float, metavar="GAUSS", help="compress the files, with values rounded to steps of this size"
+    )
     files.add_argument("--calibrate", choices=["hmi"], help="put an MDI result on HMI's scale")
     _sampling(files, samples=1)
 
@@ -59,6 +71,39 @@ def _parser():
     evaluate.add_argument("--samples", type=int, default=8, metavar="N", help="default: %(default)s")
     evaluate.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
     evaluate.add_argument("--device", metavar="D", help="torch device (default: CUDA if there is one, else the CPU)")
+
+    archive = commands.add_parser("archive", help="super-resolve thousands of frames as a plan says, on many processes")
+    actions = archive.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for action, text in (
+        ("run", "work off the plan; what is done already is passed over"),
+        ("status", "how far it is, how fast, and what failed"),
+        ("report", "draw the quality of all frames over time, and list what to look at"),
+        ("pack", "put one product of all frames that are done into one Zarr store"),
+    ):
+        parts = actions.add_parser(action, help=text)
+        parts.add_argument("plan", metavar="PLAN.toml")
+        parts.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the plan")
+        if action == "run":
+            parts.add_argument("--retry-failed", action="store_true", help="try again what failed")
+        if action == "report":
+            parts.add_argument("-o", "--output", metavar="DIR", help="default: report, in the folder of the results")
+        if action == "pack":
+            parts.add_argument("--product", required=True, metavar="NAME", help="such as sample0, mean or quantile0.9")
+            parts.add_argument("-o", "--output", required=True, metavar="CUBE.zarr")
+
+    movie = commands.add_parser("movie", help="make a movie of FITS files")
+    movie.add_argument("files", nargs="+", metavar="FILE", help="in the order of the movie")
+    movie.add_argument("-o", "--output", required=True, metavar="MOVIE", help="a file *.mp4 or *.gif")
+    movie.add_argument(
+        "--limit", type=float, default=500, metavar="GAUSS", help="black and white (default: %(default)s)"
+    )
+    movie.add_argument(
+        "--frame-rate", type=float, default=8, metavar="N", help="frames a second (default: %(default)s)"
+    )
+    movie.add_argument(
+        "--size", type=int, default=1080, metavar="PIXELS", help="longer side at most (default: %(default)s)"
+    )
+    movie.add_argument("--overwrite", action="store_true", help="replace a movie that is there")
 
     models = commands.add_parser("models", help="list the models, or show one model's card")
     models.add_argument("name", nargs="?")
@@ -107,17 +152,12 @@ def _ended_by_sigterm():
 
 def _run(options):
     try:
-        if options.command == "evaluate":
-            from sunpy_magsr.cli.evaluation import evaluate
-
-            return evaluate(options)
-        from sunpy_magsr.cli import commands
-
-        return getattr(commands, options.command)(options)
+        module = importlib.import_module(f"sunpy_magsr.cli.{_MODULES.get(options.command, 'commands')}")
+        return getattr(module, options.command)(options)
     except (ValueError, TypeError, FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         sys.stderr.write(f"magsr: error: {one_line(error)}\n")
         return 2
-    except (RuntimeError, MemoryError, OSError) as error:
+    except (RuntimeError, MemoryError, OSError, ImportError) as error:
         sys.stderr.write(f"magsr: failed: {one_line(error)}\n")
         return 1
     except KeyboardInterrupt:

@@ -62,7 +62,8 @@ class LocalBlock(nn.Module):
         h = F.conv2d(window.permute(2, 0, 1)[None], spatial.weight, spatial.bias, groups=spatial.groups)
         h = F.layer_norm(h[0].permute(1, 2, 0), weight.shape, weight, bias, self.norm.eps)
         h = self.contract(F.silu(self.expand(h), inplace=True))
-        return h.add_(window[reach:-reach, reach:-reach])
+        before = window[reach:-reach, reach:-reach]
+        return h.add_(before) if h.dtype == before.dtype else before + h  # where h is of half precision, the sum is not
 
 
 def timestep_features(timestep, size):
@@ -286,7 +287,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
             embed = _entrance(self.embed_noisy, one, patch)
 
             def enter(rows, columns, n=n, embed=embed):
-                return embed(rows, columns).add_(seen[n, rows, columns])
+                return embed(rows, columns).to(seen.dtype).add_(seen[n, rows, columns])
 
             def leave(rows, columns, h, n=n):
                 drawn = _unpack(self.velocity(self.norm(h))[None], patch)[0]

@@ -1,9 +1,9 @@
 """Configuration of a training run: dataclasses filled from one TOML file and ``--set key=value``."""
 
 import dataclasses
-import tomllib
 from pathlib import Path
 
+from sunpy_magsr.configuration import apply_override, build, read_toml
 from sunpy_magsr.prep.quality import ALLOWED_QUALITY, LARGEST_MISSVALS
 
 __all__ = [
@@ -297,54 +297,12 @@ def load_config(path, overrides=()):
         For an unknown key, a value of the wrong type, or a file that is not TOML.
     """
     path = Path(path)
-    try:
-        tree = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{path} is not valid TOML: {error}."
-        raise ValueError(msg) from error
+    tree = read_toml(path)
     data = tree.get("data")
     relative = ((tree, "output"), (data, "root"), (data, "pairs"), (data, "store"), (tree.get("calibrate"), "data"))
     for section, key in relative:
         if isinstance(section, dict) and isinstance(section.get(key), str) and section[key]:
             section[key] = str(path.parent / Path(section[key]).expanduser())
     for override in overrides:
-        _apply(tree, override)
-    return _build(TrainingConfig, tree, "")
-
-
-def _apply(tree, override):
-    key, separator, text = override.partition("=")
-    if not separator:
-        msg = f"--set takes section.key=value, got {override!r}."
-        raise ValueError(msg)
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *sections, name = key.strip().split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-        if not isinstance(tree, dict):
-            msg = f"--set {override}: {section} is a value, not a section."
-            raise ValueError(msg)
-    tree[name] = value
-
-
-def _build(cls, tree, prefix):
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    values = {}
-    for name, value in tree.items():
-        if name not in fields:
-            msg = f"unknown key {prefix}{name} in the training configuration; known here: {', '.join(fields)}."
-            raise ValueError(msg)
-        kind = fields[name].type
-        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-            values[name] = _build(kind, value, f"{prefix}{name}.")
-        elif kind is float and type(value) is int:
-            values[name] = float(value)
-        elif type(value) is kind:
-            values[name] = value
-        else:
-            msg = f"{prefix}{name} must be {kind.__name__}, got {value!r}."
-            raise ValueError(msg)
-    return cls(**values)
+        apply_override(tree, override)
+    return build(TrainingConfig, tree, what="the training configuration")

@@ -280,7 +280,7 @@ class Ensemble:
         low = mean - width
         return mean, (np.maximum(low, 0 * mean) if (values >= 0).all() else low), mean + width
 
-    def save(self, path, *, members=False, overwrite=False):
+    def save(self, path, *, members=False, precision=None, overwrite=False):
         """
         Write the ensemble to one file, ``.fits`` or ``.asdf``; see `sunpy_magsr.uncertainty.files.save_ensemble`.
 
@@ -291,6 +291,8 @@ class Ensemble:
         members : `bool`
             Whether to write the members too. Defaults to `False`: mean, spread, flags and calibration, from which the
             same intervals follow.
+        precision : `~astropy.units.Quantity`, optional
+            Compress a FITS file, with values rounded to steps of this size.
         overwrite : `bool`
             Whether to replace a file that is there. Defaults to `False`.
 
@@ -300,7 +302,7 @@ class Ensemble:
         """
         from sunpy_magsr.uncertainty.files import save_ensemble
 
-        return save_ensemble(self, path, members=members, overwrite=overwrite)
+        return save_ensemble(self, path, members=members, precision=precision, overwrite=overwrite)
 
     @classmethod
     def load(cls, path):

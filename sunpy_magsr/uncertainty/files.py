@@ -11,7 +11,7 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 
 from sunpy_magsr.atomic import whole_file
-from sunpy_magsr.io import read_fits
+from sunpy_magsr.io import check_precision, compressed_image, image_list, read_fits
 from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.facts import Facts
@@ -22,7 +22,7 @@ _BLOCK = 2880  # bytes, of FITS
 _FRAME = "frame"
 
 
-def save_ensemble(ensemble, path, *, members=False, overwrite=False):
+def save_ensemble(ensemble, path, *, members=False, precision=None, overwrite=False):
     """
     Write an ensemble to one file.
 
@@ -41,6 +41,9 @@ def save_ensemble(ensemble, path, *, members=False, overwrite=False):
         The file, ``.fits`` or ``.asdf``; it appears whole or not at all.
     members : `bool`
         Whether to write the members. Defaults to `False`.
+    precision : `~astropy.units.Quantity`, optional
+        Compress the images of a FITS file, with values rounded to steps of this size, as in `sunpy_magsr.io.write_fits`.
+        By default nothing is rounded. Members that are compressed are read into memory, not mapped.
     overwrite : `bool`
         Whether to replace a file that is there. Defaults to `False`.
 
@@ -57,15 +60,19 @@ def save_ensemble(ensemble, path, *, members=False, overwrite=False):
     """
     path = Path(path)
     writers = {".fits": _write_fits, ".asdf": _write_asdf}
+    step = check_precision(precision)
     if path.suffix not in writers:
         msg = f"path must end in .fits or .asdf, got {path.name!r}."
         raise ValueError(msg)
     if path.exists() and not overwrite:
         msg = f"path must be a new file unless overwrite=True, and {path} exists."
         raise FileExistsError(msg)
+    if step is not None and path.suffix == ".asdf":
+        msg = f"precision must be None for an .asdf file, got {precision!r}."
+        raise ValueError(msg)
     kept = ensemble.members if members else None
     with whole_file(path, overwrite=overwrite) as stream:
-        writers[path.suffix](ensemble, stream, kept)
+        writers[path.suffix](ensemble, stream, kept, step)
     return path
 
 
@@ -92,16 +99,19 @@ def load_ensemble(path):
         return _read_asdf(path)
     with fits.open(path) as hdus:
         names = {hdu.name for hdu in hdus}
-        if not {"UNCERT", "MASK", "CALIBRATION"} <= names or "MAGSRNS" not in hdus[0].header:
+        if not {"UNCERT", "MASK", "CALIBRATION"} <= names or not any("MAGSRNS" in hdu.header for hdu in hdus[:2]):
             msg = f"path must be a file that Ensemble.save wrote, got {path} with {', '.join(sorted(names))}."
             raise ValueError(msg)
         flags = np.array(hdus["MASK"].data, dtype=np.uint8)
         strata = np.array(hdus["STRATUM"].data, dtype=np.uint8) if "STRATUM" in names else None
         table = hdus["CALIBRATION"].data
         texts = {str(name): json.loads(str(text)) for name, text in zip(table["quantity"], table["json"], strict=True)}
-        place = hdus["MEMBERS"].fileinfo()["datLoc"] if "MEMBERS" in names else None
+        members = place = None
+        if "MEMBERS" in names and isinstance(hdus["MEMBERS"], fits.CompImageHDU):
+            members = np.array(hdus["MEMBERS"].data, dtype=np.float32)
+        elif "MEMBERS" in names:
+            place = hdus["MEMBERS"].fileinfo()["datLoc"]
     mean = read_fits(path)
-    members = None
     if place is not None:
         shape = (mean.meta["magsrns"], *mean.data.shape)
         members = np.memmap(path, dtype=">f4", mode="r", offset=place, shape=shape)
@@ -131,24 +141,23 @@ def _made(mean, texts, flags, strata, members):
     return Ensemble(members, make_map, facts, moments=moments)
 
 
-def _write_fits(ensemble, stream, members):
+def _write_fits(ensemble, stream, members, step):
     mean = ensemble.mean()
     header = mean.fits_header
-    hdus = fits.HDUList([fits.PrimaryHDU(mean.data, header)])
-    images = {"UNCERT": mean.uncertainty.array, "MASK": ensemble.flags}
+    images = [("", mean.data, ""), ("UNCERT", mean.uncertainty.array, str(mean.unit)), ("MASK", ensemble.flags, "")]
     if ensemble.strata is not None:
-        images["STRATUM"] = ensemble.strata
-    for name, image in images.items():
-        hdus.append(fits.ImageHDU(image, header, name=name))
-        hdus[name].header["BUNIT"] = str(mean.unit) if name == "UNCERT" else ""
+        images.append(("STRATUM", ensemble.strata, ""))
+    hdus = image_list(images, header, step)
     facts = _facts(ensemble)
     table = Table({"quantity": list(facts), "json": [json.dumps(text) for text in facts.values()]})
     hdus.append(fits.table_to_hdu(table))
     hdus[-1].name = "CALIBRATION"
+    if members is not None and step is not None:
+        hdus.append(compressed_image(members, header, step, name="MEMBERS"))
     content = io.BytesIO()
     hdus.writeto(content)
     stream.write(content.getbuffer())
-    if members is None:
+    if members is None or step is not None:
         return
     # member by member, so that no second copy of them is in memory
     header = fits.ImageHDU(np.zeros((1, 1, 1), np.float32), header, name="MEMBERS").header
@@ -160,7 +169,7 @@ def _write_fits(ensemble, stream, members):
     stream.write(bytes(-members.nbytes % _BLOCK))
 
 
-def _write_asdf(ensemble, stream, members):
+def _write_asdf(ensemble, stream, members, _step):
     asdf = _asdf()
     tree = {
         "mean": ensemble.mean(),

@@ -161,6 +161,7 @@ def test_observed_pairs_keep_their_scales(sampler):
     assert given[:, 3] == pytest.approx(np.full((3, 8, 8), 0.4))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_fine_tuning_on_true_pairs(tmp_path, rng):
     """MDI and HMI files of one time in two folders, as far as an adapter that says on which scale it is."""
     truth = sample_truth()[0][300:600, 600:900]
@@ -218,6 +219,7 @@ def test_from_a_run_to_a_folder_that_takes_its_adapter_for_mdi(project, small, c
         load_backend(f"{model}+hmi")
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_an_adapter_belongs_to_its_base(project, tmp_path):
     """Alone in a folder, it loads onto the weights that it was trained on and onto no others."""
     config = str(project / "train.toml")

@@ -103,6 +103,7 @@ def test_the_sampler_survives_its_folder(tmp_path):
     assert torch.equal(sampled(flow_of_gaussian, loaded), sampled(flow_of_gaussian, make_sampler("flow")))
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_from_magnetograms_to_a_model_of_flows(tmp_path, small):
     truth = sample_truth()[0]
     write_patch(tmp_path / "fits", truth[300:500, 600:800], harp=1, date="20110215_000000")

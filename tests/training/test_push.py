@@ -38,13 +38,6 @@ def hub(monkeypatch, tmp_path):
         yield hub
 
 
-@pytest.fixture
-def unchecked(monkeypatch):
-    """Spare the process that loads what is exported or pushed."""
-    for stage in ("export", "push"):
-        monkeypatch.setattr(f"sunpy_magsr.training.{stage}.check_folder", lambda _: None)
-
-
 def content(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -1,0 +1,1 @@
+"""Whole archives of magnetograms: a plan, a ledger of every frame, and workers on one machine or a cluster."""

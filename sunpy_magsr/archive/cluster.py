@@ -1,0 +1,85 @@
+"""Workers: of this machine, of a running scheduler, or of a cluster that Dask knows how to start."""
+
+import contextlib
+import importlib
+import os
+
+__all__ = ["workers_of"]
+
+# Dask has glibc give memory back to the system at once, so that a frame's arrays are paged in again and again: 33 s a full
+# disk against 22 s with these, which give back blocks of a GiB only.
+_MALLOC = {"MALLOC_TRIM_THRESHOLD_": 2**31, "MALLOC_MMAP_THRESHOLD_": 2**30}
+# Dask looks every 10 ms at what a worker does, and keeps it: 100 MiB and more after some frames.
+_PROFILE = {"worker.profile.interval": "1s"}
+
+
+@contextlib.contextmanager
+def workers_of(cluster):
+    """
+    Connect to the workers that a plan names, and end those that were started for it.
+
+    Parameters
+    ----------
+    cluster : `~sunpy_magsr.archive.plan.Cluster`
+        Of the plan.
+
+    Yields
+    ------
+    client : `distributed.Client`
+        Connected.
+    threads : `int`
+        Threads of PyTorch in each task; 0 to leave them as they are.
+
+    Raises
+    ------
+    ImportError
+        If Dask's distributed scheduler, or the class of the cluster, is not installed.
+    ConnectionError
+        If no scheduler answers at the address.
+    ValueError
+        If ``kind`` names no class.
+    """
+    try:
+        import dask
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        msg = f"an archive needs `pip install sunpy-magsr[dask]` ({error})."
+        raise ImportError(msg) from error
+    if cluster.scheduler:
+        try:
+            client = Client(cluster.scheduler)
+        except OSError as error:
+            msg = f"cluster.scheduler must be the address of a running scheduler, and none answers at {cluster.scheduler}."
+            raise ConnectionError(msg) from error
+        with client:
+            yield client, cluster.threads
+        return
+    if cluster.kind:
+        with _class_of(cluster.kind)() as started, Client(started) as client:
+            if cluster.workers:
+                started.scale(cluster.workers)
+            yield client, cluster.threads
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = cluster.workers or max(1, cores // 2)
+    threads = cluster.threads or max(1, cores // workers)
+    own = {"memory_limit": cluster.memory, "dashboard_address": "127.0.0.1:8787"}
+    environment = {**_MALLOC, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)}
+    # whoever hands out the frames counts the workers that each has ended
+    settings = {"scheduler.allowed-failures": 0, "nanny.pre-spawn-environ": environment, **_PROFILE}
+    with dask.config.set({f"distributed.{name}": value for name, value in settings.items()}):
+        local = LocalCluster(n_workers=workers, threads_per_worker=1, **own)
+    with local, Client(local) as client:
+        yield client, threads
+
+
+def _class_of(name):
+    module, _, kind = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), kind)
+    except ValueError as error:
+        msg = f"cluster.kind must be a class such as 'dask_jobqueue.SLURMCluster', got {name!r}."
+        raise ValueError(msg) from error
+    except AttributeError as error:
+        msg = f"cluster.kind must be a class of {module}, which has no {kind!r}."
+        raise ValueError(msg) from error

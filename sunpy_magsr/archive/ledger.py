@@ -1,0 +1,209 @@
+"""The ledger: a row for every frame, in one SQLite file that survives whatever happens to the processes."""
+
+import contextlib
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from sunpy_magsr.archive.plan import stem_of
+from sunpy_magsr.archive.quality import QUALITY
+
+__all__ = ["COLUMNS", "STATES", "Ledger"]
+
+STATES = ("pending", "running", "done", "failed")
+#: Columns and their types in SQLite; the numbers of `~sunpy_magsr.archive.quality.QUALITY` follow.
+COLUMNS = {
+    "name": "TEXT PRIMARY KEY",
+    "state": "TEXT NOT NULL",
+    "attempts": "INTEGER NOT NULL DEFAULT 0",
+    "size": "INTEGER",
+    "changed": "INTEGER",  # time of the file's last change, nanoseconds
+    "sha256": "TEXT NOT NULL DEFAULT ''",
+    "settings": "TEXT NOT NULL DEFAULT ''",  # digest of the settings that the results were made with
+    "date": "TEXT",
+    "model": "TEXT",
+    "revision": "TEXT",
+    "outputs": "TEXT NOT NULL DEFAULT '[]'",
+    "seconds": "REAL",
+    "memory": "REAL",  # MiB
+    "finished": "REAL",  # Unix time
+    "warnings": "TEXT",
+    "reason": "TEXT NOT NULL DEFAULT ''",
+    **dict.fromkeys(QUALITY, "REAL"),
+}
+
+
+class Ledger:
+    """
+    State of every frame.
+
+    One process writes it, that which hands out the work; any number may read it meanwhile.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The file.
+    read_only : `bool`
+        Whether only to look. Defaults to `False`: the file is made if it is not there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there and ``read_only``.
+    """
+
+    def __init__(self, path, *, read_only=False):
+        self.path = Path(path)
+        if read_only and not self.path.is_file():
+            msg = f"the plan must have been run, and there is no ledger {self.path}."
+            raise FileNotFoundError(msg)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._base = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        self._base.row_factory = sqlite3.Row
+        if not read_only:
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=NORMAL")
+            columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+            self._base.execute(f"CREATE TABLE IF NOT EXISTS frames ({columns})")
+            self._base.execute("CREATE INDEX IF NOT EXISTS by_state ON frames (state)")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._base.close()
+
+    def enter(self, frames, settings, *, folder, retry=False):
+        """
+        Enter the frames of a plan, and mark those that are to be done.
+
+        A frame is done anew if its file or the settings have changed, if a result is missing, or if it was running when
+        the process ended. One that failed is not, unless ``retry``. Frames that are no longer in the plan leave the ledger.
+
+        Parameters
+        ----------
+        frames : `dict` of `pathlib.Path`
+            By name.
+        settings : `str`
+            Digest of the settings.
+        folder : `pathlib.Path`
+            Of the results.
+        retry : `bool`
+            Whether to try again what failed.
+        """
+        known = {row["name"]: row for row in self._base.execute("SELECT * FROM frames")}
+        with self._transaction():
+            self._base.executemany(
+                "DELETE FROM frames WHERE name = ?", [(name,) for name in known.keys() - frames.keys()]
+            )
+            for name, path in frames.items():
+                facts = path.stat() if path.is_file() else None
+                size, changed = (facts.st_size, facts.st_mtime_ns) if facts else (None, None)
+                row = known.get(name)
+                if row is None:
+                    fresh = {"state": "pending", "settings": settings, "size": size, "changed": changed}
+                    self._put({"name": name, **fresh})
+                    continue
+                same = (row["size"], row["changed"]) == (size, changed)
+                again = row["settings"] != settings or row["state"] == "running" or (retry and row["state"] == "failed")
+                again = again or (row["state"] == "done" and not self._has_outputs(row, folder))
+                if not same or again:
+                    kept = row["sha256"] if row["state"] == "done" and not again else ""
+                    fresh = {"state": "pending", "settings": settings, "size": size, "changed": changed, "sha256": kept}
+                    if not same or row["settings"] != settings or row["state"] != "running":
+                        fresh["attempts"] = 0
+                    self._put({"name": name, **fresh})
+
+    @staticmethod
+    def _has_outputs(row, folder):
+        for name, size in json.loads(row["outputs"]):
+            path = folder / name
+            if not path.is_file() or path.stat().st_size != size:
+                return False
+        return True
+
+    def pending(self):
+        """Names and hashes of the frames to be done, `list` of `tuple`; a hash is that of results that are there."""
+        rows = self._base.execute("SELECT name, sha256 FROM frames WHERE state = 'pending' ORDER BY name")
+        return [tuple(row) for row in rows]
+
+    def start(self, name):
+        """Note that a frame is being worked on; returns how often, since its file or the settings changed."""
+        self._base.execute("UPDATE frames SET state = 'running', attempts = attempts + 1 WHERE name = ?", (name,))
+        return self._base.execute("SELECT attempts FROM frames WHERE name = ?", (name,)).fetchone()[0]
+
+    def finish(self, record, settings):
+        """
+        Note what came of a frame.
+
+        Parameters
+        ----------
+        record : `dict`
+            Columns by name.
+        settings : `str`
+            Digest of the settings.
+        """
+        if record["state"] == "same":
+            record = {"name": record["name"], "state": "done"}
+        self._put({**record, "settings": settings, "finished": time.time()})
+
+    def counts(self):
+        """Number of frames in each of the `STATES`."""
+        rows = dict(self._base.execute("SELECT state, COUNT(*) FROM frames GROUP BY state").fetchall())
+        return {state: rows.get(state, 0) for state in STATES}
+
+    def reasons(self):
+        """Frames that failed, by reason: `list` of (reason, number of frames, name of one), the most frequent first."""
+        query = "SELECT reason, COUNT(*), MIN(name) FROM frames WHERE state = 'failed' GROUP BY reason ORDER BY 2 DESC"
+        return [tuple(row) for row in self._base.execute(query)]
+
+    def recent(self, count=100):
+        """Times at which the last frames ended and the seconds that each took, `list` of `tuple`, the last first."""
+        query = "SELECT finished, seconds FROM frames WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT ?"
+        return [tuple(row) for row in self._base.execute(query, (count,))]
+
+    def outputs(self):
+        """Files of each frame that is done, by what they are (``"sample0"``, ``"mean"``, ...): `list` of `dict`."""
+        query = "SELECT name, outputs FROM frames WHERE state = 'done' ORDER BY date, name"
+        return [
+            {
+                path.removeprefix(f"{stem_of(name)}.").removesuffix(".fits").removesuffix(".magsr"): path
+                for path, _ in kept
+            }
+            for name, kept in ((name, json.loads(outputs)) for name, outputs in self._base.execute(query))
+        ]
+
+    def table(self):
+        """All rows, `~astropy.table.Table`, by date; numbers that there are not are NaN, and texts empty."""
+        rows = self._base.execute(f"SELECT {', '.join(COLUMNS)} FROM frames ORDER BY date, name").fetchall()
+        columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(COLUMNS, ())
+        return Table(
+            {
+                name: np.array([value or "" for value in column])
+                if "TEXT" in COLUMNS[name]
+                else np.array(column, float)
+                for name, column in columns.items()
+            }
+        )
+
+    def _put(self, row):
+        names = list(row)
+        values = ", ".join(f":{name}" for name in names)
+        changes = ", ".join(f"{name} = excluded.{name}" for name in names)
+        self._base.execute(
+            f"INSERT INTO frames ({', '.join(names)}) VALUES ({values}) ON CONFLICT (name) DO UPDATE SET {changes}", row
+        )
+
+    @contextlib.contextmanager
+    def _transaction(self):
+        self._base.execute("BEGIN")
+        try:
+            yield
+        except BaseException:
+            self._base.execute("ROLLBACK")
+            raise
+        self._base.execute("COMMIT")

@@ -1,0 +1,107 @@
+"""Numbers of a frame by which a bad one is found among thousands."""
+
+import numpy as np
+import scipy.ndimage
+from astropy.stats import mad_std
+
+from sunpy_magsr.forward_model import degrade, input_noise, misfit_error
+from sunpy_magsr.metrics.geometry import pixel_areas
+from sunpy_magsr.prep.disk import limb_cosine
+from sunpy_magsr.prep.field import read_field
+from sunpy_magsr.training_range import outside_training
+
+__all__ = ["QUALITY", "frame_quality"]
+
+#: What is measured of each frame, and its unit.
+QUALITY = {
+    "chi_squared": "",  # of the input against what the instrument would have seen of the first sample
+    "noise": "G",  # of an input pixel, median
+    "blur": "pix",  # FWHM of the point-spread function that fits input and first sample best, in input pixels
+    "gain": "",  # what the input reads for 1 G of the first sample
+    "bad_pixels": "pix",
+    "outside": "",  # share of the measured pixels that are unlike what the model was trained on
+    "quiet_sigma_in": "G",  # robust standard deviation where the field is weak, of the input
+    "quiet_sigma_out": "G",  # the same of the first sample
+    "spread": "G",  # standard deviation between the members, median
+    "net_flux_in": "Mx",
+    "net_flux_out": "Mx",
+    "unsigned_flux_in": "Mx",  # above 100 G, of the input
+    "unsigned_flux_out": "Mx",  # above 100 G, of the first sample
+}
+_THRESHOLD = 100.0  # Gauss
+_QUIET_FIELD = 30.0  # Gauss, of the mean over 3 x 3 pixels
+_WINDOW = 256  # input pixels, in which the blur is fitted
+_WIDTHS = 5
+
+
+def frame_quality(job, native, sample, std=None):
+    """
+    Measure one frame.
+
+    Parameters
+    ----------
+    job : `~sunpy_magsr.job.Job`
+        Of the frame.
+    native : `numpy.ndarray`
+        The first of its `~sunpy_magsr.job.Job.native_fields`.
+    sample : `numpy.ndarray`
+        The same, finished.
+    std : `numpy.ndarray`, optional
+        Standard deviation of the members.
+
+    Returns
+    -------
+    `dict` of `float`
+        The numbers of `QUALITY`, NaN for what the frame does not have.
+    """
+    magnetogram, card = job.magnetogram, job.backend.card
+    low, valid = magnetogram.data, magnetogram.valid
+    blur, gain, chi_squared = _fit(magnetogram, native, card)
+    quiet = valid & (np.abs(scipy.ndimage.uniform_filter(low, 3)) < _QUIET_FIELD)
+    fine = quiet.repeat(card.factor, 0).repeat(card.factor, 1)
+    area = np.where(valid, pixel_areas(read_field(job.smap)).sky_area, 0)
+    fine_area = job.on_output(area) / np.prod(job.ratio)
+    found = {
+        "chi_squared": chi_squared,
+        "noise": float(np.median(input_noise(magnetogram)[valid])),
+        "blur": blur,
+        "gain": gain,
+        "bad_pixels": job.settings["bad_pixels"],
+        "outside": float(outside_training(magnetogram, limb_cosine(job.smap), card)[valid].mean()),
+        "quiet_sigma_in": _robust(low[quiet]),
+        "quiet_sigma_out": _robust(native[fine]),
+        "spread": np.nan if std is None else float(np.nanmedian(std)),
+    }
+    for name, field, areas in (("in", low, area), ("out", np.nan_to_num(sample), fine_area)):
+        found[f"net_flux_{name}"] = float((field * areas).sum(dtype=float))
+        strong = np.abs(field) > _THRESHOLD
+        found[f"unsigned_flux_{name}"] = float((np.abs(field) * areas)[strong].sum(dtype=float))
+    return found
+
+
+def _robust(values):
+    return float(mad_std(values)) if values.size else np.nan
+
+
+def _fit(magnetogram, native, card):
+    """Blur and gain with which the sample explains the input best, and the misfit's square over the noise's variance."""
+    known = magnetogram.psf_fwhm is not None
+    middle, reach = (magnetogram.psf_fwhm, 0.0) if known else (card.psf_fwhm, 2 * card.psf_fwhm_spread)
+    widths = np.unique(np.linspace(max(0.0, middle - reach), middle + reach, _WIDTHS))
+    window = tuple(
+        slice(max(0, side // 2 - _WINDOW // 2), min(side, side // 2 + _WINDOW // 2)) for side in magnetogram.data.shape
+    )
+    fine = native[tuple(slice(card.factor * part.start, card.factor * part.stop) for part in window)]
+    error = misfit_error(magnetogram)
+    low, weight = magnetogram.data[window], np.where(magnetogram.valid, 1 / error**2, 0)[window]
+
+    def misfit(width):
+        seen = degrade(fine, factor=card.factor, psf_fwhm=card.factor * width)
+        power = (weight * seen**2).sum(dtype=float)
+        gain = (weight * low * seen).sum(dtype=float) / power if power else 1.0
+        return float((weight * (low - gain * seen) ** 2).sum(dtype=float)), float(width), float(gain)
+
+    _, width, gain = min(map(misfit, widths))
+    seen = degrade(native, factor=card.factor, psf_fwhm=card.factor * width)
+    left = ((magnetogram.data - gain * seen) / error)[magnetogram.valid]
+    return width, gain, float((left**2).mean(dtype=float))

@@ -1,0 +1,56 @@
+"""The ``magsr archive`` commands."""
+
+import logging
+import sys
+from pathlib import Path
+
+from sunpy_magsr.archive.ledger import Ledger
+from sunpy_magsr.archive.plan import load_plan, precision_of
+from sunpy_magsr.archive.report import status_lines, write_report
+from sunpy_magsr.archive.run import run_plan
+
+__all__ = ["archive"]
+
+
+def archive(options):
+    """Work off a plan, or say how far it is."""
+    logging.getLogger("sunpy").setLevel(logging.ERROR)
+    plan = load_plan(options.plan, options.set)
+    return {"run": _run, "status": _status, "report": _report, "pack": _pack}[options.action](plan, options)
+
+
+def _run(plan, options):
+    counts = run_plan(plan, retry=options.retry_failed, say=lambda line: sys.stderr.write(f"magsr: {line}\n"))
+    with Ledger(plan.ledger, read_only=True) as ledger:
+        sys.stdout.write("\n".join(status_lines(ledger)) + "\n")
+    return 1 if counts["failed"] else 0
+
+
+def _status(plan, _options):
+    with Ledger(plan.ledger, read_only=True) as ledger:
+        sys.stdout.write("\n".join(status_lines(ledger)) + "\n")
+    return 0
+
+
+def _report(plan, options):
+    folder = Path(options.output) if options.output else Path(plan.output.folder) / "report"
+    with Ledger(plan.ledger, read_only=True) as ledger:
+        products = write_report(ledger, folder)
+    for what, path in products.items():
+        sys.stdout.write(f"{what}: {path}\n")
+    return 0
+
+
+def _pack(plan, options):
+    from sunpy_magsr.cubes import write_cube
+
+    with Ledger(plan.ledger, read_only=True) as ledger:
+        names = ledger.outputs()
+    kinds = sorted({kind for kinds in names for kind in kinds})
+    if options.product not in kinds:
+        msg = f"--product must be one of those that the plan has kept ({', '.join(kinds) or 'none'}), got {options.product!r}."
+        raise ValueError(msg)
+    folder, precision = Path(plan.output.folder), precision_of(plan.settings())
+    files = [folder / kinds[options.product] for kinds in names if options.product in kinds]
+    sys.stdout.write(f"{write_cube(files, options.output, precision=precision)}: {len(files)} frames\n")
+    return 0

@@ -1,0 +1,38 @@
+"""The ``magsr movie`` command."""
+
+import logging
+import sys
+import warnings
+
+import astropy.units as u
+from tqdm import tqdm
+
+from sunpy_magsr.io import read_fits
+from sunpy_magsr.movies import write_movie
+
+__all__ = ["movie"]
+
+
+def movie(options):
+    """Make a movie of files, of which one is in memory at a time."""
+    logging.getLogger("sunpy").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = write_movie(
+            map(_frame, tqdm(options.files, disable=None, unit="frame")),
+            options.output,
+            limit=options.limit * u.G,
+            frame_rate=options.frame_rate,
+            size=options.size,
+            overwrite=options.overwrite,
+        )
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _frame(name):
+    try:
+        return read_fits(name)
+    except Exception as error:
+        msg = f"FILE must be one that sunpy.map.Map reads, got {name}: {error}"
+        raise ValueError(msg) from error

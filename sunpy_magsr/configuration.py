@@ -1,0 +1,108 @@
+"""Configurations: dataclasses filled from TOML."""
+
+import dataclasses
+import tomllib
+from pathlib import Path
+
+__all__ = ["apply_override", "build", "read_toml"]
+
+
+def read_toml(path):
+    """
+    Read a TOML file.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    `dict`
+
+    Raises
+    ------
+    ValueError
+        If it is not TOML.
+    """
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path} is not valid TOML: {error}."
+        raise ValueError(msg) from error
+
+
+def apply_override(tree, override):
+    """
+    Change one value of what `read_toml` gave.
+
+    Parameters
+    ----------
+    tree : `dict`
+        Changed in place.
+    override : `str`
+        ``"section.key=value"``, the value in TOML syntax (a bare word is a string).
+
+    Raises
+    ------
+    ValueError
+        If it is none.
+    """
+    key, separator, text = override.partition("=")
+    if not separator:
+        msg = f"--set takes section.key=value, got {override!r}."
+        raise ValueError(msg)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            msg = f"--set {override}: {section} is a value, not a section."
+            raise ValueError(msg)
+    tree[name] = value
+
+
+def build(cls, tree, *, what, prefix=""):
+    """
+    Fill a dataclass.
+
+    Parameters
+    ----------
+    cls : `type`
+        A dataclass whose fields are plain types or dataclasses.
+    tree : `dict`
+        Values by the names of its fields.
+    what : `str`
+        What it is, for messages.
+    prefix : `str`
+        Of the names, for messages.
+
+    Returns
+    -------
+    ``cls``
+
+    Raises
+    ------
+    ValueError
+        For an unknown key or a value of the wrong type.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    values = {}
+    for name, value in tree.items():
+        if name not in fields:
+            msg = f"unknown key {prefix}{name} in {what}; known here: {', '.join(fields)}."
+            raise ValueError(msg)
+        kind = fields[name].type
+        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+            values[name] = build(kind, value, what=what, prefix=f"{prefix}{name}.")
+        elif kind is float and type(value) is int:
+            values[name] = float(value)
+        elif type(value) is kind:
+            values[name] = value
+        else:
+            msg = f"{prefix}{name} must be {kind.__name__}, got {value!r}."
+            raise ValueError(msg)
+    return cls(**values)

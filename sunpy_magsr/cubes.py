@@ -1,0 +1,228 @@
+"""Many frames in one Zarr store, with their times and WCS as coordinates, which xarray opens."""
+
+import itertools
+import shutil
+import tempfile
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.io import fits
+from astropy.nddata import StdDevUncertainty
+
+from sunpy_magsr.io import check_precision, read_fits
+from sunpy_magsr.prep.exposure import observation_time
+
+__all__ = ["cube_map", "write_cube"]
+
+_CHUNK = 512
+_SMALL_STEP = 0.25  # Gauss: from which on 16 bits hold 8 kG
+_BLANK = {"int16": -(2**15), "int32": -(2**31)}
+#: Cards that become coordinates along time, if all frames have them as numbers.
+_CARDS = (
+    *("crpix1", "crpix2", "cdelt1", "cdelt2", "crval1", "crval2", "crota2", "pc1_1", "pc1_2", "pc2_1", "pc2_2"),
+    *("rsun_obs", "dsun_obs", "hgln_obs", "hglt_obs", "crln_obs", "crlt_obs", "naxis1", "naxis2"),
+)
+_TITLE = "Solar magnetograms super-resolved by sunpy_magsr"
+_COMMENT = (
+    "Output of a model: structure finer than the pixels of the instrument is plausible, not measured. "
+    "The header of each frame says which model, seed and input."
+)
+
+
+def write_cube(files, path, *, precision=0.5 * u.G, overwrite=False):
+    """
+    Write frames into one Zarr store, in the order of their times.
+
+    ``xarray.open_zarr(path)`` gives ``magnetic_field`` in Gauss with the dimensions ``time``, ``y`` and ``x``, and
+    ``uncertainty`` if the files have it. The numbers of the WCS and of the observer (``crpix1``, ``rsun_obs``, ...) are
+    coordinates along ``time``, and ``header`` holds each frame's FITS header, from which `cube_map` makes a Map. Frames of
+    different size share their first pixel; the smaller are NaN beyond their last one.
+
+    Parameters
+    ----------
+    files : iterable of `str` or `pathlib.Path`
+        As `sunpy_magsr.io.write_fits` writes them. One is in memory at a time.
+    path : `str` or `pathlib.Path`
+        A new folder, by convention ``*.zarr``, which appears whole or not at all.
+    precision : `~astropy.units.Quantity` or `None`
+        Step to which values are rounded, as whole numbers; their error is at most half of it. Defaults to 0.5 G; `None`
+        keeps them as they are.
+    overwrite : `bool`
+        Replace a store that is there. Defaults to `False`.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The folder.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` is there and ``overwrite`` is false.
+    ValueError
+        If there is no file, two have the same time, some but not all have an uncertainty, or ``precision`` is not a
+        positive magnetic field.
+    ImportError
+        If xarray and zarr are not installed.
+    """
+    path, step = Path(path).absolute(), check_precision(precision)
+    if path.exists() and not overwrite:
+        msg = f"path must be a new folder unless overwrite=True, and {path} exists."
+        raise FileExistsError(msg)
+    zarr = _zarr()
+    frames = _sorted_frames(files)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".partial"))
+    try:
+        names = _begin(temporary, frames, step)
+        group = zarr.open_group(temporary, mode="r+")
+        for number, (file, _) in enumerate(frames):
+            smap = read_fits(file)
+            arrays = {"magnetic_field": smap.data}
+            if "uncertainty" in names:
+                arrays["uncertainty"] = smap.uncertainty.represent_as(StdDevUncertainty).array
+            for name, array in arrays.items():
+                target = group[name]
+                rows, columns = array.shape
+                target[number, :rows, :columns] = _packed(array, step, target.dtype, file)
+        temporary.chmod(0o755)
+        if path.exists():
+            shutil.rmtree(path)
+        temporary.replace(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return path
+
+
+def cube_map(cube, number):
+    """
+    A frame of a store as a Map.
+
+    Parameters
+    ----------
+    cube : `xarray.Dataset`, `str` or `pathlib.Path`
+        What `write_cube` wrote, opened or not.
+    number : `int`
+        Of the frame, from 0, in the order of time; -1 is the last.
+
+    Returns
+    -------
+    `sunpy.map.GenericMap`
+        With its uncertainty, if the store has it, and NaN masked.
+
+    Raises
+    ------
+    IndexError
+        If there is no such frame.
+    """
+    _zarr()
+    import xarray
+
+    if not isinstance(cube, xarray.Dataset):
+        with xarray.open_zarr(cube, consolidated=False) as opened:
+            return cube_map(opened, number)
+    frame = cube.isel(time=number)
+    header = fits.Header.fromstring(frame["header"].to_numpy().tobytes().decode("ascii"))
+    rows, columns = header["NAXIS2"], header["NAXIS1"]
+    data = frame["magnetic_field"][:rows, :columns].to_numpy().astype(np.float32)
+    smap, uncertainty = sunpy.map.Map(data, header), None
+    if "uncertainty" in frame:
+        spread = frame["uncertainty"][:rows, :columns].to_numpy().astype(np.float32)
+        uncertainty = StdDevUncertainty(spread, unit=u.G)
+    return type(smap)(data, smap.meta, uncertainty=uncertainty, mask=np.isnan(data))
+
+
+def _zarr():
+    try:
+        import xarray  # noqa: F401
+        import zarr
+    except ImportError as error:
+        msg = f"a cube needs `pip install sunpy-magsr[zarr]` ({error})."
+        raise ImportError(msg) from error
+    return zarr
+
+
+def _sorted_frames(files):
+    """Files and what is known of them without their data, by time."""
+    frames = []
+    for file in map(Path, files):
+        with fits.open(file) as hdus:
+            first = next((hdu for hdu in hdus if hdu.header.get("NAXIS")), None)
+            if first is None or first.header["NAXIS"] != 2:
+                msg = f"files must be of one two-dimensional map each, and {file} is not."
+                raise ValueError(msg)
+            header = first.header.copy()
+            spread = any(hdu.name == "UNCERT" for hdu in hdus)
+        header.remove("BLANK", ignore_missing=True)
+        bare = sunpy.map.Map(np.zeros((2, 2), np.float32), header)
+        frames.append((file, {"time": observation_time(bare), "header": header, "spread": spread}))
+    if not frames:
+        msg = "files must have at least one frame, got none."
+        raise ValueError(msg)
+    frames.sort(key=lambda frame: frame[1]["time"].tai.jd)
+    for (one, earlier), (other, later) in itertools.pairwise(frames):
+        if abs((later["time"] - earlier["time"]).to_value(u.s)) < 1e-3:
+            msg = f"files must be of different times, got {one} and {other}."
+            raise ValueError(msg)
+    with_spread = [file for file, facts in frames if facts["spread"]]
+    if 0 < len(with_spread) < len(frames):
+        without = next(file for file, facts in frames if not facts["spread"])
+        msg = f"files must have an uncertainty all or none, got {with_spread[0]} with and {without} without."
+        raise ValueError(msg)
+    return frames
+
+
+def _begin(folder, frames, step):
+    """Make the store with everything but the values; returns what there are values of."""
+    import dask.array
+    import xarray
+    import zarr.codecs
+
+    headers = [facts["header"] for _, facts in frames]
+    rows, columns = (max(header[key] for header in headers) for key in ("NAXIS2", "NAXIS1"))
+    shape = (len(frames), rows, columns)
+    texts = [header.tostring().encode("ascii") for header in headers]
+    longest = max(map(len, texts))
+    cards = {
+        card: ("time", np.array([float(header[card]) for header in headers]))
+        for card in _CARDS
+        if all(isinstance(header.get(card), int | float) for header in headers)
+    }
+    times = np.array([facts["time"].utc.isot for _, facts in frames], "datetime64[ns]")
+    values = dask.array.zeros(shape, dtype=np.float32, chunks=(1, rows, columns))
+    fields = {"magnetic_field": (("time", "y", "x"), values, {"units": "G", "long_name": "magnetic flux density"})}
+    if frames[0][1]["spread"]:
+        fields["uncertainty"] = (("time", "y", "x"), values, {"units": "G", "long_name": "standard deviation"})
+    padded = np.stack([np.frombuffer(text.ljust(longest), np.uint8) for text in texts])
+    dataset = xarray.Dataset(
+        {**fields, "header": (("time", "byte"), padded, {"long_name": "FITS header, cards of 80 characters"})},
+        coords={"time": ("time", times, {"long_name": "middle of the exposure, UTC"}), **cards},
+        attrs={"title": _TITLE, "comment": _COMMENT},
+    )
+    chunk = tuple(min(_CHUNK, side) for side in (rows, columns))
+    packing = {
+        "chunks": (1, *chunk),
+        "shards": (1, *(-(-side // part) * part for side, part in zip((rows, columns), chunk, strict=True))),
+        "compressors": (zarr.codecs.BloscCodec(cname="zstd", clevel=5, shuffle="bitshuffle"),),
+    }
+    if step is not None:
+        kind = "int16" if step >= _SMALL_STEP else "int32"
+        packing |= {"dtype": kind, "scale_factor": step, "_FillValue": _BLANK[kind]}
+    encoding = {**dict.fromkeys(fields, packing), "time": {"units": "seconds since 1996-01-01", "dtype": "float64"}}
+    dataset.to_zarr(folder, mode="w", encoding=encoding, compute=False, zarr_format=3, consolidated=False)
+    return list(fields)
+
+
+def _packed(array, step, dtype, file):
+    """Whole numbers of steps."""
+    if step is None:
+        return array
+    scaled = np.rint(array / np.float32(step))
+    largest = np.iinfo(dtype).max
+    if np.nanmax(np.abs(scaled), initial=0) > largest:
+        msg = f"precision must be large enough that {largest} steps hold the field, got {step:g} G for {file}."
+        raise ValueError(msg)
+    return np.where(np.isnan(array), np.iinfo(dtype).min, scaled).astype(dtype)

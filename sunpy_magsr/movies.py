@@ -1,0 +1,161 @@
+"""Movies of magnetograms."""
+
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+
+import astropy.units as u
+import matplotlib as mpl
+import numpy as np
+
+from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.prep.exposure import observation_time
+
+__all__ = ["write_movie"]
+
+_ENDINGS = (".mp4", ".gif")
+_DPI = 100
+_LEAST = 320  # pixels: of a picture in which the title can be read
+_LARGEST_ZOOM = 8
+_TITLE = 36  # pixels
+_MARK = "model output: structure finer than the instrument's pixels is plausible, not measured"
+
+
+def write_movie(maps, path, *, limit=500 * u.G, frame_rate=8, size=1080, overwrite=False):
+    """
+    Write a movie of maps on one grid.
+
+    Each frame has its time as its title, and the frames of a model say that they are.
+
+    Parameters
+    ----------
+    maps : iterable of `sunpy.map.GenericMap`
+        Frames in the order of the movie, all with the same number of pixels along each axis, such as a
+        `sunpy.map.MapSequence`. One is in memory at a time if the iterable makes it so.
+    path : `str` or `pathlib.Path`
+        A file ``*.mp4`` (H.264) or ``*.gif``, which appears whole or not at all.
+    limit : `~astropy.units.Quantity`
+        Field that is black or white. Defaults to 500 G.
+    frame_rate : `float`
+        Frames a second. Defaults to 8.
+    size : `int`
+        Pixels of the picture along the longer side, at most, and at least 320. Smaller maps are drawn with a whole number
+        of pixels for each of theirs, larger ones are averaged down. Defaults to 1080.
+    overwrite : `bool`
+        Replace a file that is there. Defaults to `False`.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The file.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and ``overwrite`` is false.
+    ValueError
+        If the ending is another, there is no map, one has another shape than the first, or a number is not allowed.
+    ImportError
+        For ``*.mp4``, if there is no ffmpeg: ``pip install sunpy-magsr[movie]`` brings one.
+
+    Notes
+    -----
+    The animation is matplotlib's, with Pillow for GIF and ffmpeg for MP4.
+    """
+    path = Path(path)
+    _check(path, limit, frame_rate, size)
+    if path.exists() and not overwrite:
+        msg = f"path must be a new file unless overwrite=True, and {path} exists."
+        raise FileExistsError(msg)
+    with tempfile.TemporaryDirectory() as folder, _ffmpeg(path.suffix):
+        made = Path(folder) / f"movie{path.suffix}"
+        _draw(maps, made, limit.to_value(u.G), frame_rate, size)
+        with whole_file(path, overwrite=overwrite) as stream, made.open("rb") as whole:
+            shutil.copyfileobj(whole, stream)
+    return path
+
+
+def _check(path, limit, frame_rate, size):
+    if path.suffix not in _ENDINGS:
+        msg = f"path must end in {' or '.join(_ENDINGS)}, got {path.name!r}."
+        raise ValueError(msg)
+    if not isinstance(limit, u.Quantity) or not limit.unit.is_equivalent(u.G) or not 0 < limit.to_value(u.G) < np.inf:
+        msg = f"limit must be a positive magnetic field such as 500 * u.G, got {limit!r}."
+        raise ValueError(msg)
+    if not 0 < frame_rate <= 100:
+        msg = f"frame_rate must be above 0 and at most 100 frames a second, got {frame_rate}."
+        raise ValueError(msg)
+    if not _LEAST <= size <= 2**13:
+        msg = f"size must be from {_LEAST} to {2**13} pixels, got {size}."
+        raise ValueError(msg)
+
+
+def _ffmpeg(ending):
+    """Settings of matplotlib with which it finds ffmpeg: its own, or that of imageio-ffmpeg."""
+    if ending != ".mp4":
+        return mpl.rc_context()
+    found = shutil.which(mpl.rcParams["animation.ffmpeg_path"])
+    if found is None:
+        try:
+            import imageio_ffmpeg
+        except ImportError as error:
+            msg = f"a movie in .mp4 needs ffmpeg, such as `pip install sunpy-magsr[movie]` brings ({error})."
+            raise ImportError(msg) from error
+        found = imageio_ffmpeg.get_ffmpeg_exe()
+    return mpl.rc_context({"animation.ffmpeg_path": found})
+
+
+def _draw(frames, path, limit, frame_rate, size):
+    from matplotlib.animation import FFMpegWriter, PillowWriter
+
+    picture = None
+    if path.suffix == ".mp4":
+        writer = FFMpegWriter(fps=frame_rate, extra_args=["-crf", "18", "-preset", "slow"])
+    else:
+        writer = PillowWriter(fps=frame_rate)
+    with contextlib.ExitStack() as stack:
+        for smap in frames:
+            if picture is None:
+                picture = _Picture(smap.data.shape, limit, size)
+                stack.enter_context(writer.saving(picture.figure, path, _DPI))
+            picture.show(smap)
+            writer.grab_frame()
+    if picture is None:
+        msg = "maps must have at least one frame, got none."
+        raise ValueError(msg)
+
+
+class _Picture:
+    """What a frame looks like: its time above, its pixels, and a word about models below."""
+
+    def __init__(self, shape, limit, size):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.shape = shape
+        longest = max(shape)
+        zoom = size / longest if longest > size else min(_LARGEST_ZOOM, size // longest)
+        rows, columns = (round(zoom * side) for side in shape)
+        width, height = max(_LEAST, columns + columns % 2), rows + rows % 2 + 2 * _TITLE  # H.264 wants even numbers
+        self.figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        FigureCanvasAgg(self.figure)
+        left = (width - columns) // 2
+        axes = self.figure.add_axes((left / width, _TITLE / height, columns / width, rows / height))
+        axes.set_axis_off()
+        style = {"vmin": -limit, "vmax": limit, "origin": "lower", "aspect": "auto"}
+        colors = mpl.colormaps["gray"].with_extremes(bad="0.35")
+        self.image = axes.imshow(np.zeros(shape), cmap=colors, interpolation="antialiased", **style)
+        place = {"ha": "center", "va": "center"}
+        self.title = self.figure.text(0.5, 1 - _TITLE / height / 2, "", fontsize=min(10, width / 45), **place)
+        self.mark = self.figure.text(0.5, _TITLE / height / 2, "", fontsize=min(8, width / 85), **place)
+
+    def show(self, smap):
+        """Show a frame."""
+        if smap.data.shape != self.shape:
+            msg = f"maps must have the same shape, got {self.shape} first and {smap.data.shape} at {smap.date.isot}."
+            raise ValueError(msg)
+        self.image.set_data(np.ma.masked_invalid(smap.data))
+        scale = smap.scale[0]
+        self.title.set_text(f"{observation_time(smap).strftime('%Y-%m-%d %H:%M')} UTC, {scale.value:.3g} {scale.unit}")
+        self.mark.set_text(_MARK if smap.meta.get("magsrmod") else "")

@@ -1,0 +1,84 @@
+"""Normal numbers that are a function of whole numbers: of a place, a time and a seed."""
+
+import numpy as np
+from scipy.special import ndtri
+
+__all__ = ["hashed", "normal_numbers", "uniform_numbers"]
+
+_GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the step of SplitMix64
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+def hashed(*numbers):
+    """
+    Mix whole numbers into one of 64 bits, which looks random and is the same everywhere.
+
+    Each number is added in turn and mixed with the finalizer of SplitMix64 (Steele, Lea & Flood 2014,
+    :doi:`10.1145/2714064.2660195`).
+
+    Parameters
+    ----------
+    *numbers : `int` or `numpy.ndarray` of integers
+        Any number of them, of shapes that broadcast. Their order matters.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        uint64, of the broadcast shape, which has at least one dimension.
+
+    Examples
+    --------
+    >>> from sunpy_magsr.tiling.hashing import hashed
+    >>> hashed(3, 4) == hashed(3, 4), hashed(3, 4) == hashed(4, 3)
+    (array([ True]), array([False]))
+    """
+    result = np.zeros(1, np.uint64)
+    for number in numbers:
+        whole = np.uint64(number % 2**64) if isinstance(number, int) else np.asarray(number).astype(np.uint64)
+        result = _mixed(result * np.uint64(3) + whole + np.uint64(_GOLDEN))
+    return result
+
+
+def uniform_numbers(keys, number):
+    """
+    Uniform number of each key, above 0 and below 1.
+
+    Parameters
+    ----------
+    keys : `numpy.ndarray`
+        uint64, from `hashed`.
+    number : `int`
+        Which of the many numbers of a key.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        float64.
+    """
+    raw = _mixed(keys + np.uint64((number + 1) * _GOLDEN % 2**64)) >> np.uint64(11)
+    return (raw + 0.5) * 2.0**-53
+
+
+def normal_numbers(keys, count):
+    """
+    Normal numbers of zero mean and unit variance.
+
+    Parameters
+    ----------
+    keys : `numpy.ndarray`
+        uint64 ``[y, x]``, from `hashed`.
+    count : `int`
+        Numbers for each key, which are independent of each other.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        float32 ``[count, y, x]``.
+    """
+    return np.stack([ndtri(uniform_numbers(keys, number)).astype(np.float32) for number in range(count)])
+
+
+def _mixed(number):
+    number = (number ^ (number >> np.uint64(30))) * _FIRST
+    number = (number ^ (number >> np.uint64(27))) * _SECOND
+    return number ^ (number >> np.uint64(31))

@@ -1,0 +1,180 @@
+"""An archive on worker processes: what is made, what fails alone, and what a kill leaves."""
+
+import contextlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import astropy.units as u
+import dask
+import numpy as np
+import pytest
+import sunpy.map
+
+import sunpy_magsr
+from sunpy_magsr.archive.frame import work_on_frame
+from sunpy_magsr.archive.ledger import Ledger
+from sunpy_magsr.archive.plan import load_plan
+from sunpy_magsr.archive.quality import QUALITY
+from sunpy_magsr.archive.run import run_plan
+from sunpy_magsr.cli.main import main
+from sunpy_magsr.io import read_fits, write_fits
+
+PLAN = """
+[input]
+folder = "frames"
+[model]
+name = "bicubic"
+plate_scale = "native"
+[cluster]
+workers = 1
+"""
+COMMAND = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
+
+
+@pytest.fixture
+def plan_file(small, tmp_path):
+    """Six frames, 96 minutes apart, one of them no FITS file."""
+    for number in range(6):
+        meta = {**small.meta, "date-obs": f"2010-06-01T0{number}:00:00", "t_obs": f"2010.06.01_0{number}:00:00_TAI"}
+        write_fits(sunpy.map.Map(small.data + number, meta), tmp_path / "frames" / f"disk{number}.fits")
+    (tmp_path / "frames" / "disk3.fits").write_text("not a FITS file")
+    (tmp_path / "plan.toml").write_text(PLAN)
+    return tmp_path / "plan.toml"
+
+
+def task(plan, name, known=""):
+    machine = {"device": "", "batch_size": 0, "threads": 0}
+    path = str(plan.frames()[name])
+    return {
+        "name": name,
+        "path": path,
+        "known": known,
+        "folder": plan.output.folder,
+        "settings": plan.settings(),
+        "machine": machine,
+    }
+
+
+def test_a_frame_is_made_and_measured(plan_file):
+    changes = ["name='default'", "n_samples=3", "noise_lifetime='2 h'"]
+    output = ["samples=1", "quantiles=[0.1]", "ensemble=true", "precision='0.2 G'"]
+    settings = [f"model.{change}" for change in changes] + [f"output.{change}" for change in output]
+    plan = load_plan(plan_file, settings)
+    record = work_on_frame(task(plan, "disk1.fits"))
+    assert record["state"] == "done", record["reason"]
+    sample, mean, low, _ = (plan_file.parent / "superresolved" / name for name, _ in json.loads(record["outputs"]))
+    smap = sunpy.map.Map(plan.frames()["disk1.fits"])
+    options = {"plate_scale": None, "noise_lifetime": 2 * u.h}
+    ensemble = sunpy_magsr.superresolve_ensemble(smap, n_samples=3, **options)
+    assert np.nanmax(np.abs(read_fits(sample).data - ensemble.sample(0).data)) <= 0.11
+    assert np.nanmax(np.abs(read_fits(mean).uncertainty.array - ensemble.std().data)) <= 0.11
+    assert np.nanmax(np.abs(read_fits(low).data - ensemble.quantile(0.1).data)) <= 0.11
+    assert all(np.isfinite(record[name]) for name in QUALITY)
+    area = np.nansum(np.ones_like(smap.data)) * (smap.scale[0].value * 725.27e5) ** 2  # cm^2, seen from 1 au
+    assert record["net_flux_in"] == pytest.approx(np.nansum(smap.data) / smap.data.size * area, rel=0.1)
+    assert record["net_flux_out"] == pytest.approx(record["net_flux_in"], rel=0.1)
+    assert record["chi_squared"] == pytest.approx(1, abs=0.5)
+    assert work_on_frame(task(plan, "disk1.fits", known=record["sha256"])) == {"name": "disk1.fits", "state": "same"}
+
+
+def start(plan_file):
+    return subprocess.Popen(
+        [sys.executable, "-P", "-c", COMMAND, "archive", "run", str(plan_file)], stderr=subprocess.DEVNULL
+    )
+
+
+def done(plan):
+    """Names of the frames of which the ledger says so."""
+    if not plan.ledger.is_file():
+        return []
+    with contextlib.suppress(sqlite3.OperationalError), Ledger(plan.ledger, read_only=True) as ledger:
+        table = ledger.table()
+        return list(table["name"][table["state"] == "done"])
+    return []  # it has no table yet
+
+
+def test_a_killed_run_goes_on_and_a_bad_frame_fails_alone(plan_file, capsys):
+    """The files of a run that was killed are those of work without a cluster, byte by byte."""
+    plan = load_plan(plan_file)
+    process = start(plan_file)
+    while not (names := done(plan)) and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    first = plan_file.parent / "superresolved" / f"{names[0].removesuffix('.fits')}.sample0.magsr.fits"
+    before = first.stat().st_mtime_ns
+    assert main(["archive", "run", str(plan_file)]) == 1  # as one has failed
+    captured = capsys.readouterr()
+    assert "5 of 6 frames done" in captured.out
+    assert "disk3.fits" in captured.err
+    assert "dashboard: http" in captured.err
+    assert first.stat().st_mtime_ns == before  # what was done is not done again
+    whole = {path.name: path.read_bytes() for path in first.parent.glob("*.magsr.fits")}
+    assert len(whole) == 5
+    alone = load_plan(plan_file, ["output.folder='alone'"])
+    for number in (0, 5):
+        work_on_frame(task(alone, f"disk{number}.fits"))
+        name = f"disk{number}.sample0.magsr.fits"
+        assert whole[name] == (plan_file.parent / "alone" / name).read_bytes()
+    with Ledger(plan.ledger, read_only=True) as ledger:
+        table = ledger.table()
+    assert set(table["state"]) == {"done", "failed"}
+    assert max(table["attempts"]) <= 2
+    assert main(["archive", "status", str(plan_file)]) == 0
+    assert main(["archive", "report", str(plan_file)]) == 0
+    assert (first.parent / "report" / "quality.png").is_file()
+    assert main(["archive", "run", str(plan_file)]) == 1  # nothing to do, without a cluster
+    assert "dashboard" not in capsys.readouterr().err
+
+
+def test_a_frame_that_ends_its_worker_fails_and_the_rest_is_done(plan_file):
+    def deadly(one):
+        if one["name"] == "disk1.fits":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"name": one["name"], "state": "done"}
+
+    plan = load_plan(plan_file, ["cluster.attempts=2"])
+    told = []
+    assert run_plan(plan, progress=False, say=told.append, work=deadly)["done"] == 5
+    assert "disk1.fits: ended its worker 2 times" in told[-1]
+
+
+def test_a_cluster_is_named_rightly(plan_file):
+    with pytest.raises(ValueError, match=r"cluster\.kind must be a class such as"):
+        run_plan(load_plan(plan_file, ["cluster.kind='SLURMCluster'"]))
+    quickly = dask.config.set({"distributed.comm.timeouts.connect": "200ms"})
+    with (
+        quickly,
+        pytest.raises(ConnectionError, match=r"cluster\.scheduler must be the address of a running scheduler"),
+    ):
+        run_plan(load_plan(plan_file, ["cluster.scheduler='tcp://127.0.0.1:9'"]))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("input.folder='none'", r"input\.folder must be a folder"),
+        ("input.pattern='*.fts'", "input must have at least one frame"),
+        ("model.samples=3", "samples"),
+        ("model.plate_scale='2 s'", r"model\.plate_scale must be a number with a unit"),
+        ("model.name='default'", None),
+        ("model.n_samples=2", r"model\.n_samples must be 1 for the deterministic model"),
+        ("output.samples=2", r"output\.samples must be 0 to"),
+        ("output.samples=0", "output must keep"),
+        ("output.quantiles=[2.0]", r"output\.quantiles must be from 0 to 1"),
+        ("output.precision='0 G'", "precision must be"),
+        ("cluster.workers=-1", r"cluster\.workers must be 0 or more"),
+        ("cluster.attempts=0", r"cluster\.attempts must be 1 or more"),
+    ],
+)
+def test_a_plan_is_checked_before_the_work(plan_file, change, message):
+    if message is None:
+        assert load_plan(plan_file, [change]).settings() != load_plan(plan_file).settings()
+        return
+    with pytest.raises(ValueError, match=message):
+        load_plan(plan_file, [change]).frames()

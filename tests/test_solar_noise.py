@@ -1,0 +1,124 @@
+"""Noise of the Sun: each frame's is white, two frames' is the same place's, for its lifetime."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+import sunpy.map
+from astropy.coordinates import SkyCoord
+from astropy.time import Time
+from sunpy.coordinates import RotatedSunFrame
+
+import sunpy_magsr
+from sunpy_magsr.prep import prepare
+from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr.solar_noise import SolarNoise
+from sunpy_magsr.tiling.hashing import hashed, normal_numbers
+
+from .conftest import real_or_sample
+
+
+def later(smap, seconds):
+    """The same pixels, seen later by an observer who moves with the Earth."""
+    date = observation_time(smap) + seconds * u.s
+    turned = smap.meta["crln_obs"] - 13.199 * seconds / 86400  # degrees, of disk center
+    changes = {"date-obs": date.isot, "t_obs": date.isot, "crln_obs": turned % 360}
+    return sunpy.map.Map(smap.data, {**smap.meta, **changes})
+
+
+def drawn(smap, lifetime, *, seed=0, sample=0):
+    magnetogram = prepare(smap)
+    noise = SolarNoise(smap, magnetogram, lifetime)
+    return noise((1, *smap.data.shape), origin=magnetogram.origin, seed=seed, sample=sample)[0]
+
+
+def correlation(one, other):
+    return np.corrcoef(one.ravel(), other.ravel())[0, 1]
+
+
+@pytest.mark.parametrize("lifetime", [0, 3600, np.inf])
+@pytest.mark.filterwarnings("default::pytest.PytestWarning")
+def test_the_noise_of_a_frame_is_white(lifetime):
+    smap = real_or_sample("mdi/*20110401*.fits")
+    noise = drawn(smap, lifetime)
+    assert len(np.unique(noise)) > 0.97 * noise.size  # of what float32 can tell apart: no two pixels share a number
+    error = noise.size**-0.5
+    assert abs(noise.mean()) < 4 * error
+    assert abs(noise.std() - 1) < 4 * error
+    assert abs((noise**4).mean() - 3) < 4 * 10 * error
+    for shift in ((0, 1), (1, 0), (1, 1), (2, 0), (0, 2)):
+        assert abs(correlation(noise, np.roll(noise, shift, (0, 1)))) < 4 * error
+
+
+def test_seeds_and_members_are_independent(sample):
+    assert abs(correlation(drawn(sample, 3600), drawn(sample, 3600, seed=1))) < 0.02
+    assert abs(correlation(drawn(sample, 3600), drawn(sample, 3600, sample=1))) < 0.02
+
+
+@pytest.mark.parametrize("lifetime", [4.0, 8.0])
+def test_noise_lives_as_long_as_it_is_told(sample, lifetime):
+    """Within seconds hardly a pixel comes to another place on the Sun, so that nothing but renewal parts two frames."""
+    first = drawn(sample, lifetime)
+    for lag in (2.0, 4.0, 8.0):
+        after = later(sample, lag)
+        same = drawn(sample, np.inf) == drawn(after, np.inf)
+        assert same.mean() > 0.9
+        found = correlation(first[same], drawn(after, lifetime)[same])
+        assert found == pytest.approx(np.exp(-lag / lifetime), abs=0.03)
+
+
+def test_noise_rotates_with_the_sun(sample):
+    """Each pixel's place, carried on by sunpy's differential rotation, has the same number six hours later."""
+    after = later(sample, 6 * 3600)
+    rows, columns = (np.arange(20, side - 20) for side in sample.data.shape)
+    y, x = np.meshgrid(rows, columns, indexing="ij")
+    place = sample.pixel_to_world(x * u.pix, y * u.pix)
+    moved = SkyCoord(RotatedSunFrame(base=place, rotated_time=Time(after.date))).transform_to(after.coordinate_frame)
+    new_x, new_y = (np.rint(axis.value) for axis in after.world_to_pixel(moved))
+    inside = (new_x > 0) & (new_x < columns[-1]) & (new_y > 0) & (new_y < rows[-1]) & np.isfinite(new_x)
+    assert np.median(new_x[inside] - x[inside]) > 10
+    first, second = drawn(sample, np.inf), drawn(after, np.inf)
+    same = first[y[inside], x[inside]] == second[new_y[inside].astype(int), new_x[inside].astype(int)]
+    assert (
+        same.mean() > 0.25
+    )  # cells' edges are elsewhere in the pixels, so that many take a neighbor's; by chance none do
+    assert abs(correlation(first, second)) < 0.02  # nothing stays on the detector
+
+
+def test_a_cutout_has_the_noise_of_its_frame(sample):
+    cutout = sample.submap([30, 40] * u.pix, top_right=[109, 99] * u.pix)
+    assert np.array_equal(drawn(cutout, 3600), drawn(sample, 3600)[40:100, 30:110])
+
+
+def test_hashed_numbers_are_the_same_everywhere():
+    keys = hashed(np.arange(3), 7)
+    assert keys.tolist() == [11228253110725672658, 8264544082202243819, 13786789208193829273]
+    assert normal_numbers(keys[None], 2).shape == (2, 1, 3)
+
+
+def test_statistics_do_not_depend_on_the_noise(sample):
+    """Spread of the members, and strength of a member and of its steps from pixel to pixel, with each kind of noise."""
+    cutout = sample.submap([60, 60] * u.pix, top_right=[123, 123] * u.pix)
+    options = {"plate_scale": None, "n_samples": 8}
+    found = []
+    for lifetime in (None, 1 * u.h, 0 * u.s):
+        members = sunpy_magsr.superresolve_ensemble(cutout, noise_lifetime=lifetime, **options).members
+        found.append([members.std(axis=0).mean(), np.abs(members).mean(), np.diff(members).std()])
+    assert found[1] == pytest.approx(found[0], rel=0.03)
+    assert found[2] == pytest.approx(found[0], rel=0.03)
+
+
+def test_a_sequence_is_its_frames(small):
+    frames = [small, later(small, 5760)]
+    found = sunpy_magsr.superresolve_sequence(sunpy.map.MapSequence(frames), plate_scale=None)
+    assert isinstance(found, sunpy.map.MapSequence)
+    alone = sunpy_magsr.superresolve(frames[1], plate_scale=None, noise_lifetime=1 * u.hour)
+    assert np.array_equal(found[1].data, alone.data, equal_nan=True)
+    assert found[0].meta["magsrnlt"] == 3600
+    assert "rotates with the Sun" in found[0].meta["history"]
+    assert not np.array_equal(found[0].data, sunpy_magsr.superresolve(small, plate_scale=None).data, equal_nan=True)
+
+
+@pytest.mark.parametrize("wrong", [3600, -1 * u.s, np.nan * u.s, 1 * u.m])
+def test_a_lifetime_is_a_time(small, wrong):
+    with pytest.raises(ValueError, match="noise_lifetime must be"):
+        sunpy_magsr.superresolve(small, noise_lifetime=wrong)
