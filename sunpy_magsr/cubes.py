@@ -13,6 +13,7 @@ from astropy.nddata import StdDevUncertainty
 
 from sunpy_magsr.io import check_precision, read_fits
 from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr.prep.units import magnetic_unit
 
 __all__ = ["cube_map", "write_cube"]
 
@@ -50,7 +51,7 @@ def write_cube(files, path, *, precision=0.5 * u.G, overwrite=False):
         Step to which values are rounded, as whole numbers; their error is at most half of it. Defaults to 0.5 G; `None`
         keeps them as they are.
     overwrite : `bool`
-        Replace a store that is there. Defaults to `False`.
+        Replace a store that is there. Defaults to `False`. What is no Zarr store is never replaced.
 
     Returns
     -------
@@ -60,16 +61,19 @@ def write_cube(files, path, *, precision=0.5 * u.G, overwrite=False):
     Raises
     ------
     FileExistsError
-        If ``path`` is there and ``overwrite`` is false.
+        If ``path`` is there and ``overwrite`` is false, or it is no Zarr store.
     ValueError
-        If there is no file, two have the same time, some but not all have an uncertainty, or ``precision`` is not a
-        positive magnetic field.
+        If there is no file, one is no magnetic field, two have the same time, some but not all have an uncertainty, or
+        ``precision`` is not a positive magnetic field.
     ImportError
         If xarray and zarr are not installed.
     """
     path, step = Path(path).absolute(), check_precision(precision)
     if path.exists() and not overwrite:
         msg = f"path must be a new folder unless overwrite=True, and {path} exists."
+        raise FileExistsError(msg)
+    if path.exists() and not (path / "zarr.json").is_file():
+        msg = f"path must be a new folder or a Zarr store to be replaced, and {path} is neither."
         raise FileExistsError(msg)
     zarr = _zarr()
     frames = _sorted_frames(files)
@@ -79,22 +83,43 @@ def write_cube(files, path, *, precision=0.5 * u.G, overwrite=False):
         names = _begin(temporary, frames, step)
         group = zarr.open_group(temporary, mode="r+")
         for number, (file, _) in enumerate(frames):
-            smap = read_fits(file)
-            arrays = {"magnetic_field": smap.data}
-            if "uncertainty" in names:
-                arrays["uncertainty"] = smap.uncertainty.represent_as(StdDevUncertainty).array
-            for name, array in arrays.items():
+            for name, array in _arrays(file, names).items():
                 target = group[name]
                 rows, columns = array.shape
                 target[number, :rows, :columns] = _packed(array, step, target.dtype, file)
         temporary.chmod(0o755)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.replace(path)
+        _take_name(temporary, path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return path
+
+
+def _arrays(file, names):
+    """What the store has of a file, in Gauss."""
+    smap = read_fits(file)
+    unit = magnetic_unit(smap, name=str(file))
+    arrays = {"magnetic_field": smap.data * np.float32(unit.to(u.G))}
+    if "uncertainty" in names:
+        spread = smap.uncertainty.represent_as(StdDevUncertainty)
+        arrays["uncertainty"] = spread.array * np.float32((spread.unit or unit).to(u.G))
+    return arrays
+
+
+def _take_name(temporary, path):
+    """Rename a store; one that is there has another name until the new one is in its place."""
+    old = None
+    if path.exists():
+        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".old"))
+        path.replace(old)
+    try:
+        temporary.replace(path)
+    except BaseException:
+        if old is not None:
+            old.replace(path)
+        raise
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def cube_map(cube, number):
@@ -158,6 +183,8 @@ def _sorted_frames(files):
             spread = any(hdu.name == "UNCERT" for hdu in hdus)
         header.remove("BLANK", ignore_missing=True)
         bare = sunpy.map.Map(np.zeros((2, 2), np.float32), header)
+        magnetic_unit(bare, name=str(file))
+        header["BUNIT"] = "G"  # as the store has it
         frames.append((file, {"time": observation_time(bare), "header": header, "spread": spread}))
     if not frames:
         msg = "files must have at least one frame, got none."
@@ -211,6 +238,8 @@ def _begin(folder, frames, step):
     if step is not None:
         kind = "int16" if step >= _SMALL_STEP else "int32"
         packing |= {"dtype": kind, "scale_factor": step, "_FillValue": _BLANK[kind]}
+    # what is never written reads as this: the pixels beyond a smaller frame
+    packing["fill_value"] = packing.get("_FillValue", np.nan)
     encoding = {**dict.fromkeys(fields, packing), "time": {"units": "seconds since 1996-01-01", "dtype": "float64"}}
     dataset.to_zarr(folder, mode="w", encoding=encoding, compute=False, zarr_format=3, consolidated=False)
     return list(fields)

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 
 from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.prep.units import magnetic_unit
 
 __all__ = ["check_precision", "compressed_image", "image_list", "read_fits", "write_compressed", "write_fits"]
 
@@ -51,21 +52,21 @@ def write_fits(smap, path, *, precision=None, overwrite=False):
     FileExistsError
         If the file is there and ``overwrite`` is false.
     ValueError
-        If ``precision`` is not a positive magnetic field.
+        If ``precision`` is not a positive magnetic field, or it is given and the map is none.
     """
     path = Path(path)
-    step = check_precision(precision)
+    check_precision(precision)
     if path.exists() and not overwrite:
         msg = f"path must be a new file unless overwrite=True, and {path} exists."
         raise FileExistsError(msg)
     header = smap.fits_header
-    images = [("", smap.data, str(smap.unit))]
+    images = [("", smap.data, str(smap.unit if precision is None else magnetic_unit(smap)))]
     if smap.uncertainty is not None:
         deviation = smap.uncertainty.represent_as(StdDevUncertainty)
-        images.append(("UNCERT", deviation.array, str(deviation.unit or smap.unit)))
+        images.append(("UNCERT", deviation.array, str(deviation.unit or images[0][2])))
     if smap.mask is not None and not np.array_equal(smap.mask, np.isnan(smap.data)):
         images.append(("MASK", np.asarray(smap.mask, dtype=np.uint8), ""))
-    hdus = image_list(images, header, step)
+    hdus = image_list(images, header, precision)
     # by way of memory, as astropy's own report of a full disk fails for a file that it has not opened itself
     content = io.BytesIO()
     hdus.writeto(content)
@@ -89,7 +90,7 @@ def check_precision(value):
     return float(value.to_value(u.G))
 
 
-def image_list(images, header, step):
+def image_list(images, header, precision):
     """
     Images with one header as HDUs: the first is the primary one, or the first extension if they are compressed.
 
@@ -99,16 +100,17 @@ def image_list(images, header, step):
         Name, array, and unit for BUNIT.
     header : `astropy.io.fits.Header`
         For all of them; not changed.
-    step : `float` or `None`
-        Of the rounding, in Gauss; `None` to compress nothing.
+    precision : `~astropy.units.Quantity` or `None`
+        Step of the rounding, as for `write_fits`; `None` to compress nothing.
 
     Returns
     -------
     `astropy.io.fits.HDUList`
     """
-    hdus = fits.HDUList([] if step is None else [fits.PrimaryHDU()])
+    hdus = fits.HDUList([] if precision is None else [fits.PrimaryHDU()])
     for name, array, unit in images:
-        if step is not None:
+        if precision is not None:
+            step = precision.to_value(unit) if array.dtype.kind == "f" else 1
             hdus.append(compressed_image(array, header, step, name=name))
         elif name:
             hdus.append(fits.ImageHDU(array, header, name=name))

@@ -46,6 +46,11 @@ def test_frames_come_back(files, tmp_path, small, precision, error):
     assert later.wcs.wcs.compare(original.wcs.wcs)
     assert later.observer_coordinate.separation_3d(original.observer_coordinate) < 1 * u.km
     assert cube_map(path, 0).data.shape == (24, 24)
+    with xarray.open_zarr(path, consolidated=False) as cube:
+        for name in ("magnetic_field", "uncertainty"):  # there is nothing beyond a smaller frame
+            assert np.isnan(cube[name][0, 24:].to_numpy()).all()
+            assert np.isnan(cube[name][0, :, 24:].to_numpy()).all()
+            assert np.isfinite(cube[name][1, 24:].to_numpy()).all()
 
 
 def test_what_cannot_be_in_one_cube_is_refused(files, tmp_path, small):
@@ -70,3 +75,26 @@ def test_a_cube_is_not_replaced_unasked(files, tmp_path):
     with pytest.raises(FileExistsError, match="path must be a new folder"):
         write_cube(files, path)
     assert xarray.open_zarr(write_cube(files, path, overwrite=True), consolidated=False).sizes["time"] == 2
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_what_is_no_cube_is_never_replaced(files, tmp_path):
+    folder = tmp_path / "precious"
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("years of work")
+    for path in (folder, folder / "thesis.tex"):
+        with pytest.raises(FileExistsError, match="path must be a new folder or a Zarr store"):
+            write_cube(files, path, overwrite=True)
+    assert (folder / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_cube_is_in_gauss(small, tmp_path):
+    tesla = sunpy.map.Map(small.data.astype(np.float32) * np.float32(1e-4), {**small.meta, "bunit": "T"})
+    path = write_cube([write_fits(tesla, tmp_path / "tesla.fits")], tmp_path / "cube.zarr", precision=0.1 * u.G)
+    with xarray.open_zarr(path, consolidated=False) as cube:
+        assert np.abs(cube["magnetic_field"][0].to_numpy() - small.data).max() <= 0.051
+    back = cube_map(path, 0)
+    assert np.abs(back.quantity.to_value(u.G) - small.data).max() <= 0.051
+    seconds = write_fits(sunpy.map.Map(small.data, {**small.meta, "bunit": "s"}), tmp_path / "seconds.fits")
+    with pytest.raises(ValueError, match=r"seconds\.fits must have a unit of magnetic field"):
+        write_cube([seconds], tmp_path / "seconds.zarr")

@@ -104,6 +104,20 @@ def test_compression_rounds_within_half_a_step_and_keeps_what_is_missing(small, 
     assert path.read_bytes() == write_fits(smap, tmp_path / "again.fits", precision=0.5 * u.G).read_bytes()
 
 
+def test_precision_is_in_its_own_unit_whatever_that_of_the_map(with_meta, tmp_path):
+    tesla = with_meta(with_meta().data.astype(np.float32) * np.float32(1e-4), bunit="T")
+    deviation = StdDevUncertainty(np.abs(tesla.data) * 1e4, unit=u.G)
+    tesla = type(tesla)(tesla.data, tesla.meta, uncertainty=deviation)
+    back = read_fits(write_fits(tesla, tmp_path / "out.fits", precision=0.5 * u.G))
+    assert back.unit == u.T
+    assert 0.2 < np.abs(back.data - tesla.data).max() * 1e4 <= 0.2501
+    assert 0.2 < np.abs(back.uncertainty.array - deviation.array).max() <= 0.2501
+    share = with_meta(bunit="")
+    with pytest.raises(ValueError, match="smap must have a unit of magnetic field"):
+        write_fits(share, tmp_path / "share.fits", precision=0.5 * u.G)
+    assert not (tmp_path / "share.fits").exists()
+
+
 def test_precision_must_be_a_field(result, tmp_path):
     for wrong in (0.5, 0 * u.G, 1 * u.m, np.inf * u.G):
         with pytest.raises(ValueError, match="precision must be None or a positive magnetic field"):

@@ -60,19 +60,19 @@ def save_ensemble(ensemble, path, *, members=False, precision=None, overwrite=Fa
     """
     path = Path(path)
     writers = {".fits": _write_fits, ".asdf": _write_asdf}
-    step = check_precision(precision)
+    check_precision(precision)
     if path.suffix not in writers:
         msg = f"path must end in .fits or .asdf, got {path.name!r}."
         raise ValueError(msg)
     if path.exists() and not overwrite:
         msg = f"path must be a new file unless overwrite=True, and {path} exists."
         raise FileExistsError(msg)
-    if step is not None and path.suffix == ".asdf":
+    if precision is not None and path.suffix == ".asdf":
         msg = f"precision must be None for an .asdf file, got {precision!r}."
         raise ValueError(msg)
     kept = ensemble.members if members else None
     with whole_file(path, overwrite=overwrite) as stream:
-        writers[path.suffix](ensemble, stream, kept, step)
+        writers[path.suffix](ensemble, stream, kept, precision)
     return path
 
 
@@ -141,23 +141,24 @@ def _made(mean, texts, flags, strata, members):
     return Ensemble(members, make_map, facts, moments=moments)
 
 
-def _write_fits(ensemble, stream, members, step):
+def _write_fits(ensemble, stream, members, precision):
     mean = ensemble.mean()
     header = mean.fits_header
-    images = [("", mean.data, ""), ("UNCERT", mean.uncertainty.array, str(mean.unit)), ("MASK", ensemble.flags, "")]
+    unit = str(mean.unit)
+    images = [("", mean.data, unit), ("UNCERT", mean.uncertainty.array, unit), ("MASK", ensemble.flags, "")]
     if ensemble.strata is not None:
         images.append(("STRATUM", ensemble.strata, ""))
-    hdus = image_list(images, header, step)
+    hdus = image_list(images, header, precision)
     facts = _facts(ensemble)
     table = Table({"quantity": list(facts), "json": [json.dumps(text) for text in facts.values()]})
     hdus.append(fits.table_to_hdu(table))
     hdus[-1].name = "CALIBRATION"
-    if members is not None and step is not None:
-        hdus.append(compressed_image(members, header, step, name="MEMBERS"))
+    if members is not None and precision is not None:
+        hdus.append(compressed_image(members, header, precision.to_value(mean.unit), name="MEMBERS"))
     content = io.BytesIO()
     hdus.writeto(content)
     stream.write(content.getbuffer())
-    if members is None or step is not None:
+    if members is None or precision is not None:
         return
     # member by member, so that no second copy of them is in memory
     header = fits.ImageHDU(np.zeros((1, 1, 1), np.float32), header, name="MEMBERS").header
