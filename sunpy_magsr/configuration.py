@@ -6,6 +6,8 @@ from pathlib import Path
 
 __all__ = ["apply_override", "build", "read_toml"]
 
+_IN_WORDS = {str: " (text in quotes)", bool: " (true or false)", int: " (a whole number)"}
+
 
 def read_toml(path):
     """
@@ -103,6 +105,6 @@ def build(cls, tree, *, what, prefix=""):
         elif type(value) is kind:
             values[name] = value
         else:
-            msg = f"{prefix}{name} must be {kind.__name__}, got {value!r}."
+            msg = f"{prefix}{name} must be {kind.__name__}{_IN_WORDS.get(kind, '')}, got {value!r}."
             raise ValueError(msg)
     return cls(**values)

@@ -10,7 +10,7 @@ from sunpy.sun.constants import sidereal_rotation_rate
 from sunpy.sun.models import differential_rotation
 
 from sunpy_magsr.prep.exposure import observation_time
-from sunpy_magsr.prep.wcs import is_helioprojective
+from sunpy_magsr.prep.wcs import is_helioprojective, unread_roll
 from sunpy_magsr.tiling.hashing import hashed, normal_numbers, uniform_numbers
 
 __all__ = ["NOISE_LIFETIME", "SolarNoise"]
@@ -33,7 +33,7 @@ class SolarNoise:
 
     The Sun is divided into cells of about an input pixel, in rings of latitude each of which rotates at its own rate
     (Snodgrass 1983, :doi:`10.1086/161121`, as `sunpy.sun.models.differential_rotation` has it). A pixel takes the noise of
-    the cell that its center is in. Cells widen toward the limb as the pixels on the Sun do. If two pixels fall into one
+    the cell that its center is in. Cells are as wide and as tall as the pixels on the Sun are there. If two pixels fall into one
     cell, the second takes numbers of its own, as do the pixels off the disk and within 2 % of the limb. So every pixel of a
     frame has numbers that no other one has, and the noise of a single frame is white, exactly.
 
@@ -53,7 +53,8 @@ class SolarNoise:
     """
 
     def __init__(self, smap, magnetogram, lifetime):
-        self.smap = smap
+        roll = unread_roll(smap)  # as the result's header has it
+        self.smap = smap if roll is None else type(smap)(smap.data, {**smap.meta, "crota2": roll})
         self.origin = magnetogram.origin
         self.lifetime = lifetime
         self.time = (observation_time(smap).tai - _START).to_value(u.s)
@@ -124,20 +125,25 @@ class SolarNoise:
         frame = HeliographicCarrington(observer=observer, obstime=observer.obstime)
         place = self.smap.pixel_to_world(x * u.pix, y * u.pix).transform_to(frame)
         longitude, latitude = place.lon.to_value(u.deg), place.lat.to_value(u.deg)
-        if not self.foreshortened:
-            return longitude, latitude, 1.0, 1.0, np.isfinite(longitude)
+        if not self.foreshortened:  # pixels are equally far apart in longitude, and in latitude or its sine
+            cosine, known = _cosine(np.deg2rad(latitude)), np.isfinite(longitude)
+            is_equal_area = str(self.smap.coordinate_system.axis1).upper().endswith("CEA")
+            return longitude, latitude, _rounded(cosine), _rounded(1 / cosine) if is_equal_area else 1.0, known
         center = observer.transform_to(frame)
         east, north = np.deg2rad(longitude - center.lon.to_value(u.deg)), np.deg2rad(latitude)
         tilt = center.lat.to_value(u.rad)
         cosine = np.sin(north) * np.sin(tilt) + np.cos(north) * np.cos(tilt) * np.cos(east)
         known = cosine > _LEAST_COSINE  # false for NaN
-        return longitude, latitude, _widening(east), _widening(north - tilt), known
+        return longitude, latitude, _rounded(1 / _cosine(east)), _rounded(1 / _cosine(north - tilt)), known
 
 
-def _widening(angle):
-    """One over the cosine, rounded down to a quarter of a power of two, so that cells are not wider than pixels."""
-    cosine = np.maximum(np.nan_to_num(np.cos(angle), nan=1.0), _LEAST_COSINE)
-    return 2.0 ** (np.floor(-_STEPS * np.log2(cosine)) / _STEPS)
+def _cosine(angle):
+    return np.maximum(np.nan_to_num(np.cos(angle), nan=1.0), _LEAST_COSINE)
+
+
+def _rounded(ratio):
+    """Rounded down to a quarter of a power of two, so that cells are not wider than pixels."""
+    return 2.0 ** (np.floor(_STEPS * np.log2(ratio)) / _STEPS)
 
 
 def _taken(cells):

@@ -84,6 +84,31 @@ def test_noise_rotates_with_the_sun(sample):
     assert abs(correlation(first, second)) < 0.02  # nothing stays on the detector
 
 
+@pytest.mark.parametrize("projection", ["CEA", "CAR"])
+@pytest.mark.parametrize("latitude", [0, 30, 55])
+def test_heliographic_maps_keep_their_noise_whatever_the_latitude(projection, latitude, rng):
+    """Their pixels stand on the Sun, and have other shapes there at each latitude."""
+    rows = np.rad2deg(np.sin(np.deg2rad(latitude))) if projection == "CEA" else latitude
+    wcs = {f"ctype{axis}": f"{name}-{projection}" for axis, name in ((1, "CRLN"), (2, "CRLT"))}
+    for axis, (value, pixel) in {1: (180.0, 30.5), 2: (0.0, 30.5 - rows / 0.12)}.items():
+        wcs |= {f"cunit{axis}": "deg", f"crval{axis}": value, f"crpix{axis}": pixel, f"cdelt{axis}": 0.12}
+    observer = {"crln_obs": 180.0, "crlt_obs": 0.0, "dsun_obs": 1.5e11, "rsun_ref": 695700000.0}
+    facts = {"bunit": "G", "telescop": "SOHO", "instrume": "MDI", "content": "magnetogram"}
+    data = rng.normal(0, 20, (60, 60)).astype(np.float32)
+    dates = ({"date-obs": date, "t_obs": date} for date in ("2010-06-01T00:00:00", "2010-06-01T00:00:02"))
+    first, second = (drawn(sunpy.map.Map(data, {**wcs, **observer, **facts, **date}), np.inf) for date in dates)
+    assert (first == second).mean() > 0.99
+
+
+def test_a_roll_that_sunpy_does_not_read_is_known(sample):
+    """An early MDI header says SOLAR_P0 alone."""
+    bare = {card: value for card, value in sample.meta.items() if card != "crota2" and card[:4] not in ("pc1_", "pc2_")}
+    rolled = drawn(sunpy.map.Map(sample.data, {**bare, "crota2": 170.0}), np.inf)
+    assert np.array_equal(drawn(sunpy.map.Map(sample.data, {**bare, "solar_p0": -170.0}), np.inf), rolled)
+    # beyond the limb, noise belongs to the frame
+    assert abs(correlation(drawn(sunpy.map.Map(sample.data, bare), np.inf), rolled)) < 0.1
+
+
 def test_a_cutout_has_the_noise_of_its_frame(sample):
     cutout = sample.submap([30, 40] * u.pix, top_right=[109, 99] * u.pix)
     assert np.array_equal(drawn(cutout, 3600), drawn(sample, 3600)[40:100, 30:110])

@@ -70,7 +70,7 @@ def project(tmp_path, truth):
     [
         ("diffusion.setps=3", "unknown key diffusion.setps in the training configuration; known here: patch"),
         ("speed=3", "unknown key speed"),
-        ("diffusion.steps=fast", "diffusion.steps must be int, got 'fast'"),
+        ("diffusion.steps=fast", r"diffusion.steps must be int \(a whole number\), got 'fast'"),
         ("diffusion.steps", r"--set takes section\.key=value, got 'diffusion\.steps'"),
     ],
 )

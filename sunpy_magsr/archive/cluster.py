@@ -37,7 +37,7 @@ def workers_of(cluster):
     ConnectionError
         If no scheduler answers at the address.
     ValueError
-        If ``kind`` names no class.
+        If ``kind`` names no class, or ``memory`` is no size.
     """
     try:
         import dask
@@ -63,7 +63,7 @@ def workers_of(cluster):
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     workers = cluster.workers or max(1, cores // 2)
     threads = cluster.threads or max(1, cores // workers)
-    own = {"memory_limit": cluster.memory, "dashboard_address": "127.0.0.1:8787"}
+    own = {"dashboard_address": "127.0.0.1:8787", **_memory_limit(cluster.memory)}
     environment = {**_MALLOC, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)}
     # whoever hands out the frames counts the workers that each has ended
     settings = {"scheduler.allowed-failures": 0, "nanny.pre-spawn-environ": environment, **_PROFILE}
@@ -71,6 +71,22 @@ def workers_of(cluster):
         local = LocalCluster(n_workers=workers, threads_per_worker=1, **own)
     with local, Client(local) as client:
         yield client, threads
+
+
+def _memory_limit(text):
+    """Limit of each worker; by default all have the same share of the machine's memory, which Dask finds when not told."""
+    from dask.utils import parse_bytes
+
+    if text == "auto":
+        return {}
+    try:
+        limit = parse_bytes(text)
+    except (ValueError, KeyError):
+        limit = -1
+    if limit <= 0:
+        msg = f"cluster.memory must be 'auto' or a size such as '4 GiB', got {text!r}."
+        raise ValueError(msg)
+    return {"memory_limit": limit}
 
 
 def _class_of(name):

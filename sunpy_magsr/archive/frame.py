@@ -2,7 +2,6 @@
 
 import json
 import logging
-import resource
 import sys
 import time
 import traceback
@@ -70,7 +69,6 @@ def _superresolved(task):
         msg = f"FILE must be {product.refused}."
         raise ValueError(msg)
     options["component"] = options["component"] or product.component or None
-    _set_threads(machine["threads"])
     job = Job.open(
         smap,
         **options,
@@ -79,6 +77,7 @@ def _superresolved(task):
         progress=False,
         kept=options["n_samples"],
     )
+    _set_threads(machine["threads"])  # of PyTorch, which is there now if the model needs it
     valid, first = job.valid, []
 
     def fields():
@@ -137,5 +136,11 @@ def _set_threads(count):
 
 def _memory():
     """Largest memory of this process so far in MiB."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 2**20
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

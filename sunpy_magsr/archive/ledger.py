@@ -14,6 +14,9 @@ from sunpy_magsr.archive.quality import QUALITY
 
 __all__ = ["COLUMNS", "STATES", "Ledger"]
 
+# Of a frame that has left the plan, what is known is kept for when it comes back, but it is in no answer.
+_PLANNED = "CREATE VIEW IF NOT EXISTS planned AS SELECT * FROM frames WHERE in_plan"
+
 STATES = ("pending", "running", "done", "failed")
 #: Columns and their types in SQLite; the numbers of `~sunpy_magsr.archive.quality.QUALITY` follow.
 COLUMNS = {
@@ -41,7 +44,8 @@ class Ledger:
     """
     State of every frame.
 
-    One process writes it, that which hands out the work; any number may read it meanwhile.
+    One process writes it, that which hands out the work; any number may read it meanwhile, on other machines too: the
+    journal is SQLite's plain one, as a write-ahead log needs memory that all processes share.
 
     Parameters
     ----------
@@ -65,11 +69,11 @@ class Ledger:
         self._base = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         self._base.row_factory = sqlite3.Row
         if not read_only:
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=NORMAL")
+            self._base.execute("PRAGMA journal_mode=TRUNCATE")
             columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-            self._base.execute(f"CREATE TABLE IF NOT EXISTS frames ({columns})")
+            self._base.execute(f"CREATE TABLE IF NOT EXISTS frames ({columns}, in_plan INTEGER NOT NULL DEFAULT 1)")
             self._base.execute("CREATE INDEX IF NOT EXISTS by_state ON frames (state)")
+            self._base.execute(_PLANNED)
 
     def __enter__(self):
         return self
@@ -82,7 +86,8 @@ class Ledger:
         Enter the frames of a plan, and mark those that are to be done.
 
         A frame is done anew if its file or the settings have changed, if a result is missing, or if it was running when
-        the process ended. One that failed is not, unless ``retry``. Frames that are no longer in the plan leave the ledger.
+        the process ended. One that failed is not, unless ``retry``. Frames that are no longer in the plan are counted no
+        more, and known again when they come back.
 
         Parameters
         ----------
@@ -98,7 +103,7 @@ class Ledger:
         known = {row["name"]: row for row in self._base.execute("SELECT * FROM frames")}
         with self._transaction():
             self._base.executemany(
-                "DELETE FROM frames WHERE name = ?", [(name,) for name in known.keys() - frames.keys()]
+                "UPDATE frames SET in_plan = ? WHERE name = ?", [(name in frames, name) for name in known]
             )
             for name, path in frames.items():
                 facts = path.stat() if path.is_file() else None
@@ -128,7 +133,7 @@ class Ledger:
 
     def pending(self):
         """Names and hashes of the frames to be done, `list` of `tuple`; a hash is that of results that are there."""
-        rows = self._base.execute("SELECT name, sha256 FROM frames WHERE state = 'pending' ORDER BY name")
+        rows = self._base.execute("SELECT name, sha256 FROM planned WHERE state = 'pending' ORDER BY name")
         return [tuple(row) for row in rows]
 
     def start(self, name):
@@ -153,22 +158,22 @@ class Ledger:
 
     def counts(self):
         """Number of frames in each of the `STATES`."""
-        rows = dict(self._base.execute("SELECT state, COUNT(*) FROM frames GROUP BY state").fetchall())
+        rows = dict(self._base.execute("SELECT state, COUNT(*) FROM planned GROUP BY state").fetchall())
         return {state: rows.get(state, 0) for state in STATES}
 
     def reasons(self):
         """Frames that failed, by reason: `list` of (reason, number of frames, name of one), the most frequent first."""
-        query = "SELECT reason, COUNT(*), MIN(name) FROM frames WHERE state = 'failed' GROUP BY reason ORDER BY 2 DESC"
+        query = "SELECT reason, COUNT(*), MIN(name) FROM planned WHERE state = 'failed' GROUP BY reason ORDER BY 2 DESC"
         return [tuple(row) for row in self._base.execute(query)]
 
     def recent(self, count=100):
         """Times at which the last frames ended and the seconds that each took, `list` of `tuple`, the last first."""
-        query = "SELECT finished, seconds FROM frames WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT ?"
+        query = "SELECT finished, seconds FROM planned WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT ?"
         return [tuple(row) for row in self._base.execute(query, (count,))]
 
     def outputs(self):
         """Files of each frame that is done, by what they are (``"sample0"``, ``"mean"``, ...): `list` of `dict`."""
-        query = "SELECT name, outputs FROM frames WHERE state = 'done' ORDER BY date, name"
+        query = "SELECT name, outputs FROM planned WHERE state = 'done' ORDER BY date, name"
         return [
             {
                 path.removeprefix(f"{stem_of(name)}.").removesuffix(".fits").removesuffix(".magsr"): path
@@ -179,7 +184,7 @@ class Ledger:
 
     def table(self):
         """All rows, `~astropy.table.Table`, by date; numbers that there are not are NaN, and texts empty."""
-        rows = self._base.execute(f"SELECT {', '.join(COLUMNS)} FROM frames ORDER BY date, name").fetchall()
+        rows = self._base.execute(f"SELECT {', '.join(COLUMNS)} FROM planned ORDER BY date, name").fetchall()
         columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(COLUMNS, ())
         return Table(
             {

@@ -3,14 +3,18 @@
 import dataclasses
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import astropy.units as u
 
+from sunpy_magsr import consistency
 from sunpy_magsr.backends.registry import model_card, model_folders
+from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.configuration import apply_override, build, read_toml
 from sunpy_magsr.io import check_precision
-from sunpy_magsr.options import check_bad_pixels, check_options, check_plate_scale
+from sunpy_magsr.options import check_bad_pixels, check_noise_lifetime, check_options, check_plate_scale
+from sunpy_magsr.prep.products import COMPONENTS
 
 __all__ = ["ArchiveModel", "ArchiveOutput", "Cluster", "Input", "Plan", "load_plan", "model_identity"]
 
@@ -20,7 +24,7 @@ _NONE = "none"
 @dataclasses.dataclass
 class Input:
     """
-    Frames: FITS files in ``folder`` that fit ``pattern``, or those that the text file ``manifest`` names, one in a line.
+    Frames: FITS files in ``folder`` that fit ``pattern``, or those in it that the text file ``manifest`` names, one in a line.
 
     ``component`` is that of the field, where neither the headers nor the names say it.
     """
@@ -110,8 +114,10 @@ class Plan:
         facts = {"model": dataclasses.asdict(self.model), "output": dataclasses.asdict(self.output)}
         del facts["output"]["folder"]
         facts |= {"component": self.input.component, "weights": model_identity(self.model.name)}
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        return {**facts, "digest": digest}
+        # the same wherever the folder of a model is
+        parts = [Path(part).name if Path(part).is_absolute() else part for part in self.model.name.split("+")]
+        told = {**facts, "model": {**facts["model"], "name": "+".join(parts)}}
+        return {**facts, "digest": hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}
 
     def options(self):
         """The options of `sunpy_magsr.superresolve` that the plan asks for."""
@@ -124,29 +130,36 @@ class Plan:
         Returns
         -------
         `dict` of `pathlib.Path`
-            A name is the path of the file below the folder.
+            A name is the path of the file below the folder. Results that are below it are no frames.
 
         Raises
         ------
         ValueError
-            If there is none, or two have the same results.
+            If there is none, one is not in the folder, or two have the same results.
         """
-        folder = Path(self.input.folder)
+        folder, results = Path(self.input.folder), Path(self.output.folder)
         if self.input.manifest:
             lines = Path(self.input.manifest).read_text(encoding="utf-8").splitlines()
-            names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+            paths = [folder / line.strip() for line in lines if line.strip() and not line.startswith("#")]
         else:
-            names = [path.relative_to(folder).as_posix() for path in sorted(folder.glob(self.input.pattern))]
-        if not names:
+            paths = sorted(folder.glob(self.input.pattern))
+            if results.is_relative_to(folder):
+                paths = [path for path in paths if not path.is_relative_to(results)]
+        if not paths:
             where = self.input.manifest or f"{folder} that fits {self.input.pattern!r}"
             msg = f"input must have at least one frame, got none in {where}."
             raise ValueError(msg)
-        found = {}
-        for name in names:
+        frames, found = {}, {}
+        for path in map(Path, map(os.path.normpath, paths)):
+            if not path.is_relative_to(folder):
+                msg = f"input.manifest must name files in input.folder, {folder}, got {path}."
+                raise ValueError(msg)
+            name = path.relative_to(folder).as_posix()
             if found.setdefault(stem_of(name), name) != name:
                 msg = f"input must have frames of different names, got {found[stem_of(name)]} and {name}."
                 raise ValueError(msg)
-        return {name: folder / name for name in names}
+            frames[name] = path
+        return frames
 
 
 def options_of(settings):
@@ -177,9 +190,9 @@ def quantity(name, text, unit):
     """A Quantity that a plan gives as text."""
     try:
         value = u.Quantity(text)
-    except TypeError:
+    except (TypeError, ValueError):
         value = None
-    if value is None or not value.unit.is_equivalent(unit):
+    if value is None or not value.isscalar or not value.unit.is_equivalent(unit):
         msg = f"{name} must be a number with a unit like {unit}, got {text!r}."
         raise ValueError(msg)
     return value
@@ -245,21 +258,45 @@ def load_plan(path, overrides=()):
         raise ValueError(msg)
     for section, key in ((plan.input, "folder"), (plan.input, "manifest"), (plan.output, "folder")):
         if getattr(section, key):
-            setattr(section, key, str(base / Path(getattr(section, key)).expanduser()))
+            setattr(section, key, os.path.normpath(base / Path(getattr(section, key)).expanduser()))
+    plan.model.name = _beside(base, plan.model.name)
     if not Path(plan.input.folder).is_dir():
         msg = f"input.folder must be a folder, got {plan.input.folder}."
+        raise ValueError(msg)
+    if plan.output.folder == plan.input.folder:
+        msg = f"output.folder must be another folder than input.folder, got {plan.output.folder} for both."
         raise ValueError(msg)
     _check(plan)
     return plan
 
 
+def _beside(base, name):
+    """The name of a model, in which folders beside the plan are absolute."""
+    model, plus, adapter = ("", "", name) if (base / name).is_dir() else name.rpartition("+")
+    if not plus:
+        model, adapter = adapter, ""
+    if model and bundled_folder(model) is None and (base / model).is_dir():
+        model = os.path.normpath(base / model)
+    if "/" in adapter and (base / adapter).is_dir():  # without a slash it is one of the model's own
+        adapter = os.path.normpath(base / adapter)
+    return f"{model}{plus}{adapter}"
+
+
 def _check(plan):
-    options = plan.options()
+    options, card = plan.options(), model_card(plan.model.name)
     check_options(n_samples=plan.model.n_samples, seed=plan.model.seed, steps=options["steps"], batch_size=None)
     check_plate_scale(options["plate_scale"])
     check_bad_pixels(plan.model.bad_pixels)
     check_precision(precision_of(plan.settings()))
-    if plan.model.n_samples > 1 and model_card(plan.model.name).is_deterministic:
+    consistency.check(options["consistency"], card)
+    _check_lifetime(options["noise_lifetime"], card)
+    if plan.model.calibrate not in ("", "hmi"):
+        msg = f"model.calibrate must be '' or 'hmi', got {plan.model.calibrate!r}."
+        raise ValueError(msg)
+    if plan.input.component not in ("", *COMPONENTS):
+        msg = f"input.component must be '' or one of {', '.join(COMPONENTS)}, got {plan.input.component!r}."
+        raise ValueError(msg)
+    if plan.model.n_samples > 1 and card.is_deterministic:
         msg = f"model.n_samples must be 1 for the deterministic model {plan.model.name!r}, got {plan.model.n_samples}."
         raise ValueError(msg)
     if not 0 <= plan.output.samples <= plan.model.n_samples:
@@ -274,6 +311,9 @@ def _check(plan):
             "output must keep samples, or of several samples the mean, quantiles or the ensemble, got nothing of these."
         )
         raise ValueError(msg)
+    if plan.cluster.scheduler and plan.cluster.kind:
+        msg = f"cluster must have a scheduler or a kind, got both: {plan.cluster.scheduler} and {plan.cluster.kind}."
+        raise ValueError(msg)
     for key in ("workers", "threads", "batch_size"):
         if getattr(plan.cluster, key) < 0:
             msg = f"cluster.{key} must be 0 or more, got {getattr(plan.cluster, key)}."
@@ -281,3 +321,11 @@ def _check(plan):
     if plan.cluster.attempts < 1:
         msg = f"cluster.attempts must be 1 or more, got {plan.cluster.attempts}."
         raise ValueError(msg)
+
+
+def _check_lifetime(value, card):
+    try:
+        check_noise_lifetime(value, card)
+    except ValueError as error:
+        msg = f"model.{error} In a plan, 'none' stands for None."
+        raise ValueError(msg) from error

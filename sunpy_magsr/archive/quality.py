@@ -59,7 +59,7 @@ def frame_quality(job, native, sample, std=None):
     blur, gain, chi_squared = _fit(magnetogram, native, card)
     quiet = valid & (np.abs(scipy.ndimage.uniform_filter(low, 3)) < _QUIET_FIELD)
     fine = quiet.repeat(card.factor, 0).repeat(card.factor, 1)
-    area = np.where(valid, pixel_areas(read_field(job.smap)).sky_area, 0)
+    area = np.where(valid, _areas(job.smap), 0)
     fine_area = job.on_output(area) / np.prod(job.ratio)
     found = {
         "chi_squared": chi_squared,
@@ -77,6 +77,15 @@ def frame_quality(job, native, sample, std=None):
         strong = np.abs(field) > _THRESHOLD
         found[f"unsigned_flux_{name}"] = float((np.abs(field) * areas)[strong].sum(dtype=float))
     return found
+
+
+def _areas(smap):
+    """Of the pixels on the plane of the sky; NaN in projections for which it is not known."""
+    field = read_field(smap)
+    try:
+        return pixel_areas(field).sky_area
+    except ValueError:
+        return np.full(field.data.shape, np.nan)
 
 
 def _robust(values):

@@ -17,7 +17,17 @@ __all__ = ["conspicuous", "status_lines", "write_report"]
 _NEIGHBORS = 25  # frames, before and after one, that it is compared with
 _LEAST_NEIGHBORS = 8
 _FAR = 6.0  # robust standard deviations
-_LEAST = 0.02  # of the median: what differs by less is never far
+_LEAST = 0.02  # of the median, and these: the least that counts for a standard deviation
+_LEAST_OF = {
+    "chi_squared": 0.02,
+    "noise": 0.1,
+    "blur": 0.1,
+    "gain": 0.005,
+    "bad_pixels": 1.0,
+    "outside": 1e-3,
+    **dict.fromkeys(("quiet_sigma_in", "quiet_sigma_out", "spread"), 0.1),
+    **dict.fromkeys(("net_flux_in", "net_flux_out", "unsigned_flux_in", "unsigned_flux_out"), 1e18),
+}
 
 
 def status_lines(ledger):
@@ -66,7 +76,8 @@ def conspicuous(table):
     Frames whose numbers are unlike those of the frames around them.
 
     A number is far off if it differs from the median of the 25 frames before and after by more than 6 robust standard
-    deviations of these.
+    deviations of these, which count as at least 2 % of the median and as a least number of each quantity's own, such as one
+    bad pixel.
 
     Parameters
     ----------
@@ -89,7 +100,7 @@ def conspicuous(table):
             if len(around) < _LEAST_NEIGHBORS:
                 continue
             usual = float(np.median(around))
-            scale = max(float(mad_std(around)), _LEAST * abs(usual), 1e-12)
+            scale = max(float(mad_std(around)), _LEAST * abs(usual), _LEAST_OF[what])
             off = (values[number] - usual) / scale
             if abs(off) > _FAR:
                 rows.append((done["name"][number], done["date"][number], what, values[number], usual, off))

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import uuid
 import warnings
 from pathlib import Path
 
@@ -42,8 +43,9 @@ def run_plan(plan, *, retry=False, progress=True, say=None, work=work_on_frame):
     ------
     RuntimeError
         If another process works on the same plan.
+        Or if the workers cannot do the work at all, as without this package.
     ImportError, ConnectionError
-        See `~sunpy_magsr.archive.cluster.workers_of`.
+        See `~sunpy_magsr.archive.cluster.workers_of`; also if the scheduler goes away.
     """
     say = say or (lambda _line: None)
     frames, settings = plan.frames(), plan.settings()
@@ -74,13 +76,15 @@ def _worked_off(client, tasks, ledger, work, *, attempts):
 
     No more are handed out than workers can do at once: what waits at a worker that ends would be blamed for it.
     """
-    from distributed import as_completed
+    from distributed import KilledWorker, as_completed
 
     client.wait_for_workers(1)
     queue, given, running = iter(tasks), {}, as_completed()
+    # one group for the scheduler to remember, of this run alone
+    group = f"superresolve-{uuid.uuid4().hex}"
 
     def give(task, tries=1):
-        future = client.submit(work, task, pure=False, key=f"{task['name']}-{ledger.start(task['name'])}")
+        future = client.submit(work, task, pure=False, key=(group, task["name"], ledger.start(task["name"])))
         given[future] = (task, tries)
         running.add(future)
 
@@ -95,7 +99,13 @@ def _worked_off(client, tasks, ledger, work, *, attempts):
     refill()
     for future in running:
         task, tries = given.pop(future)
+        if future.status == "cancelled":
+            msg = "the scheduler is gone; run the same command again to go on."
+            raise ConnectionError(msg)
         error = future.exception() if future.status == "error" else None
+        if error is not None and not isinstance(error, KilledWorker):
+            msg = f"the workers must have this package and read the same files, and say {type(error).__name__}: {error}"
+            raise RuntimeError(msg) from error
         if future.status == "finished":
             yield future.result()
         elif tries < attempts:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -14,13 +15,16 @@ import dask
 import numpy as np
 import pytest
 import sunpy.map
+from distributed.system import MEMORY_LIMIT
 
 import sunpy_magsr
+from sunpy_magsr.archive.cluster import workers_of
 from sunpy_magsr.archive.frame import work_on_frame
 from sunpy_magsr.archive.ledger import Ledger
 from sunpy_magsr.archive.plan import load_plan
 from sunpy_magsr.archive.quality import QUALITY
 from sunpy_magsr.archive.run import run_plan
+from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.io import read_fits, write_fits
 
@@ -106,6 +110,7 @@ def test_a_killed_run_goes_on_and_a_bad_frame_fails_alone(plan_file, capsys):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert len(done(plan)) < 5  # it was not through
     first = plan_file.parent / "superresolved" / f"{names[0].removesuffix('.fits')}.sample0.magsr.fits"
     before = first.stat().st_mtime_ns
     assert main(["archive", "run", str(plan_file)]) == 1  # as one has failed
@@ -144,6 +149,59 @@ def test_a_frame_that_ends_its_worker_fails_and_the_rest_is_done(plan_file):
     assert "disk1.fits: ended its worker 2 times" in told[-1]
 
 
+def test_what_no_worker_can_do_ends_the_run_and_is_no_fault_of_a_frame(plan_file):
+    def without_the_package(_):
+        import a_package_that_no_worker_has  # noqa: F401
+
+    plan = load_plan(plan_file)
+    with pytest.raises(RuntimeError, match=r"the workers must have this package .* ModuleNotFoundError: No module"):
+        run_plan(plan, progress=False, work=without_the_package)
+    with Ledger(plan.ledger, read_only=True) as ledger:
+        assert ledger.counts()["failed"] == 0
+
+
+def test_the_memory_of_a_worker_is_its_share_of_the_machine(plan_file):
+    with workers_of(load_plan(plan_file).cluster) as (client, _):
+        (worker,) = client.scheduler_info(n_workers=-1)["workers"].values()
+        assert worker["memory_limit"] == pytest.approx(MEMORY_LIMIT, rel=0.01)  # all of it for a single one
+    with (
+        pytest.raises(ValueError, match=r"cluster\.memory must be 'auto' or a size"),
+        workers_of(load_plan(plan_file, ["cluster.memory='much'"]).cluster),
+    ):
+        pass
+
+
+def test_frames_are_in_the_folder_and_results_are_none(plan_file):
+    folder = plan_file.parent / "frames"
+    (folder / "year").mkdir()
+    (folder / "year" / "disk9.fits").touch()
+    (folder / "out").mkdir()
+    (folder / "out" / "disk0.sample0.magsr.fits").touch()
+    plan = load_plan(plan_file, ["output.folder='frames/out'"])
+    assert list(plan.frames()) == [*(f"disk{number}.fits" for number in range(6)), "year/disk9.fits"]
+    manifest = plan_file.parent / "list.txt"
+    manifest.write_text(f"# two of them\n./year/../disk1.fits\n\n{folder / 'year' / 'disk9.fits'}\ndisk1.fits\n")
+    plan = load_plan(plan_file, ["input.manifest='list.txt'"])
+    assert plan.frames() == {"disk1.fits": folder / "disk1.fits", "year/disk9.fits": folder / "year" / "disk9.fits"}
+    for outside in ("../plan.toml", "/etc/hostname"):
+        manifest.write_text(outside)
+        with pytest.raises(ValueError, match=r"input\.manifest must name files in input\.folder"):
+            plan.frames()
+
+
+def test_a_model_may_lie_beside_the_plan(plan_file, monkeypatch):
+    """Wherever the command is run, and wherever both are moved."""
+    shutil.copytree(bundled_folder("enhance"), plan_file.parent / "models" / "mine")
+    plan = load_plan(plan_file, ["model.name='models/mine'"])
+    assert plan.model.name == str(plan_file.parent / "models" / "mine")
+    moved = plan_file.parent.parent / "moved"
+    shutil.copytree(plan_file.parent, moved)
+    assert (
+        load_plan(moved / "plan.toml", ["model.name='models/mine'"]).settings()["digest"] == plan.settings()["digest"]
+    )
+    assert load_plan(plan_file, ["model.name='default+mdi'"]).model.name == "default+mdi"
+
+
 def test_a_cluster_is_named_rightly(plan_file):
     with pytest.raises(ValueError, match=r"cluster\.kind must be a class such as"):
         run_plan(load_plan(plan_file, ["cluster.kind='SLURMCluster'"]))
@@ -160,7 +218,18 @@ def test_a_cluster_is_named_rightly(plan_file):
     [
         ("input.folder='none'", r"input\.folder must be a folder"),
         ("input.pattern='*.fts'", "input must have at least one frame"),
-        ("model.samples=3", "samples"),
+        ("model.samples=3", r"unknown key model\.samples in the plan"),
+        ("output.folder='frames'", r"output\.folder must be another folder than input\.folder"),
+        ("model.noise_lifetime='1 hours'", r"model\.noise_lifetime must be a number with a unit"),
+        ("model.noise_lifetime='-1 h'", r"model\.noise_lifetime must be None or a time that is not negative"),
+        ("model.calibrate='mdi'", r"model\.calibrate must be"),
+        ("model.consistency='hard'", "consistency must be"),
+        ("input.component='bz'", r"input\.component must be '' or one of los, br"),
+        ("output.precision=0.5", r"output\.precision must be str \(text in quotes\)"),
+        (
+            "cluster={scheduler='tcp://login:8786', kind='dask_cuda.LocalCUDACluster'}",
+            "cluster must have a scheduler or",
+        ),
         ("model.plate_scale='2 s'", r"model\.plate_scale must be a number with a unit"),
         ("model.name='default'", None),
         ("model.n_samples=2", r"model\.n_samples must be 1 for the deterministic model"),
