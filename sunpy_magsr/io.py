@@ -129,6 +129,7 @@ def compressed_image(data, header, step, *, name=""):
     when they are read (the tiled-image convention of the FITS standard 4.0, :doi:`10.1051/0004-6361/201015362`, and
     subtractive dithering, Pence et al. 2010, :doi:`10.1086/656249`): the error is uniform within half a step and does not
     depend on the value, so that means over many pixels are not biased. NaN and 0 are kept. Whole numbers are not rounded.
+    The card ``MAGSRRND`` has the step.
 
     Parameters
     ----------
@@ -153,6 +154,7 @@ def compressed_image(data, header, step, *, name=""):
     options["tile_shape"] = (*(1,) * (data.ndim - 2), min(_TILE_ROWS, data.shape[-2]), data.shape[-1])
     if data.dtype.kind == "f":
         seed = 1 + zlib.crc32(data) % 10000  # of what is in it: the same file for the same map, another for the next
+        header["MAGSRRND"] = (step, "values are rounded to steps of this size")
         options |= {"quantize_level": -step, "quantize_method": _DITHER, "dither_seed": seed}
     return fits.CompImageHDU(data, header, **options)
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -114,7 +115,7 @@ def _draw(frames, path, limit, frame_rate, size):
         writer = FFMpegWriter(fps=frame_rate, extra_args=["-crf", "18", "-preset", "slow"])
     else:
         writer = PillowWriter(fps=frame_rate)
-    with contextlib.ExitStack() as stack:
+    with _what_ffmpeg_says(), contextlib.ExitStack() as stack:
         for smap in frames:
             if picture is None:
                 picture = _Picture(smap.data.shape, limit, size)
@@ -124,6 +125,16 @@ def _draw(frames, path, limit, frame_rate, size):
     if picture is None:
         msg = "maps must have at least one frame, got none."
         raise ValueError(msg)
+
+
+@contextlib.contextmanager
+def _what_ffmpeg_says():
+    try:
+        yield
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or error.stdout or b"").decode(errors="replace").strip().splitlines()
+        msg = f"ffmpeg failed with {error.returncode}: {said[-1] if said else 'it does not say why'}"
+        raise RuntimeError(msg) from error
 
 
 class _Picture:

@@ -56,13 +56,19 @@ def test_done_files_are_passed_over(mdi_file, tmp_path, capsys):
     assert read_fits(tmp_path / "mdi.magsr.fits").meta["magsrsed"] == 1
 
 
-def test_compressed_frames_of_a_movie(mdi_file, tmp_path):
+def test_compressed_frames_of_a_movie(mdi_file, tmp_path, capsys):
     arguments = ["--noise-lifetime", "1", "--precision", "0.5", "--plate-scale", "native"]
     assert main(["superresolve", mdi_file, "-o", str(tmp_path), *arguments]) == 0
     result = read_fits(tmp_path / "mdi.magsr.fits")
     assert result.meta["magsrnlt"] == 3600
     with fits.open(tmp_path / "mdi.magsr.fits") as hdus:
         assert isinstance(hdus[1], fits.CompImageHDU)
+    assert result.meta["magsrrnd"] == 0.5
+    assert main(["superresolve", mdi_file, "-o", str(tmp_path), *arguments]) == 0
+    assert "already done" in capsys.readouterr().out
+    arguments[arguments.index("0.5")] = "0.1"
+    assert main(["superresolve", mdi_file, "-o", str(tmp_path), *arguments]) == 1
+    assert "was made of another input or with other settings" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Movies: every frame is in them, at the field's gray."""
 
 import astropy.units as u
+import matplotlib as mpl
 import numpy as np
 import pytest
 import sunpy.map
@@ -35,8 +36,18 @@ def test_the_command_writes_an_mp4(frames, tmp_path, capsys):
     content = path.read_bytes()
     assert content[4:8] == b"ftyp"  # ISO/IEC 14496-12
     assert main(["movie", *files, "-o", str(path)]) == 2
-    assert "path must be a new file" in capsys.readouterr().err
+    assert "-o must be a new file unless --overwrite is given" in capsys.readouterr().err
     assert path.read_bytes() == content
+
+
+def test_what_ffmpeg_says_is_told(frames, tmp_path):
+    ffmpeg = tmp_path / "ffmpeg"
+    ffmpeg.write_text("#!/bin/sh\ncat > /dev/null\necho 'Unknown encoder h264' >&2\nexit 3\n")
+    ffmpeg.chmod(0o755)
+    told = pytest.raises(RuntimeError, match="ffmpeg failed with 3: Unknown encoder h264")
+    with mpl.rc_context({"animation.ffmpeg_path": str(ffmpeg)}), told:
+        write_movie(frames, tmp_path / "movie.mp4")
+    assert not list(tmp_path.glob("*.mp4"))
 
 
 def test_bad_requests_are_named(frames, tmp_path):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sunpy_magsr.archive.plan import options_of, precision_of, stem_of
+from sunpy_magsr.archive.options import options_of, precision_of
+from sunpy_magsr.archive.plan import stem_of
 from sunpy_magsr.archive.quality import frame_quality
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.io import write_fits

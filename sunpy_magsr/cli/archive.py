@@ -1,13 +1,16 @@
 """The ``magsr archive`` commands."""
 
 import logging
+import sqlite3
 import sys
 from pathlib import Path
 
 from sunpy_magsr.archive.ledger import Ledger
-from sunpy_magsr.archive.plan import load_plan, precision_of
+from sunpy_magsr.archive.options import precision_of
+from sunpy_magsr.archive.plan import load_plan
 from sunpy_magsr.archive.report import status_lines, write_report
 from sunpy_magsr.archive.run import run_plan
+from sunpy_magsr.cli.commands import said_in_options
 
 __all__ = ["archive"]
 
@@ -16,7 +19,11 @@ def archive(options):
     """Work off a plan, or say how far it is."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
     plan = load_plan(options.plan, options.set)
-    return {"run": _run, "status": _status, "report": _report, "pack": _pack}[options.action](plan, options)
+    try:
+        return {"run": _run, "status": _status, "report": _report, "pack": _pack}[options.action](plan, options)
+    except sqlite3.Error as error:
+        msg = f"the ledger {plan.ledger} cannot be used: {error}."
+        raise RuntimeError(msg) from error
 
 
 def _run(plan, options):
@@ -52,5 +59,7 @@ def _pack(plan, options):
         raise ValueError(msg)
     folder, precision = Path(plan.output.folder), precision_of(plan.settings())
     files = [folder / kinds[options.product] for kinds in names if options.product in kinds]
-    sys.stdout.write(f"{write_cube(files, options.output, precision=precision)}: {len(files)} frames\n")
+    with said_in_options():
+        path = write_cube(files, options.output, precision=precision, overwrite=options.overwrite)
+    sys.stdout.write(f"{path}: {len(files)} frames\n")
     return 0

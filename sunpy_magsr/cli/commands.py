@@ -22,7 +22,7 @@ from sunpy_magsr.job import Job
 from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale
 from sunpy_magsr.prep.products import product_of
 
-__all__ = ["demo", "models", "superresolve"]
+__all__ = ["demo", "models", "said_in_options", "superresolve"]
 
 _SUFFIX = ".magsr.fits"
 _WORDS = {
@@ -36,6 +36,8 @@ _WORDS = {
     "component must": "--component must",
     "calibrate='hmi'": "--calibrate hmi",
     "psf_fwhm": "--psf-fwhm",
+    "unless overwrite=True": "unless --overwrite is given",
+    "path must": "-o must",
     "n_samples": "--samples",
     "noise_lifetime": "--noise-lifetime",
     "smap": "FILE",
@@ -131,7 +133,8 @@ def _one_file(name, target, request, *, overwrite, precision):
             _say(str(target))
             return
     job = Job.open(smap, consistency=None, batch_size=None, **request)
-    if not job.describes(read_fits(target.absolute()).meta):
+    made, step = read_fits(target.absolute()).meta, None if precision is None else precision.to_value(u.G)
+    if not job.describes(made) or made.get("magsrrnd") != step:
         msg = f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
         raise ValueError(msg)
     _say(f"{target}: already done")
@@ -160,6 +163,16 @@ def in_the_command(message):
     for python, words in _WORDS.items():
         message = message.replace(python, words)
     return message
+
+
+@contextlib.contextmanager
+def said_in_options():
+    """Say what is wrong with arguments in the words of the command."""
+    try:
+        yield
+    except (ValueError, FileExistsError) as error:
+        kind = FileExistsError if isinstance(error, FileExistsError) else ValueError
+        raise kind(in_the_command(str(error))) from error
 
 
 def models(options):

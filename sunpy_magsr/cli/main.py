@@ -72,6 +72,15 @@ def _parser():
     evaluate.add_argument("--seed", type=int, default=0, metavar="S", help="default: %(default)s")
     evaluate.add_argument("--device", metavar="D", help="torch device (default: CUDA if there is one, else the CPU)")
 
+    _archive(commands)
+    _movie(commands)
+
+    models = commands.add_parser("models", help="list the models, or show one model's card")
+    models.add_argument("name", nargs="?")
+    return parser
+
+
+def _archive(commands):
     archive = commands.add_parser("archive", help="super-resolve thousands of frames as a plan says, on many processes")
     actions = archive.add_subparsers(dest="action", required=True, metavar="ACTION")
     for action, text in (
@@ -90,7 +99,10 @@ def _parser():
         if action == "pack":
             parts.add_argument("--product", required=True, metavar="NAME", help="such as sample0, mean or quantile0.9")
             parts.add_argument("-o", "--output", required=True, metavar="CUBE.zarr")
+            parts.add_argument("--overwrite", action="store_true", help="replace a store that is there")
 
+
+def _movie(commands):
     movie = commands.add_parser("movie", help="make a movie of FITS files")
     movie.add_argument("files", nargs="+", metavar="FILE", help="in the order of the movie")
     movie.add_argument("-o", "--output", required=True, metavar="MOVIE", help="a file *.mp4 or *.gif")
@@ -104,10 +116,6 @@ def _parser():
         "--size", type=int, default=1080, metavar="PIXELS", help="longer side at most (default: %(default)s)"
     )
     movie.add_argument("--overwrite", action="store_true", help="replace a movie that is there")
-
-    models = commands.add_parser("models", help="list the models, or show one model's card")
-    models.add_argument("name", nargs="?")
-    return parser
 
 
 def _sampling(parser, *, samples):

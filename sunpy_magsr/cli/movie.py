@@ -7,6 +7,7 @@ import warnings
 import astropy.units as u
 from tqdm import tqdm
 
+from sunpy_magsr.cli.commands import said_in_options
 from sunpy_magsr.io import read_fits
 from sunpy_magsr.movies import write_movie
 
@@ -16,16 +17,11 @@ __all__ = ["movie"]
 def movie(options):
     """Make a movie of files, of which one is in memory at a time."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
+    frames = map(_frame, tqdm(options.files, disable=None, unit="frame"))
+    how = {"limit": options.limit * u.G, "frame_rate": options.frame_rate, "size": options.size}
+    with warnings.catch_warnings(), said_in_options():
         warnings.simplefilter("ignore")
-        path = write_movie(
-            map(_frame, tqdm(options.files, disable=None, unit="frame")),
-            options.output,
-            limit=options.limit * u.G,
-            frame_rate=options.frame_rate,
-            size=options.size,
-            overwrite=options.overwrite,
-        )
+        path = write_movie(frames, options.output, overwrite=options.overwrite, **how)
     sys.stdout.write(f"{path}\n")
     return 0
 

@@ -135,6 +135,15 @@ def test_a_killed_run_goes_on_and_a_bad_frame_fails_alone(plan_file, capsys):
     assert (first.parent / "report" / "quality.png").is_file()
     assert main(["archive", "run", str(plan_file)]) == 1  # nothing to do, without a cluster
     assert "dashboard" not in capsys.readouterr().err
+    pack = ["archive", "pack", str(plan_file), "--product", "sample0", "-o", str(plan_file.parent / "cube.zarr")]
+    assert main(pack) == 0
+    assert "5 frames" in capsys.readouterr().out
+    assert main(pack) == 2
+    assert "-o must be a new folder unless --overwrite is given" in capsys.readouterr().err
+    assert main([*pack, "--overwrite"]) == 0
+    plan.ledger.write_text("not a database, but long enough to look like one" * 100)
+    assert main(["archive", "status", str(plan_file)]) == 1
+    assert "ledger.sqlite cannot be used: file is not a database" in capsys.readouterr().err
 
 
 def test_a_frame_that_ends_its_worker_fails_and_the_rest_is_done(plan_file):
