@@ -9,8 +9,14 @@ __all__ = ["workers_of"]
 # Dask has glibc give memory back to the system at once, so that a frame's arrays are paged in again and again: 33 s a full
 # disk against 22 s with these, which give back blocks of a GiB only.
 _MALLOC = {"MALLOC_TRIM_THRESHOLD_": 2**31, "MALLOC_MMAP_THRESHOLD_": 2**30}
-# Dask looks every 10 ms at what a worker does, and keeps it: 100 MiB and more after some frames.
-_PROFILE = {"worker.profile.interval": "1s"}
+# What Dask watches its processes with: by default every 10 to 500 ms, which takes a tenth of a core beside two workers, and
+# what the profile keeps takes 100 MiB and more after some frames.
+_WATCH = {
+    "worker.profile.interval": "1s",
+    "worker.memory.monitor-interval": "1s",
+    "admin.tick.interval": "1s",
+    "admin.system-monitor.interval": "5s",
+}
 
 
 @contextlib.contextmanager
@@ -66,7 +72,7 @@ def workers_of(cluster):
     own = {"dashboard_address": "127.0.0.1:8787", **_memory_limit(cluster.memory)}
     environment = {**_MALLOC, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)}
     # whoever hands out the frames counts the workers that each has ended
-    settings = {"scheduler.allowed-failures": 0, "nanny.pre-spawn-environ": environment, **_PROFILE}
+    settings = {"scheduler.allowed-failures": 0, "nanny.pre-spawn-environ": environment, **_WATCH}
     with dask.config.set({f"distributed.{name}": value for name, value in settings.items()}):
         local = LocalCluster(n_workers=workers, threads_per_worker=1, **own)
     with local, Client(local) as client:
