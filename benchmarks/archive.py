@@ -1,7 +1,7 @@
 """
 ``magsr archive`` against plain processes, against kills, and for 70,000 frames.
 
-    python benchmarks/archive.py [--frames 200] [--farther 2] [--workers 2] [--folder FOLDER] [--only alone,cluster,killed]
+    python benchmarks/archive.py [--frames 200] [--farther 2] [--workers 2] [--folder FOLDER] [--only cluster,killed]
     python benchmarks/archive.py --simulate 70000 [--members 8] [--cpu SECONDS] [--gpu SECONDS]
 
 The first super-resolves synthetic full disks (as many pixels as MDI's with ``--farther 1``) in as many separate processes as

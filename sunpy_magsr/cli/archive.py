@@ -10,7 +10,7 @@ from sunpy_magsr.archive.options import precision_of
 from sunpy_magsr.archive.plan import load_plan
 from sunpy_magsr.archive.report import status_lines, write_report
 from sunpy_magsr.archive.run import run_plan
-from sunpy_magsr.cli.commands import said_in_options
+from sunpy_magsr.cli.messages import said_in_options
 
 __all__ = ["archive"]
 

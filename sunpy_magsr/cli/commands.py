@@ -1,47 +1,26 @@
 """What the commands do."""
 
-import contextlib
 import json
 import logging
 import sys
 import traceback
-import warnings
 from pathlib import Path
 
 import astropy.units as u
 import sunpy.map
-from sunpy.util.exceptions import SunpyMetadataWarning
 from tqdm import tqdm
 
 import sunpy_magsr
 from sunpy_magsr.backends import load_backend, model_card
-from sunpy_magsr.cli.main import one_line
-from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line
 from sunpy_magsr.io import read_fits, write_fits
 from sunpy_magsr.job import Job
 from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale
 from sunpy_magsr.prep.products import product_of
 
-__all__ = ["demo", "models", "said_in_options", "superresolve"]
+__all__ = ["demo", "models", "superresolve"]
 
 _SUFFIX = ".magsr.fits"
-_WORDS = {
-    "set smap.meta['bunit'] = 'G'": "add the card BUNIT = 'G' to its header",
-    "component='los' or component='br' says it": "--component los or --component br says it",
-    "a cutout (smap.submap)": "a cutout",
-    "make a sunpy.map.GenericMap of its data, with a header that holds its WCS": "write a file with the WCS in its header",
-    "bad_pixels='keep'": "--keep-bad-pixels",
-    "plate_scale=None": "--plate-scale native",
-    "plate_scale must": "--plate-scale must",
-    "component must": "--component must",
-    "calibrate='hmi'": "--calibrate hmi",
-    "psf_fwhm": "--psf-fwhm",
-    "unless overwrite=True": "unless --overwrite is given",
-    "path must": "-o must",
-    "n_samples": "--samples",
-    "noise_lifetime": "--noise-lifetime",
-    "smap": "FILE",
-}
 
 
 def demo(options):
@@ -82,7 +61,7 @@ def superresolve(options):
         **_sampling(options),
     }
     check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
-    with _named_warnings(options.model):
+    with named_warnings(options.model):
         card = load_backend(options.model, progress=True).card  # a wrong name is said before the files are read
     if card.is_deterministic and options.samples > 1:
         msg = f"--samples must be 1 for the deterministic model {card.name!r}, got {options.samples}."
@@ -101,7 +80,7 @@ def superresolve(options):
     work = list(zip(options.files, targets, strict=True))
     for name, target in tqdm(work, disable=True if len(work) == 1 else None, unit="file"):
         try:
-            with _named_warnings(name):
+            with named_warnings(name):
                 _one_file(name, target, request, **files)
         except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
             failed += 1
@@ -140,47 +119,12 @@ def _one_file(name, target, request, *, overwrite, precision):
     _say(f"{target}: already done")
 
 
-@contextlib.contextmanager
-def _named_warnings(name):
-    """Say this package's warnings on one line each, with the file they are about; leave out all others."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            yield
-        finally:
-            for warning in caught:
-                if issubclass(warning.category, MagsrUserWarning) or _is_about_what_was_assumed(warning):
-                    sys.stderr.write(f"magsr: warning: {name}: {in_the_command(one_line(warning.message))}\n")
-
-
-def _is_about_what_was_assumed(warning):
-    """Whether sunpy says what it takes for a missing card: today's date, the Earth for the observer, and so on."""
-    return issubclass(warning.category, SunpyMetadataWarning) and str(warning.message).startswith("Missing")
-
-
-def in_the_command(message):
-    """A message in the words of the command: its options and files in the place of Python's."""
-    for python, words in _WORDS.items():
-        message = message.replace(python, words)
-    return message
-
-
-@contextlib.contextmanager
-def said_in_options():
-    """Say what is wrong with arguments in the words of the command."""
-    try:
-        yield
-    except (ValueError, FileExistsError) as error:
-        kind = FileExistsError if isinstance(error, FileExistsError) else ValueError
-        raise kind(in_the_command(str(error))) from error
-
-
 def models(options):
     """List the models, or print one card."""
     if options.name is None:
         _say("\n".join(sunpy_magsr.list_models().pformat(max_lines=-1, max_width=-1)))
         return 0
-    with _named_warnings(options.name):
+    with named_warnings(options.name):
         card = model_card(options.name)
     facts = {key: value for key, value in vars(card).items() if value not in ("", [], {})}
     _say(json.dumps(facts, indent=2))

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 
+from sunpy_magsr.cli.messages import one_line
 from sunpy_magsr.cli.streams import lasting_streams
 from sunpy_magsr.version import version
 
@@ -171,8 +172,3 @@ def _run(options):
     except KeyboardInterrupt:
         sys.stderr.write("magsr: stopped; finished files are kept, run the same command again to go on.\n")
         return 130
-
-
-def one_line(error):
-    """The message of an exception on one line."""
-    return " ".join(str(error).split()) or type(error).__name__

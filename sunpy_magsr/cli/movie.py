@@ -7,7 +7,7 @@ import warnings
 import astropy.units as u
 from tqdm import tqdm
 
-from sunpy_magsr.cli.commands import said_in_options
+from sunpy_magsr.cli.messages import said_in_options
 from sunpy_magsr.io import read_fits
 from sunpy_magsr.movies import write_movie
 
