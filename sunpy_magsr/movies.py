@@ -132,7 +132,7 @@ def _what_ffmpeg_says():
     try:
         yield
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout or b"").decode(errors="replace").strip().splitlines()
+        said = str(error.stderr or error.stdout or "").strip().splitlines()
         msg = f"ffmpeg failed with {error.returncode}: {said[-1] if said else 'it does not say why'}"
         raise RuntimeError(msg) from error
 

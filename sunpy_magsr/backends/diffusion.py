@@ -5,7 +5,7 @@ import functools
 
 import torch
 from diffusers import DDIMScheduler
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.backends.frame import Frame, on_device, usable_device
 from sunpy_magsr.forward_model import input_noise

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.ndimage
 import torch
 from diffusers import DDPMScheduler
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.backends.frame import usable_device
 from sunpy_magsr.models.autoencoder import upsample

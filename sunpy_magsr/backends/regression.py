@@ -1,7 +1,7 @@
 """Deterministic networks, in tiles."""
 
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.backends.frame import Frame, usable_device
 

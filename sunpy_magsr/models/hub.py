@@ -15,7 +15,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.models.folder import commit_of, is_commit

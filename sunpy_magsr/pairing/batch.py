@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.io import write_compressed

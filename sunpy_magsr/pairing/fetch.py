@@ -12,7 +12,7 @@ import astropy.units as u
 import drms
 import filelock
 from astropy.time import Time
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.pairing.downloads import DamagedFileError, download_files, settle
 from sunpy_magsr.pairing.exports import Exports, make_client, persistently

@@ -6,7 +6,7 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 import scipy.stats
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends import load_backend
