@@ -17,9 +17,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from sunpy_magsr.training.config import load_config
-from sunpy_magsr.training.data import samplers_of
-from sunpy_magsr.training.diffusion import train_diffusion
-from sunpy_magsr.training.prepare import prepare_store
+from sunpy_magsr.training.data.prepare import prepare_store
+from sunpy_magsr.training.data.samplers import samplers_of
+from sunpy_magsr.training.stages.diffusion import train_diffusion
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 RECIPE = files("sunpy_magsr.training") / "recipes" / "default.toml"

@@ -47,8 +47,8 @@ import sunpy_magsr
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.forward_model import input_noise, without_bad_pixels
 from sunpy_magsr.metrics import element_labels
-from sunpy_magsr.training.calibrate import draw, fit_intervals, on_fine_grid, sights
 from sunpy_magsr.training.config import CalibrateConfig, load_config
+from sunpy_magsr.training.publish.calibrate import draw, fit_intervals, on_fine_grid, sights
 from sunpy_magsr.uncertainty import Calibration, Ensemble, flux_elements
 from sunpy_magsr.uncertainty.conformal import half_width
 from sunpy_magsr.uncertainty.real_scale import WAVELENGTHS, band, shared_wavelength

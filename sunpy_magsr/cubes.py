@@ -1,9 +1,12 @@
 """Many frames in one Zarr store, with their times and WCS as coordinates, which xarray opens."""
 
+from __future__ import annotations
+
 import itertools
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -14,6 +17,12 @@ from astropy.nddata import StdDevUncertainty
 from sunpy_magsr.io import check_precision, read_fits
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.units import magnetic_unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import xarray
+    from sunpy.map import GenericMap
 
 __all__ = ["cube_map", "write_cube"]
 
@@ -32,7 +41,9 @@ _COMMENT = (
 )
 
 
-def write_cube(files, path, *, precision=0.5 * u.G, overwrite=False):
+def write_cube(
+    files: Iterable[str | Path], path: str | Path, *, precision: u.Quantity | None = 0.5 * u.G, overwrite: bool = False
+) -> Path:
     """
     Write frames into one Zarr store, in the order of their times.
 
@@ -122,7 +133,7 @@ def _take_name(temporary, path):
         shutil.rmtree(old, ignore_errors=True)
 
 
-def cube_map(cube, number):
+def cube_map(cube: xarray.Dataset | str | Path, number: int) -> GenericMap:
     """
     A frame of a store as a Map.
 

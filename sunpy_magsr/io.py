@@ -1,8 +1,11 @@
 """FITS files that keep the uncertainty and the mask, which `sunpy.map.GenericMap.save` drops."""
 
+from __future__ import annotations
+
 import io
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -13,6 +16,9 @@ from astropy.nddata import StdDevUncertainty
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.prep.units import magnetic_unit
 
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
+
 __all__ = ["check_precision", "compressed_image", "image_list", "read_fits", "write_compressed", "write_fits"]
 
 _SCALING = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX")
@@ -22,7 +28,9 @@ _STEP = 0.1  # Gauss
 _BLANK = -(2**31)
 
 
-def write_fits(smap, path, *, precision=None, overwrite=False):
+def write_fits(
+    smap: GenericMap, path: str | Path, *, precision: u.Quantity | None = None, overwrite: bool = False
+) -> Path:
     """
     Write a Map with its uncertainty and mask.
 
@@ -79,7 +87,7 @@ def write_fits(smap, path, *, precision=None, overwrite=False):
     return path
 
 
-def check_precision(value):
+def check_precision(value: u.Quantity | None) -> float | None:
     """The size of the steps to which fields are rounded in a file, in Gauss, or `None` where they are not."""
     if value is None:
         return None
@@ -159,7 +167,7 @@ def compressed_image(data, header, step, *, name=""):
     return fits.CompImageHDU(data, header, **options)
 
 
-def read_fits(path):
+def read_fits(path: str | Path) -> GenericMap:
     """
     Read a Map that `write_fits` wrote, with its uncertainty and mask.
 

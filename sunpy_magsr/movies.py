@@ -1,10 +1,13 @@
 """Movies of magnetograms."""
 
+from __future__ import annotations
+
 import contextlib
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import matplotlib as mpl
@@ -12,6 +15,11 @@ import numpy as np
 
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.prep.exposure import observation_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sunpy.map import GenericMap
 
 __all__ = ["write_movie"]
 
@@ -23,7 +31,15 @@ _TITLE = 36  # pixels
 _MARK = "model output: structure finer than the instrument's pixels is plausible, not measured"
 
 
-def write_movie(maps, path, *, limit=500 * u.G, frame_rate=8, size=1080, overwrite=False):
+def write_movie(
+    maps: Iterable[GenericMap],
+    path: str | Path,
+    *,
+    limit: u.Quantity = 500 * u.G,
+    frame_rate: float = 8,
+    size: int = 1080,
+    overwrite: bool = False,
+) -> Path:
     """
     Write a movie of maps on one grid.
 

@@ -1,5 +1,9 @@
 """The front door: a Map in, a super-resolved Map or an ensemble out."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
 import astropy.units as u
 from sunpy.map import MapSequence
 
@@ -8,29 +12,37 @@ from sunpy_magsr.solar_noise import NOISE_LIFETIME
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import Moments, keep_members
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.backends.base import Backend
+
 __all__ = ["superresolve", "superresolve_ensemble", "superresolve_sequence"]
 
 _PLATE_SCALE = 0.5 * u.arcsec / u.pix
 
 
 def superresolve(
-    smap,
+    smap: GenericMap,
     *,
-    model="default",
-    n_samples=1,
-    seed=0,
-    plate_scale=_PLATE_SCALE,
-    steps=None,
-    consistency=None,
-    calibrate=None,
-    psf_fwhm=None,
-    bad_pixels="mask",
-    component=None,
-    noise_lifetime=None,
-    device=None,
-    batch_size=None,
-    progress=False,
-):
+    model: str | Path | Backend = "default",
+    n_samples: int = 1,
+    seed: int = 0,
+    plate_scale: u.Quantity | None = _PLATE_SCALE,
+    steps: int | None = None,
+    consistency: Literal["exact", "noise"] | None = None,
+    calibrate: Literal["hmi"] | None = None,
+    psf_fwhm: u.Quantity | None = None,
+    bad_pixels: Literal["mask", "keep"] = "mask",
+    component: Literal["los", "br", "bp", "bt"] | None = None,
+    noise_lifetime: u.Quantity | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    progress: bool = False,
+) -> GenericMap:
     """
     Super-resolve a magnetogram.
 
@@ -152,24 +164,24 @@ def superresolve(
 
 
 def superresolve_ensemble(
-    smap,
+    smap: GenericMap,
     *,
-    model="default",
-    n_samples=8,
-    seed=0,
-    plate_scale=_PLATE_SCALE,
-    steps=None,
-    consistency=None,
-    calibrate=None,
-    psf_fwhm=None,
-    bad_pixels="mask",
-    component=None,
-    noise_lifetime=None,
-    device=None,
-    batch_size=None,
-    progress=False,
-    store=None,
-):
+    model: str | Path | Backend = "default",
+    n_samples: int = 8,
+    seed: int = 0,
+    plate_scale: u.Quantity | None = _PLATE_SCALE,
+    steps: int | None = None,
+    consistency: Literal["exact", "noise"] | None = None,
+    calibrate: Literal["hmi"] | None = None,
+    psf_fwhm: u.Quantity | None = None,
+    bad_pixels: Literal["mask", "keep"] = "mask",
+    component: Literal["los", "br", "bp", "bt"] | None = None,
+    noise_lifetime: u.Quantity | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    progress: bool = False,
+    store: str | Path | None = None,
+) -> Ensemble:
     """
     Draw an ensemble of super-resolved magnetograms and keep every member.
 
@@ -219,7 +231,9 @@ def superresolve_ensemble(
     return Ensemble(members, job.map, job.facts(), moments=moments)
 
 
-def superresolve_sequence(maps, *, noise_lifetime=NOISE_LIFETIME, **options):
+def superresolve_sequence(
+    maps: Iterable[GenericMap], *, noise_lifetime: u.Quantity | None = NOISE_LIFETIME, **options: Any
+) -> MapSequence:
     """
     Super-resolve the frames of a sequence so that what is made up moves and lives like the Sun's own small-scale field.
 

@@ -56,7 +56,7 @@ def with_meta(small):
 def unchecked(monkeypatch):
     """Spare the process that loads what is exported or pushed, where that is not what is tested."""
     for stage in ("export", "push"):
-        monkeypatch.setattr(f"sunpy_magsr.training.{stage}.check_folder", lambda _: None)
+        monkeypatch.setattr(f"sunpy_magsr.training.publish.{stage}.check_folder", lambda _: None)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.models.pipeline import load_codec, load_network
 from sunpy_magsr.models.pixels import PixelCodec
 from sunpy_magsr.models.regression import Critic, Enhance, Progressive
-from sunpy_magsr.training.baseline import regression_loss
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.diffusion import make_sampler
+from sunpy_magsr.training.stages.baseline import regression_loss
+from sunpy_magsr.training.stages.diffusion import make_sampler
 
 from .training.magnetograms import write_patch
 

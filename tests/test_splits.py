@@ -6,7 +6,7 @@ import pytest
 
 from sunpy_magsr.data import sample_truth
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.splits import check_leak, split_fields
+from sunpy_magsr.training.data.splits import check_leak, split_fields
 
 from .training.magnetograms import write_patch
 

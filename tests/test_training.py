@@ -10,9 +10,9 @@ import torch
 import sunpy_magsr
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
-from sunpy_magsr.training.checkpoints import latest_checkpoint, save_checkpoint
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.config import load_config
+from sunpy_magsr.training.run.checkpoints import latest_checkpoint, save_checkpoint
 
 from .training.magnetograms import write_patch
 
@@ -98,7 +98,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(project):
     class Killed(BaseException):
         pass
 
-    from sunpy_magsr.training import autoencoder
+    from sunpy_magsr.training.stages import autoencoder
 
     original = autoencoder.autoencoder_loss
 
@@ -130,7 +130,7 @@ def test_a_torn_checkpoint_is_passed_over(tmp_path, caplog):
 
 
 def test_a_bad_batch_is_named(project, capsys, monkeypatch):
-    from sunpy_magsr.training import autoencoder
+    from sunpy_magsr.training.stages import autoencoder
 
     monkeypatch.setattr(
         autoencoder, "autoencoder_loss", lambda *_, **__: (torch.tensor(float("nan"), requires_grad=True), {})

@@ -1,6 +1,16 @@
 """What every backend offers."""
 
-from typing import Protocol
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import numpy as np
+
+    from sunpy_magsr.catalog import ModelCard
+    from sunpy_magsr.prep import Magnetogram
 
 __all__ = ["Backend"]
 
@@ -15,7 +25,20 @@ class Backend(Protocol):
         Facts about the model.
     """
 
-    def samples(self, magnetogram, *, n_samples, seed, steps, noise, device, batch_size, progress):
+    card: ModelCard
+
+    def samples(
+        self,
+        magnetogram: Magnetogram,
+        *,
+        n_samples: int,
+        seed: int,
+        steps: int | None,
+        noise: Callable[..., np.ndarray],
+        device: str | None,
+        batch_size: int | None,
+        progress: bool,
+    ) -> Iterator[np.ndarray]:
         """
         Draw samples, one after the other.
 
@@ -43,3 +66,4 @@ class Backend(Protocol):
         `numpy.ndarray`
             float32 Gauss ``[factor H, factor W]``.
         """
+        ...

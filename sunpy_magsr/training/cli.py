@@ -12,13 +12,13 @@ __all__ = ["main"]
 
 #: Module and function of a stage.
 _STAGES = {
-    "prepare": ("prepare", "prepare_store"),
-    "autoencoder": ("autoencoder", "train_autoencoder"),
-    "diffusion": ("diffusion", "train_diffusion"),
-    "scoring": ("scoring", "train_scoring"),
-    "baseline": ("baseline", "train_baseline"),
-    "finetune": ("finetune", "train_adapter"),
-    "calibrate": ("calibrate", "calibrate_model"),
+    "prepare": ("data.prepare", "prepare_store"),
+    "autoencoder": ("stages.autoencoder", "train_autoencoder"),
+    "diffusion": ("stages.diffusion", "train_diffusion"),
+    "scoring": ("stages.scoring", "train_scoring"),
+    "baseline": ("stages.baseline", "train_baseline"),
+    "finetune": ("stages.finetune", "train_adapter"),
+    "calibrate": ("publish.calibrate", "calibrate_model"),
 }
 
 
@@ -136,7 +136,7 @@ def _said(summary, failed):
 
 
 def _push(options):
-    from sunpy_magsr.training.push import push_model
+    from sunpy_magsr.training.publish.push import push_model
 
     return push_model(options.folder, options.repo_id, revision=options.revision, private=options.private)
 
@@ -150,7 +150,7 @@ def _pin(options):
 def _run(options):
     config = load_config(options.config, options.overrides)
     if options.stage == "export":
-        from sunpy_magsr.training.export import export_model
+        from sunpy_magsr.training.publish.export import export_model
 
         card = tomllib.loads(Path(options.card).read_text())
         return export_model(config.output, options.output, card=card, half=options.half, evaluation=options.evaluation)

@@ -37,7 +37,7 @@ class DataConfig:
     A pixel above ``strong_field`` (Gauss) is a strong one, and the share ``strong_share`` of what is drawn is centered
     near one. A patch and its noise are multiplied by a factor drawn from ``strength_range``, of those that bring the noise
     into ``noise_range`` (Gauss; empty: any). ``validation_harps``, ``validation_dates`` and ``least_gap_days``: see
-    `~sunpy_magsr.training.splits.split_fields`. What is of the ``test_dates`` is kept out of the store, and nothing in it
+    `~sunpy_magsr.training.data.splits.split_fields`. What is of the ``test_dates`` is kept out of the store, and nothing in it
     may be as near in time to that as ``least_gap_days``. With ``drop_gap``, what is too near to dates that are set aside is
     left out; without it the data are refused.
     """
@@ -110,7 +110,7 @@ class DiffusionConfig(StageConfig):
 
     ``codec`` is ``"trained"`` (the autoencoder of this run), ``"pixel"`` (no latents), or the name or folder of a
     model whose autoencoder is taken. ``prediction`` is ``"v_prediction"``, ``"epsilon"`` or ``"flow"``; see
-    `~sunpy_magsr.training.diffusion.make_scheduler`. ``validation_steps`` are the sampler's in validation.
+    `~sunpy_magsr.training.stages.diffusion.make_scheduler`. ``validation_steps`` are the sampler's in validation.
     """
 
     steps: int = 10000

@@ -1,7 +1,10 @@
 """An ensemble of super-resolved magnetograms."""
 
+from __future__ import annotations
+
 import dataclasses
 import html
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -12,6 +15,13 @@ from sunpy_magsr.uncertainty.conformal import check_level, half_width
 from sunpy_magsr.uncertainty.facts import Facts
 from sunpy_magsr.uncertainty.members import keep_members, release
 from sunpy_magsr.uncertainty.quantities import error_floor, quantity_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+    from sunpy.map import GenericMap
 
 __all__ = ["MISSING", "NOT_CALIBRATED", "NOT_TRAINED", "Ensemble"]
 
@@ -49,35 +59,35 @@ class Ensemble:
         self._std = moments.std
         self.facts = Facts() if facts is None else facts
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self._moments.count
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[GenericMap]:
         return (self.sample(number) for number in range(len(self)))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows, columns = self.shape
         level = "calibrated" if "pixel" in self.facts.calibrations else "not calibrated"
         kept = "" if self.has_members else ", members not kept"
         return f"<Ensemble of {len(self)} samples, {columns} x {rows} pixels, intervals {level}{kept}>"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from sunpy_magsr.uncertainty.pictures import as_html
 
         return as_html(self, title=html.escape(repr(self)))
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, int]:
         """Rows and columns of a member."""
         return self._moments.mean.shape
 
     @property
-    def has_members(self):
+    def has_members(self) -> bool:
         """Whether the members were kept."""
         return self._members is not None
 
     @property
-    def members(self):
+    def members(self) -> np.ndarray:
         """
         All members, `numpy.ndarray` float32 Gauss ``[S, Y, X]``, read only.
 
@@ -89,7 +99,7 @@ class Ensemble:
         return self._members
 
     @property
-    def flags(self):
+    def flags(self) -> np.ndarray:
         """
         What is to be said of each pixel, uint8 ``[Y, X]``.
 
@@ -107,13 +117,13 @@ class Ensemble:
         return self.facts.flags
 
     @property
-    def strata(self):
+    def strata(self) -> np.ndarray | None:
         """Stratum of each pixel in the calibration, uint8 ``[Y, X]``, or `None` if there is no calibration."""
         if self.facts.strata is None and "pixel" in self.facts.calibrations:
             self.facts.strata = self.facts.make_strata(self.facts.calibrations["pixel"])
         return self.facts.strata
 
-    def sample(self, number):
+    def sample(self, number: int) -> GenericMap:
         """
         One member.
 
@@ -134,11 +144,11 @@ class Ensemble:
         release(self.members)
         return self._make_map(data, f"sample {number}")
 
-    def mean(self):
+    def mean(self) -> GenericMap:
         """Mean of the members, a Map in Gauss with their standard deviation as ``uncertainty``."""
         return self._make_map(self._moments.mean.copy(), "mean", std=self._std.copy())
 
-    def std(self, *, smoothing=None):
+    def std(self, *, smoothing: u.Quantity | None = None) -> GenericMap:
         """
         Standard deviation between the members (n - 1 in the denominator).
 
@@ -163,11 +173,11 @@ class Ensemble:
         smap = self._make_map(self._std.copy(), "standard deviation, smoothed")
         return self._make_map(smoothed_std(smap, smoothing), "standard deviation, smoothed")
 
-    def median(self):
+    def median(self) -> GenericMap:
         """Median of the members, a Map in Gauss."""
         return self._make_map(self._quantile(0.5), "median")
 
-    def quantile(self, q):
+    def quantile(self, q: float) -> GenericMap:
         """
         Quantile of the members, pixel by pixel, not calibrated.
 
@@ -189,7 +199,7 @@ class Ensemble:
             raise ValueError(msg)
         return self._make_map(self._quantile(q), f"quantile {q:.4g}")
 
-    def interval(self, level=0.9):
+    def interval(self, level: float = 0.9) -> tuple[GenericMap, GenericMap]:
         r"""
         Interval that holds the field that HMI would have measured with a probability of ``level``, pixel by pixel.
 
@@ -238,7 +248,7 @@ class Ensemble:
             for data, end in ends
         )
 
-    def propagate(self, func, *, level=0.9):
+    def propagate(self, func: str | Callable[[GenericMap], Any], *, level: float = 0.9) -> Any:
         r"""
         Carry the ensemble through any measurement.
 
@@ -280,7 +290,14 @@ class Ensemble:
         low = mean - width
         return mean, (np.maximum(low, 0 * mean) if (values >= 0).all() else low), mean + width
 
-    def save(self, path, *, members=False, precision=None, overwrite=False):
+    def save(
+        self,
+        path: str | Path,
+        *,
+        members: bool = False,
+        precision: u.Quantity | None = None,
+        overwrite: bool = False,
+    ) -> Path:
         """
         Write the ensemble to one file, ``.fits`` or ``.asdf``; see `sunpy_magsr.uncertainty.files.save_ensemble`.
 
@@ -305,7 +322,7 @@ class Ensemble:
         return save_ensemble(self, path, members=members, precision=precision, overwrite=overwrite)
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | Path) -> Ensemble:
         """
         Read what `save` wrote.
 
@@ -323,7 +340,7 @@ class Ensemble:
 
         return load_ensemble(path)
 
-    def plot(self, *, number=0):
+    def plot(self, *, number: int = 0) -> Figure:
         """
         Draw mean, spread and one member side by side.
 
@@ -340,7 +357,7 @@ class Ensemble:
 
         return draw_ensemble(self, number=number)
 
-    def quicklook(self):
+    def quicklook(self) -> None:
         """Show what the ensemble is in the web browser, as `sunpy.map.GenericMap.quicklook` does for a Map."""
         from sunpy_magsr.uncertainty.pictures import show
 

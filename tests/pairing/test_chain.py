@@ -10,7 +10,7 @@ from sunpy_magsr.io import write_compressed
 from sunpy_magsr.prep.files import open_magnetogram
 from sunpy_magsr.training.cli import main as train
 from sunpy_magsr.training.config import load_config
-from sunpy_magsr.training.store import PatchStore
+from sunpy_magsr.training.data.store import PatchStore
 from sunpy_magsr.validation.evaluate import evaluate
 from sunpy_magsr.validation.pairs import paired_region
 from sunpy_magsr.validation.regions import window_of

@@ -16,7 +16,7 @@ from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.models.pipeline import weights_digest
 from sunpy_magsr.training.check import check_folder, departure, load_exported
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.export import export_model
+from sunpy_magsr.training.publish.export import export_model
 
 from .tiny_models import DIFFUSION, REGRESSION, adapter_run, diffusion_run, regression_run
 
@@ -39,7 +39,7 @@ def model(exported, tmp_path):
 @pytest.fixture
 def unchecked(monkeypatch):
     """Spare the process that loads what was exported."""
-    monkeypatch.setattr("sunpy_magsr.training.export.check_folder", lambda _: None)
+    monkeypatch.setattr("sunpy_magsr.training.publish.export.check_folder", lambda _: None)
 
 
 def record(card, **changed):
@@ -103,7 +103,7 @@ def test_the_check_sees_other_weights_than_the_card_says(model):
 
 def test_a_model_that_answers_otherwise_elsewhere_is_not_put_in_place(run, model, monkeypatch):
     """Another scheduler in the other process stands for whatever may differ there."""
-    from sunpy_magsr.training import export
+    from sunpy_magsr.training.publish import export
 
     before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
 

@@ -14,9 +14,9 @@ from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.config import FinetuneConfig, load_config
-from sunpy_magsr.training.data import samplers_of
-from sunpy_magsr.training.finetune import adapter_loss
-from sunpy_magsr.training.pairs import MARGIN, PairSampler
+from sunpy_magsr.training.data.pairs import MARGIN, PairSampler
+from sunpy_magsr.training.data.samplers import samplers_of
+from sunpy_magsr.training.stages.finetune import adapter_loss
 
 from .magnetograms import MDI, write_patch
 
@@ -270,7 +270,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(project, tmp_path, monkeypatc
             raise StoppedError
         return adapter_loss(*args, **options)
 
-    monkeypatch.setattr("sunpy_magsr.training.finetune.adapter_loss", stops)
+    monkeypatch.setattr("sunpy_magsr.training.stages.finetune.adapter_loss", stops)
     with pytest.raises(StoppedError):
         run("stopped")
     monkeypatch.undo()

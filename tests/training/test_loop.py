@@ -13,12 +13,12 @@ import torch
 from torch import nn
 
 from sunpy_magsr.data import sample_truth
-from sunpy_magsr.training import bookkeeping
-from sunpy_magsr.training.checkpoints import latest_checkpoint
 from sunpy_magsr.training.config import StageConfig
-from sunpy_magsr.training.logs import Table
-from sunpy_magsr.training.loop import run_stage
-from sunpy_magsr.training.monitor import draw_patches, score_samples
+from sunpy_magsr.training.run import bookkeeping
+from sunpy_magsr.training.run.checkpoints import latest_checkpoint
+from sunpy_magsr.training.run.logs import Table
+from sunpy_magsr.training.run.loop import run_stage
+from sunpy_magsr.training.run.monitor import draw_patches, score_samples
 
 TRUTH = sample_truth()[0]
 

@@ -7,12 +7,12 @@ import pytest
 import sunpy.map
 from astropy.io import fits
 
-from sunpy_magsr.training import prepare as module
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.config import DataConfig, TrainingConfig
-from sunpy_magsr.training.fields import noise_class_of
-from sunpy_magsr.training.prepare import prepare_store
-from sunpy_magsr.training.store import PatchStore
+from sunpy_magsr.training.data import prepare as module
+from sunpy_magsr.training.data.fields import noise_class_of
+from sunpy_magsr.training.data.prepare import prepare_store
+from sunpy_magsr.training.data.store import PatchStore
 
 from .magnetograms import write_patch
 

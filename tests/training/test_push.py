@@ -11,7 +11,7 @@ import pytest
 import sunpy_magsr
 from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.export import export_model
+from sunpy_magsr.training.publish.export import export_model
 
 from .hub_server import local_hub
 from .tiny_models import DIFFUSION, REGRESSION, diffusion_run, regression_run

@@ -13,8 +13,8 @@ from sunpy_magsr.data import sample_map, sample_truth
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.models.pipeline import load_components
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.moments import cosine_transform
-from sunpy_magsr.training.scores import SampleScore, band_amplitudes, border_amplitudes, fair_crps
+from sunpy_magsr.training.stages.moments import cosine_transform
+from sunpy_magsr.training.stages.scores import SampleScore, band_amplitudes, border_amplitudes, fair_crps
 
 from .magnetograms import write_patch
 
@@ -184,7 +184,7 @@ def project(tmp_path_factory):
         assert main([stage, str(folder / "train.toml")]) == 0
     command = ["export", str(folder / "train.toml"), "--card", str(folder / "card.toml"), "-o", str(folder / "model")]
     with pytest.MonkeyPatch.context() as patch:  # the check in another process is tested elsewhere
-        patch.setattr("sunpy_magsr.training.export.check_folder", lambda _: None)
+        patch.setattr("sunpy_magsr.training.publish.export.check_folder", lambda _: None)
         assert main(command) == 0
     return folder
 

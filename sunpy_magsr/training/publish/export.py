@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from sunpy_magsr.catalog import ADAPTERS, ModelCard
 from sunpy_magsr.models.pipeline import PARTS, weights_digest
 from sunpy_magsr.training.check import check_folder, load_exported, write_check
-from sunpy_magsr.training.finetune import BASE
-from sunpy_magsr.training.measured import measured
-from sunpy_magsr.training.readme import readme
-from sunpy_magsr.training.scoring import finished
+from sunpy_magsr.training.publish.measured import measured
+from sunpy_magsr.training.publish.readme import readme
+from sunpy_magsr.training.stages.finetune import BASE
+from sunpy_magsr.training.stages.scoring import finished
 
 __all__ = ["export_model"]
 

@@ -6,8 +6,8 @@ import time
 import torch
 from tqdm import tqdm
 
-from sunpy_magsr.training.checkpoints import latest_checkpoint, save_checkpoint
-from sunpy_magsr.training.logs import RunLog
+from sunpy_magsr.training.run.checkpoints import latest_checkpoint, save_checkpoint
+from sunpy_magsr.training.run.logs import RunLog
 
 __all__ = ["Bookkeeper", "resume"]
 
@@ -23,7 +23,7 @@ class Bookkeeper:
     Parameters
     ----------
     folder : `pathlib.Path`
-        For the `~sunpy_magsr.training.logs.RunLog` and the checkpoints.
+        For the `~sunpy_magsr.training.run.logs.RunLog` and the checkpoints.
     parts : `dict`
         What a checkpoint holds, by name: ``model``, ``optimizer``, ``schedule`` and ``average``.
     config : `~sunpy_magsr.training.config.StageConfig`

@@ -7,7 +7,7 @@ from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
-from sunpy_magsr.training.moments import MomentRatios, bands_of, cosine_transform
+from sunpy_magsr.training.stages.moments import MomentRatios, bands_of, cosine_transform
 
 __all__ = ["SampleScore", "band_amplitudes", "border_amplitudes", "fair_crps"]
 
@@ -109,7 +109,7 @@ class SampleScore(nn.Module):
     of the ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
 
     Scores are content with a spread that is too small where the truth's distribution has longer tails than the samples.
-    So moments are matched too; see `~sunpy_magsr.training.moments.MomentRatios`.
+    So moments are matched too; see `~sunpy_magsr.training.stages.moments.MomentRatios`.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
     few steps: De Bortoli et al. 2025, arXiv:2502.02483; of weather forecasts: Lang et al. 2024, arXiv:2412.15832.

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sunpy_magsr.training.config import check_range
-from sunpy_magsr.training.store import PatchStore, store_folder
+from sunpy_magsr.training.data.store import PatchStore, store_folder
 
 __all__ = ["PatchSampler", "samplers_of"]
 
@@ -31,7 +31,7 @@ class PatchSampler:
 
     Parameters
     ----------
-    store : `~sunpy_magsr.training.store.PatchStore`
+    store : `~sunpy_magsr.training.data.store.PatchStore`
         The magnetograms.
     side : {"training", "validation"}
         Which of them.
@@ -228,7 +228,7 @@ def samplers_of(config, stage):
 
     Returns
     -------
-    training, validation : `~sunpy_magsr.training.data.PatchSampler`
+    training, validation : `~sunpy_magsr.training.data.samplers.PatchSampler`
         The second is `None` if nothing is set aside.
 
     Raises

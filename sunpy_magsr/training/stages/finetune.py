@@ -13,13 +13,13 @@ from sunpy_magsr.catalog import ModelCard, adapter_folders
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.lora import attach_adapter, attach_decoder_adapter, load_adapters, widen
 from sunpy_magsr.models.pipeline import load_components
-from sunpy_magsr.training.autoencoder import reconstruction_loss
 from sunpy_magsr.training.config import check_range
-from sunpy_magsr.training.data import samplers_of
-from sunpy_magsr.training.diffusion import add_noise, make_scheduler, solve
-from sunpy_magsr.training.loop import run_stage
-from sunpy_magsr.training.pairs import MARGIN, PairSampler
-from sunpy_magsr.training.scoring import finished, score_of
+from sunpy_magsr.training.data.pairs import MARGIN, PairSampler
+from sunpy_magsr.training.data.samplers import samplers_of
+from sunpy_magsr.training.run.loop import run_stage
+from sunpy_magsr.training.stages.autoencoder import reconstruction_loss
+from sunpy_magsr.training.stages.diffusion import add_noise, make_scheduler, solve
+from sunpy_magsr.training.stages.scoring import finished, score_of
 
 __all__ = ["BASE", "adapter_loss", "draw_adapted", "train_adapter"]
 
@@ -33,7 +33,7 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
 
     What is drawn is :math:`E(\mathrm{hr}) - E(\mathrm{up}(L))` and the asinh of :math:`L` less that of the field given,
     with the block mean :math:`L` of the high-resolution field; see
-    `~sunpy_magsr.training.diffusion.diffusion_loss` for the rest.
+    `~sunpy_magsr.training.stages.diffusion.diffusion_loss` for the rest.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
     high : `torch.Tensor`
         Gauss, ``[N, 1, H, W]``.
     given : `torch.Tensor`
-        Field, noise and blur, ``[N, 4, h, w]``; see `~sunpy_magsr.training.pairs.PairSampler`.
+        Field, noise and blur, ``[N, 4, h, w]``; see `~sunpy_magsr.training.data.pairs.PairSampler`.
     generator : `torch.Generator`
         For times and noise.
     scheduler : `diffusers.SchedulerMixin`
-        From `~sunpy_magsr.training.diffusion.make_scheduler`.
+        From `~sunpy_magsr.training.stages.diffusion.make_scheduler`.
     low_weight : `float`
         Of the low-resolution field against one channel of the latent.
 

@@ -32,10 +32,10 @@ def validate(model, loss_of_batch, average, sampler, *, batch_size, draw=None, n
     model : `torch.nn.Module`
         In training.
     loss_of_batch : callable
-        As for `~sunpy_magsr.training.loop.run_stage`.
+        As for `~sunpy_magsr.training.run.loop.run_stage`.
     average : `diffusers.training_utils.EMAModel`
         The averaged weights.
-    sampler : `~sunpy_magsr.training.data.PatchSampler`
+    sampler : `~sunpy_magsr.training.data.samplers.PatchSampler`
         Of fields set aside.
     batch_size : `int`
         Patches of one batch.

@@ -22,7 +22,7 @@ def write_report(store, folder, *, dropped):
 
     Parameters
     ----------
-    store : `~sunpy_magsr.training.store.PatchStore`
+    store : `~sunpy_magsr.training.data.store.PatchStore`
         The store.
     folder : `pathlib.Path`
         Where to.

@@ -7,10 +7,10 @@ from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.pipeline import load_components
-from sunpy_magsr.training.data import samplers_of
-from sunpy_magsr.training.diffusion import make_scheduler, sample_patches
-from sunpy_magsr.training.loop import run_stage
-from sunpy_magsr.training.scores import SampleScore
+from sunpy_magsr.training.data.samplers import samplers_of
+from sunpy_magsr.training.run.loop import run_stage
+from sunpy_magsr.training.stages.diffusion import make_scheduler, sample_patches
+from sunpy_magsr.training.stages.scores import SampleScore
 
 __all__ = ["finished", "score_of", "train_scoring"]
 
@@ -25,7 +25,7 @@ def finished(output, part):
 
 
 def score_of(sampler, *, batches=_BATCHES, size=8, **options):
-    """The `~sunpy_magsr.training.scores.SampleScore` in units of the first batches."""
+    """The `~sunpy_magsr.training.stages.scores.SampleScore` in units of the first batches."""
     return SampleScore.measure((torch.from_numpy(sampler.batch(n, size)[0]) for n in range(batches)), **options)
 
 

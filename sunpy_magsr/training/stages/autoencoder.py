@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
-from sunpy_magsr.training.data import samplers_of
-from sunpy_magsr.training.loop import run_stage
+from sunpy_magsr.training.data.samplers import samplers_of
+from sunpy_magsr.training.run.loop import run_stage
 
 __all__ = ["autoencoder_loss", "reconstruction_loss", "train_autoencoder"]
 

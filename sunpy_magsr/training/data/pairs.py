@@ -29,7 +29,7 @@ class PairSampler:
 
     Parameters
     ----------
-    sampler : `~sunpy_magsr.training.data.PatchSampler`
+    sampler : `~sunpy_magsr.training.data.samplers.PatchSampler`
         Of patches with a margin of `MARGIN` pixels.
     stage : `~sunpy_magsr.training.config.FinetuneConfig`
         Which pairs, and the ranges.

@@ -14,11 +14,11 @@ from tqdm import tqdm
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.files import reason
-from sunpy_magsr.training.fields import content_digest, describe, read_training_field
-from sunpy_magsr.training.report import write_report
-from sunpy_magsr.training.splits import is_in_gap, side_of, split_fields
-from sunpy_magsr.training.store import PatchStore, StoreWriter, is_store, store_folder
-from sunpy_magsr.training.windows import window_weights, windows_of
+from sunpy_magsr.training.data.fields import content_digest, describe, read_training_field
+from sunpy_magsr.training.data.report import write_report
+from sunpy_magsr.training.data.splits import is_in_gap, side_of, split_fields
+from sunpy_magsr.training.data.store import PatchStore, StoreWriter, is_store, store_folder
+from sunpy_magsr.training.data.windows import window_weights, windows_of
 from sunpy_magsr.validation.pairs import LARGEST_DELAY, paired_region
 
 __all__ = ["prepare_store"]

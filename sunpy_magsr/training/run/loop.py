@@ -10,8 +10,8 @@ from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader, Dataset
 
 from sunpy_magsr.models.denoiser import LocalBlock
-from sunpy_magsr.training.bookkeeping import Bookkeeper, resume
-from sunpy_magsr.training.monitor import validate
+from sunpy_magsr.training.run.bookkeeping import Bookkeeper, resume
+from sunpy_magsr.training.run.monitor import validate
 
 __all__ = ["run_stage"]
 
@@ -34,14 +34,14 @@ def run_stage(model, loss_of_batch, config, *, folder, device, sampler, validati
     config : `~sunpy_magsr.training.config.StageConfig`
         Batch, schedule and bookkeeping.
     folder : `pathlib.Path`
-        For the `~sunpy_magsr.training.logs.RunLog` and the checkpoints.
+        For the `~sunpy_magsr.training.run.logs.RunLog` and the checkpoints.
     device : `str`
         Where to train: bfloat16 autocast on CUDA, float32 elsewhere. Several processes choose their own GPUs.
-    sampler : `~sunpy_magsr.training.data.PatchSampler`
+    sampler : `~sunpy_magsr.training.data.samplers.PatchSampler`
         Of the training fields.
-    validation : `~sunpy_magsr.training.data.PatchSampler`, optional
+    validation : `~sunpy_magsr.training.data.samplers.PatchSampler`, optional
         Of fields set aside: every ``validate_every`` steps the averaged weights are tried on the same few batches of
-        theirs; see `~sunpy_magsr.training.monitor.validate`.
+        theirs; see `~sunpy_magsr.training.run.monitor.validate`.
     draw : callable, optional
         For validation: ``draw(model, high, noise, n_samples)`` makes samples of patches.
     progress : `bool`

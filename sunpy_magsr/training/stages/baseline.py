@@ -9,9 +9,9 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
 from sunpy_magsr.models.pipeline import NETWORKS
 from sunpy_magsr.models.regression import Critic
-from sunpy_magsr.training.data import samplers_of
-from sunpy_magsr.training.diffusion import train_diffusion
-from sunpy_magsr.training.loop import run_stage
+from sunpy_magsr.training.data.samplers import samplers_of
+from sunpy_magsr.training.run.loop import run_stage
+from sunpy_magsr.training.stages.diffusion import train_diffusion
 
 __all__ = ["regression_loss", "train_baseline"]
 

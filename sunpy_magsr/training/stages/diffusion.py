@@ -10,8 +10,8 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.pipeline import load_codec
 from sunpy_magsr.models.pixels import PixelCodec
-from sunpy_magsr.training.data import samplers_of
-from sunpy_magsr.training.loop import run_stage
+from sunpy_magsr.training.data.samplers import samplers_of
+from sunpy_magsr.training.run.loop import run_stage
 
 __all__ = [
     "add_noise",

@@ -1,0 +1,1 @@
+"""What all stages share: the loop, checkpoints, logs and validation."""

@@ -1,0 +1,1 @@
+"""The stages of training: what each minimizes, and what it saves."""
