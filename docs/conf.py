@@ -1,6 +1,7 @@
 """Configuration of the documentation."""
 
 import os
+import tempfile
 from pathlib import Path
 
 from packaging.version import Version
@@ -17,6 +18,7 @@ release = Version(__version__).base_version
 version = release
 
 extensions = [
+    "matplotlib.sphinxext.plot_directive",
     "sphinx.ext.autodoc",
     "sphinx.ext.extlinks",
     "sphinx.ext.intersphinx",
@@ -39,6 +41,10 @@ maximum_signature_line_length = 80
 autoclass_content = "both"
 autodoc_typehints = "none"
 automodapi_toctreedirnm = "generated/api"
+plot_formats = [("png", 110)]
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_working_directory = tempfile.mkdtemp()  # for the files that the tutorial writes
 extlinks = {"doi": ("https://doi.org/%s", "doi:%s")}
 html_theme = "sunpy"
 html_static_path = []
