@@ -272,8 +272,8 @@ class Ensemble:
             several, a `dict` of three such numbers for each name.
         """
         check_level(level)
-        name, func = quantity_named(func)
-        found = [func(smap) for smap in self]
+        name, measure = quantity_named(func)
+        found = [measure(smap) for smap in self]
         if dataclasses.is_dataclass(found[0]):
             found = [{field.name: getattr(one, field.name) for field in dataclasses.fields(one)} for one in found]
         if isinstance(found[0], dict):
