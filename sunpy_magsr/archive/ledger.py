@@ -184,8 +184,8 @@ class Ledger:
 
     def table(self):
         """All rows, `~astropy.table.Table`, by date; numbers that there are not are NaN, and texts empty."""
-        rows = self._base.execute(f"SELECT {', '.join(COLUMNS)} FROM planned ORDER BY date, name").fetchall()
-        columns = dict(zip(COLUMNS, zip(*rows, strict=True), strict=True)) if rows else dict.fromkeys(COLUMNS, ())
+        rows = self._base.execute("SELECT * FROM planned ORDER BY date, name").fetchall()
+        columns = {name: [row[name] for row in rows] for name in COLUMNS}
         return Table(
             {
                 name: np.array([value or "" for value in column])
@@ -196,12 +196,11 @@ class Ledger:
         )
 
     def _put(self, row):
-        names = list(row)
+        names = [name for name in COLUMNS if name in row]  # of columns alone, whatever a worker says
         values = ", ".join(f":{name}" for name in names)
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
-        self._base.execute(
-            f"INSERT INTO frames ({', '.join(names)}) VALUES ({values}) ON CONFLICT (name) DO UPDATE SET {changes}", row
-        )
+        insert = f"INSERT INTO frames ({', '.join(names)}) VALUES ({values})"  # nosec B608
+        self._base.execute(f"{insert} ON CONFLICT (name) DO UPDATE SET {changes}", row)
 
     @contextlib.contextmanager
     def _transaction(self):
