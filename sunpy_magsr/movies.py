@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess  # nosec B404: for the name of an error
+import subprocess  # nosec B404
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
