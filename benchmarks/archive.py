@@ -64,7 +64,7 @@ def make_frames(folder, count, farther):
     twins = make_twins(surface, "2010-06-01T00:00:00", farther=farther, rolls=(0.0, 0.0))
     for number in range(count):
         date = Time("2010-06-01T00:00:00", scale="tai") + number * 96 * u.min
-        noise = np.random.default_rng(number).normal(0, 3, twins.mdi.shape)
+        noise = np.random.default_rng((1, number)).normal(0, 3, twins.mdi.shape)
         stamp = date.strftime("%Y.%m.%d_%H:%M:%S_TAI")
         header = {**twins.mdi_header, "t_obs": stamp, "t_rec": stamp, "date-obs": date.utc.isot}
         write_compressed(twins.mdi + noise, header, folder / f"disk_{number:04d}.fits")

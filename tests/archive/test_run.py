@@ -169,6 +169,7 @@ def test_what_no_worker_can_do_ends_the_run_and_is_no_fault_of_a_frame(plan_file
         assert ledger.counts()["failed"] == 0
 
 
+@pytest.mark.filterwarnings("ignore:Port .* is already in use")  # of the dashboard, by another run
 def test_the_memory_of_a_worker_is_its_share_of_the_machine(plan_file):
     with workers_of(load_plan(plan_file).cluster) as (client, _):
         (worker,) = client.scheduler_info(n_workers=-1)["workers"].values()
