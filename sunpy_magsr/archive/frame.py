@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from sunpy_magsr.archive.options import options_of, precision_of
-from sunpy_magsr.archive.plan import stem_of
 from sunpy_magsr.archive.quality import frame_quality
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.io import write_fits
 from sunpy_magsr.job import Job
 from sunpy_magsr.prep.exposure import observation_time
-from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
+from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason, stem_of
 from sunpy_magsr.prep.products import product_of
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import keep_members

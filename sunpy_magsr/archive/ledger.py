@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from sunpy_magsr.archive.plan import stem_of
 from sunpy_magsr.archive.quality import QUALITY
+from sunpy_magsr.prep.files import stem_of
 
 __all__ = ["COLUMNS", "STATES", "Ledger"]
 

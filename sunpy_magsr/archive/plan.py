@@ -9,8 +9,9 @@ from pathlib import Path
 from sunpy_magsr.archive.options import check_plan, model_identity, options_of
 from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.configuration import apply_override, build, read_toml
+from sunpy_magsr.prep.files import stem_of
 
-__all__ = ["ArchiveModel", "ArchiveOutput", "Cluster", "Input", "Plan", "load_plan", "stem_of"]
+__all__ = ["ArchiveModel", "ArchiveOutput", "Cluster", "Input", "Plan", "load_plan"]
 
 
 @dataclasses.dataclass
@@ -152,13 +153,6 @@ class Plan:
                 raise ValueError(msg)
             frames[name] = path
         return frames
-
-
-def stem_of(name):
-    """What results of a frame are called: its name without the ending."""
-    for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
-        name = name.removesuffix(ending)
-    return name
 
 
 def load_plan(path, overrides=()):

@@ -16,6 +16,7 @@ from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line
 from sunpy_magsr.io import read_fits, write_fits
 from sunpy_magsr.job import Job
 from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale
+from sunpy_magsr.prep.files import stem_of
 from sunpy_magsr.prep.products import product_of
 
 __all__ = ["demo", "models", "superresolve"]
@@ -172,10 +173,7 @@ def _noise_lifetime(hours):
 
 
 def _stem(path):
-    name = path.name
-    for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
-        name = name.removesuffix(ending)
-    name = name.lstrip(".")
+    name = stem_of(path.name).lstrip(".")
     if not name:
         msg = f"FILE must have a name before its ending, got {path.name!r}."
         raise ValueError(msg)

@@ -6,7 +6,7 @@ from pathlib import Path
 import sunpy.map
 from astropy.io import fits
 
-__all__ = ["file_digest", "open_magnetogram", "reason"]
+__all__ = ["file_digest", "open_magnetogram", "reason", "stem_of"]
 
 
 def file_digest(path):
@@ -51,3 +51,21 @@ def open_magnetogram(path):
 def reason(error):
     """The message of an exception on one line."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def stem_of(name):
+    """
+    The name of a FITS file without its endings.
+
+    Parameters
+    ----------
+    name : `str`
+        With or without folders.
+
+    Returns
+    -------
+    `str`
+    """
+    for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
+        name = name.removesuffix(ending)
+    return name
