@@ -1,12 +1,39 @@
 """Files that appear whole or not at all."""
 
 import contextlib
-import errno
 import os
 import tempfile
 from pathlib import Path
 
-__all__ = ["whole_file"]
+__all__ = ["check_new", "whole_file"]
+
+
+def check_new(path, *, overwrite, name="path", what="file"):
+    """
+    Raise if something has the name of a file that is to be written and may not be replaced.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The file or folder that is to be written.
+    overwrite : `bool`
+        Whether the user allows to replace what is there.
+    name : `str`
+        The argument of the public function that gave the path, for the message. Defaults to ``"path"``.
+    what : `str`
+        What is written, for the message: ``"file"`` (the default) or ``"folder"``.
+
+    Raises
+    ------
+    FileExistsError
+        If ``path`` exists and ``overwrite`` is false.
+    """
+    if not overwrite and Path(path).exists():
+        raise _exists(path, name, what)
+
+
+def _exists(path, name="path", what="file"):
+    return FileExistsError(f"{name} must be a new {what} unless overwrite=True, and {path} exists.")
 
 
 @contextlib.contextmanager
@@ -59,11 +86,10 @@ def _take_free_name(temporary, path):
     """Rename a file, unless the name is taken."""
     try:
         os.link(temporary, path)
-    except FileExistsError:
-        raise
+    except FileExistsError as error:
+        raise _exists(path) from error
     except OSError:  # a file system without links, where nothing better can be done
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        check_new(path, overwrite=False)
         temporary.replace(path)
     else:
         temporary.unlink()

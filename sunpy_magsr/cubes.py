@@ -14,6 +14,7 @@ import sunpy.map
 from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 
+from sunpy_magsr.atomic import check_new
 from sunpy_magsr.io import check_precision, read_fits
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.units import magnetic_unit
@@ -80,9 +81,7 @@ def write_cube(
         If xarray and zarr are not installed.
     """
     path, step = Path(path).absolute(), check_precision(precision)
-    if path.exists() and not overwrite:
-        msg = f"path must be a new folder unless overwrite=True, and {path} exists."
-        raise FileExistsError(msg)
+    check_new(path, overwrite=overwrite, what="folder")
     if path.exists() and not (path / "zarr.json").is_file():
         msg = f"path must be a new folder or a Zarr store to be replaced, and {path} is neither."
         raise FileExistsError(msg)

@@ -13,7 +13,7 @@ import sunpy.map
 from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.atomic import check_new, whole_file
 from sunpy_magsr.prep.units import magnetic_unit
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ def write_fits(
     """
     path = Path(path)
     check_precision(precision)
-    if path.exists() and not overwrite:
-        msg = f"path must be a new file unless overwrite=True, and {path} exists."
-        raise FileExistsError(msg)
+    check_new(path, overwrite=overwrite)
     header = smap.fits_header
     images = [("", smap.data, str(smap.unit if precision is None else magnetic_unit(smap)))]
     if smap.uncertainty is not None:
@@ -78,12 +76,8 @@ def write_fits(
     # by way of memory, as astropy's own report of a full disk fails for a file that it has not opened itself
     content = io.BytesIO()
     hdus.writeto(content)
-    try:
-        with whole_file(path, overwrite=overwrite) as stream:
-            stream.write(content.getbuffer())
-    except FileExistsError as error:  # meanwhile
-        msg = f"path must be a new file unless overwrite=True, and {path} exists."
-        raise FileExistsError(msg) from error
+    with whole_file(path, overwrite=overwrite) as stream:
+        stream.write(content.getbuffer())
     return path
 
 

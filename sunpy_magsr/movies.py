@@ -13,7 +13,7 @@ import astropy.units as u
 import matplotlib as mpl
 import numpy as np
 
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.atomic import check_new, whole_file
 from sunpy_magsr.prep.exposure import observation_time
 
 if TYPE_CHECKING:
@@ -82,9 +82,7 @@ def write_movie(
     """
     path = Path(path)
     _check(path, limit, frame_rate, size)
-    if path.exists() and not overwrite:
-        msg = f"path must be a new file unless overwrite=True, and {path} exists."
-        raise FileExistsError(msg)
+    check_new(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder, _ffmpeg(path.suffix):
         made = Path(folder) / f"movie{path.suffix}"
         _draw(maps, made, limit.to_value(u.G), frame_rate, size)

@@ -10,7 +10,7 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.atomic import check_new, whole_file
 from sunpy_magsr.io import check_precision, compressed_image, image_list, read_fits
 from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.ensemble import Ensemble
@@ -64,9 +64,7 @@ def save_ensemble(ensemble, path, *, members=False, precision=None, overwrite=Fa
     if path.suffix not in writers:
         msg = f"path must end in .fits or .asdf, got {path.name!r}."
         raise ValueError(msg)
-    if path.exists() and not overwrite:
-        msg = f"path must be a new file unless overwrite=True, and {path} exists."
-        raise FileExistsError(msg)
+    check_new(path, overwrite=overwrite)
     if precision is not None and path.suffix == ".asdf":
         msg = f"precision must be None for an .asdf file, got {precision!r}."
         raise ValueError(msg)
