@@ -19,7 +19,7 @@ from pathlib import Path
 from sunpy_magsr.training.config import load_config
 from sunpy_magsr.training.data.prepare import prepare_store
 from sunpy_magsr.training.data.samplers import samplers_of
-from sunpy_magsr.training.stages.diffusion import train_diffusion
+from sunpy_magsr.training.stages.diffusion import DiffusionStage
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 RECIPE = files("sunpy_magsr.training") / "recipes" / "default.toml"
@@ -39,7 +39,7 @@ def pipeline_speed(config):
 
 def training_speed(config):
     """Patches a second of the steps after the first, from the log of a run with the bundled autoencoder."""
-    train_diffusion(config, progress=False)
+    DiffusionStage(config).train(progress=False)
     with (Path(config.output) / "checkpoints" / "diffusion" / "log.csv").open(newline="") as stream:
         seconds = [float(row["seconds"]) for row in csv.DictReader(stream)]
     return (len(seconds) - 1) * config.diffusion.batch_size / (seconds[-1] - seconds[0])

@@ -4,7 +4,7 @@ import dataclasses
 import tomllib
 from pathlib import Path
 
-__all__ = ["apply_override", "build", "read_toml"]
+__all__ = ["apply_override", "build", "check_range", "read_toml"]
 
 _IN_WORDS = {str: " (text in quotes)", bool: " (true or false)", int: " (a whole number)"}
 
@@ -108,3 +108,28 @@ def build(cls, tree, *, what, prefix=""):
             msg = f"{prefix}{name} must be {kind.__name__}{_IN_WORDS.get(kind, '')}, got {value!r}."
             raise ValueError(msg)
     return cls(**values)
+
+
+def check_range(name, limits, *, is_logarithmic=False):
+    """
+    Raise unless a value is the lowest and the highest of a range.
+
+    Parameters
+    ----------
+    name : `str`
+        Of the setting, for the message.
+    limits : `list`
+        The value.
+    is_logarithmic : `bool`
+        Whether the lowest must be above 0 rather than 0 or more.
+
+    Raises
+    ------
+    ValueError
+        The message names the setting.
+    """
+    numbers = len(limits) == 2 and all(isinstance(one, int | float) for one in limits)
+    if not numbers or limits[0] > limits[1] or limits[0] < 0 or (is_logarithmic and limits[0] == 0):
+        least = "above 0" if is_logarithmic else "of 0 or more"
+        msg = f"{name} must be the lowest and the highest of a range {least}, got {limits!r}."
+        raise ValueError(msg)

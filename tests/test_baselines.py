@@ -13,7 +13,7 @@ from sunpy_magsr.models.pixels import PixelCodec
 from sunpy_magsr.models.regression import Critic, Enhance, Progressive
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.stages.baseline import regression_loss
-from sunpy_magsr.training.stages.diffusion import make_sampler
+from sunpy_magsr.training.stages.schedule import make_sampler
 
 from .training.magnetograms import write_patch
 

@@ -10,15 +10,15 @@ from sunpy_magsr.training.config import load_config
 
 __all__ = ["main"]
 
-#: Module and function of a stage.
+#: Module, and the function that does it.
+_TASKS = {"prepare": ("data.prepare", "prepare_store"), "calibrate": ("publish.calibrate", "calibrate_model")}
+#: Module, and what makes of a configuration a `~sunpy_magsr.training.stages.stage.Stage`.
 _STAGES = {
-    "prepare": ("data.prepare", "prepare_store"),
-    "autoencoder": ("stages.autoencoder", "train_autoencoder"),
-    "diffusion": ("stages.diffusion", "train_diffusion"),
-    "scoring": ("stages.scoring", "train_scoring"),
-    "baseline": ("stages.baseline", "train_baseline"),
-    "finetune": ("stages.finetune", "train_adapter"),
-    "calibrate": ("publish.calibrate", "calibrate_model"),
+    "autoencoder": ("stages.autoencoder", "AutoencoderStage"),
+    "diffusion": ("stages.diffusion", "DiffusionStage"),
+    "scoring": ("stages.scoring", "ScoringStage"),
+    "baseline": ("stages.baseline", "baseline_stage"),
+    "finetune": ("stages.finetune", "FinetuneStage"),
 }
 
 
@@ -154,5 +154,6 @@ def _run(options):
 
         card = tomllib.loads(Path(options.card).read_text())
         return export_model(config.output, options.output, card=card, half=options.half, evaluation=options.evaluation)
-    module, function = _STAGES[options.stage]
-    return getattr(importlib.import_module(f"sunpy_magsr.training.{module}"), function)(config)
+    module, name = (_TASKS | _STAGES)[options.stage]
+    made = getattr(importlib.import_module(f"sunpy_magsr.training.{module}"), name)(config)
+    return made.train() if options.stage in _STAGES else made

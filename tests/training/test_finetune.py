@@ -316,3 +316,11 @@ def test_mdi_files_can_be_prepared(tmp_path):
     (tmp_path / "train.toml").write_text('output = "run"\n[data]\nroot = "fits"\n')
     assert main(["prepare", str(tmp_path / "train.toml")]) == 0
     assert "mdi-30s" in (tmp_path / "run" / "patches" / "report" / "report.rst").read_text()
+
+
+def test_an_adapter_of_another_rank_is_no_start(project, capsys):
+    config = str(project / "train.toml")
+    assert main(["finetune", config]) == 0
+    again = ["finetune", config, "--set", f"finetune.start={project / 'run' / 'adapter'}", "--set", "finetune.rank=5"]
+    assert main([*again, "--set", f"output={project / 'run'}", "--set", "finetune.seed=1"]) == 2
+    assert "finetune.start must be an adapter of this section's rank (5)" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from sunpy_magsr import superresolve
 from sunpy_magsr.data import sample_truth
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.stages.diffusion import add_noise, make_sampler, make_scheduler
+from sunpy_magsr.training.stages.schedule import add_noise, make_sampler, make_scheduler
 
 from .magnetograms import write_patch
 

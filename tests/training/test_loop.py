@@ -19,6 +19,7 @@ from sunpy_magsr.training.run.checkpoints import latest_checkpoint
 from sunpy_magsr.training.run.logs import Table
 from sunpy_magsr.training.run.loop import run_stage
 from sunpy_magsr.training.run.monitor import draw_patches, score_samples
+from sunpy_magsr.training.stages.stage import Stage
 
 TRUTH = sample_truth()[0]
 
@@ -49,42 +50,42 @@ class Gain(nn.Module):
         return self.gain * field
 
 
-def loss_of_batch(model, high, _noise, _generator):
-    """The squared error, with noise from torch's own random numbers."""
-    loss = ((model(high) - high + 100 * torch.randn_like(high)) / 1000).square().mean()
-    return loss, {"gain": model.gain.item()}
+class GainStage(Stage):
+    """A stage of one number, with noise from torch's own random numbers; ``stop`` interrupts that call of its loss."""
 
+    section = "gain"
 
-def draw(model, high, _noise, n_samples):
-    low = nn.functional.avg_pool2d(high, 4)
-    return torch.stack([model(high) + torch.randn_like(high) for _ in range(n_samples)]), low
+    def __init__(self, folder, *, validation=None, stop=None, **settings):
+        self.where, self.device, self.stop, self.calls = folder, "cpu", stop, 0
+        self.options, self.sampler, self.validation = StageConfig(**settings), Patches(), validation
+        torch.manual_seed(0)
+        self.model = Gain()
 
+    @property
+    def folder(self):
+        return self.where
 
-def train(folder, *, loss=loss_of_batch, stop=None, progress=False, validation=None, **changes):
-    """The weight after a run; ``stop`` raises KeyboardInterrupt in that step."""
-    settings = {"steps": 8, "batch_size": 2, "checkpoint_every": 4, "validate_every": 4, "log_every": 1, "warmup": 1}
-    calls = []
-
-    def counted(*arguments):
-        calls.append(1)
-        if len(calls) == stop:
+    def loss(self, high, given, generator):
+        self.calls += 1
+        if self.calls == self.stop:
             raise KeyboardInterrupt
-        return loss(*arguments)
+        loss = ((self.model(high) - high + 100 * torch.randn_like(high)) / 1000).square().mean()
+        return loss, {"gain": self.model.gain.item()}
 
-    torch.manual_seed(0)
-    model = Gain()
-    run_stage(
-        model,
-        counted,
-        StageConfig(**settings | changes),
-        folder=folder,
-        device="cpu",
-        sampler=Patches(),
-        validation=validation,
-        draw=draw,
-        progress=progress,
-    )
-    return model.gain.item()
+    def draw(self, high, given, n_samples):
+        low = nn.functional.avg_pool2d(high, 4)
+        return torch.stack([self.model(high) + torch.randn_like(high) for _ in range(n_samples)]), low
+
+    def save(self):
+        """Nothing to keep."""
+
+
+def train(folder, *, stage=GainStage, progress=False, **changes):
+    """The weight after a run."""
+    settings = {"steps": 8, "batch_size": 2, "checkpoint_every": 4, "validate_every": 4, "log_every": 1, "warmup": 1}
+    made = stage(folder, **settings | changes)
+    run_stage(made, progress=progress)
+    return made.model.gain.item()
 
 
 def table(path):
@@ -126,11 +127,12 @@ def test_validation_changes_no_weight(tmp_path):
 def test_validation_sees_the_averaged_weights(tmp_path):
     seen = []
 
-    def loss(model, *arguments):
-        seen.append((model.training, model.gain.item()))
-        return loss_of_batch(model, *arguments)
+    class Seen(GainStage):
+        def loss(self, *batch):
+            seen.append((self.model.training, self.model.gain.item()))
+            return super().loss(*batch)
 
-    train(tmp_path, loss=loss, validation=Patches(1), learning_rate=0.1, ema_decay=0.5)
+    train(tmp_path, stage=Seen, validation=Patches(1), learning_rate=0.1, ema_decay=0.5)
     average = latest_checkpoint(tmp_path)["average"]["shadow_params"][0].item()
     last = latest_checkpoint(tmp_path)["model"]["gain"].item()
     assert [gain for is_training, gain in seen if not is_training][-1] == average != last
@@ -218,12 +220,13 @@ def test_a_full_disk_ends_tensorboard_and_not_the_run(tmp_path, monkeypatch, cap
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_number_that_is_none_names_the_batch_and_its_fields(tmp_path, what):
-    def loss(model, *_):
-        value = (model.gain - 0.5) * torch.nan if what == "loss" else (model.gain - model.gain).abs().sqrt()
-        return value, {}
+    class Broken(GainStage):
+        def loss(self, *_):
+            gain = self.model.gain
+            return (gain - 0.5) * torch.nan if what == "loss" else (gain - gain).abs().sqrt(), {}
 
     with pytest.raises(FloatingPointError, match=rf"the {what} of batch 0 \(patches of field-0\) is nan"):
-        train(tmp_path, loss=loss)
+        train(tmp_path, stage=Broken)
     assert latest_checkpoint(tmp_path) is None
 
 

@@ -9,8 +9,8 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.lora import attach_adapter, widen
 from sunpy_magsr.models.regression import Enhance
-from sunpy_magsr.training.stages.diffusion import make_sampler
 from sunpy_magsr.training.stages.finetune import BASE
+from sunpy_magsr.training.stages.schedule import make_sampler
 
 DIFFUSION = {
     "name": "tiny",

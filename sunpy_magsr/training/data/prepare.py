@@ -9,7 +9,7 @@ import numpy as np
 import sunpy.map
 from astropy.table import Table
 from astropy.time import Time
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import limb_cosine

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sunpy_magsr.training.config import check_range
+from sunpy_magsr.configuration import check_range
 from sunpy_magsr.training.data.store import PatchStore, store_folder
 
 __all__ = ["PatchSampler", "samplers_of"]

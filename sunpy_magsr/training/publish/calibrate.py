@@ -6,7 +6,7 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.backends.registry import model_folders

@@ -4,10 +4,11 @@ import logging
 import time
 
 import torch
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from sunpy_magsr.training.run.checkpoints import latest_checkpoint, save_checkpoint
 from sunpy_magsr.training.run.logs import RunLog
+from sunpy_magsr.training.run.monitor import validate
 
 __all__ = ["Bookkeeper", "resume"]
 
@@ -22,32 +23,30 @@ class Bookkeeper:
 
     Parameters
     ----------
-    folder : `pathlib.Path`
-        For the `~sunpy_magsr.training.run.logs.RunLog` and the checkpoints.
+    stage : `~sunpy_magsr.training.stages.stage.Stage`
+        The stage, in whose folder log and checkpoints are, and whose patches are validated on.
     parts : `dict`
         What a checkpoint holds, by name: ``model``, ``optimizer``, ``schedule`` and ``average``.
-    config : `~sunpy_magsr.training.config.StageConfig`
-        Batch and bookkeeping.
     start : `int`
-        Steps that were finished before.
+        Number of steps that were finished before.
     seconds : `float`
-        Spent on them.
+        Time spent on them.
     size : `int`
         Samples of one step over all processes.
-    check : callable, optional
-        ``check() -> (numbers, image)``, the validation.
     progress : `bool`
         Whether to show a progress bar on a terminal.
     """
 
-    def __init__(self, folder, parts, config, *, start, seconds, size, check=None, progress=True):
-        self.folder, self.parts, self.config, self.size, self.check = folder, parts, config, size, check
+    def __init__(self, stage, parts, *, start, seconds, size, progress=True):
+        self.stage, self.parts, self.config, self.size = stage, parts, stage.options, size
+        self.folder = stage.folder
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.began = time.monotonic() - seconds
         self.shown = {}
-        self.log = RunLog(folder, step=start)
+        self.log = RunLog(self.folder, step=start)
         self.bar = tqdm(
             initial=start * size,
-            total=config.steps * size,
+            total=self.config.steps * size,
             unit=" samples",
             bar_format=_BAR,
             disable=None if progress else True,
@@ -64,8 +63,8 @@ class Bookkeeper:
             self.bar.set_postfix({key: f"{value:.4g}" for key, value in self.shown.items()})
             rate = self.parts["schedule"].get_last_lr()[0]
             self.log.numbers("training", step, {"seconds": self._seconds(), "learning_rate": rate, **self.shown})
-        if self.check is not None and (step % self.config.validate_every == 0 or is_last):
-            found, image = self.check()
+        if self.stage.validation is not None and (step % self.config.validate_every == 0 or is_last):
+            found, image = validate(self.stage, self.parts["average"])
             self.log.numbers("validation", step, found)
             if image is not None:
                 self.log.picture(step, image)

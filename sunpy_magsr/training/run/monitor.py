@@ -21,52 +21,42 @@ _PLATE_SCALE = 0.5 * u.arcsec / u.pix
 _BANDS = {"8_4": (8, 4), "4_2": (4, 2), "2_1.33": (2, 1.33)}
 
 
-def validate(model, loss_of_batch, average, sampler, *, batch_size, draw=None, n_samples=0):
+def validate(stage, average):
     """
-    Try the averaged weights on the same batches with the same noise as always.
+    Try the averaged weights of a stage on the same few batches with the same noise as always.
 
-    The weights and torch's random numbers are afterwards what they were before.
+    The weights and torch's random numbers are afterwards what they were before. Samples are drawn and scored if the
+    stage's ``validation_samples`` is above 0.
 
     Parameters
     ----------
-    model : `torch.nn.Module`
-        In training.
-    loss_of_batch : callable
-        As for `~sunpy_magsr.training.run.loop.run_stage`.
+    stage : `~sunpy_magsr.training.stages.stage.Stage`
+        The stage, in training, with fields set aside.
     average : `diffusers.training_utils.EMAModel`
         The averaged weights.
-    sampler : `~sunpy_magsr.training.data.samplers.PatchSampler`
-        Of fields set aside.
-    batch_size : `int`
-        Patches of one batch.
-    draw : callable, optional
-        ``draw(model, high, noise, n_samples) -> (samples [S, N, 1, H, W], low [N, 1, h, w])``, both in Gauss.
-    n_samples : `int`
-        Samples of each patch that are scored; 0 for losses only.
 
     Returns
     -------
     numbers : `dict`
-        Means over the batches, and those of `score_samples`.
+        Means of the losses over the batches, and what `score_samples` says.
     image : `numpy.ndarray` or `None`
-        From `draw_patches`.
+        From `draw_patches`; `None` without samples.
     """
-    device = next(model.parameters()).device
+    device = next(stage.model.parameters()).device
 
     def batch(number, size):
-        return [torch.from_numpy(array).to(device) for array in sampler.batch(number, size)]
+        return [torch.from_numpy(array).to(device) for array in stage.validation.batch(number, size)]
 
     rows, image = [], None
-    with _averaged(model, average):
+    with _averaged(stage.model, average):
         for number in range(_BATCHES):
-            loss, numbers = loss_of_batch(
-                model, *batch(number, batch_size), torch.Generator(device).manual_seed(number)
-            )
+            generator = torch.Generator(device).manual_seed(number)
+            loss, numbers = stage.loss(*batch(number, stage.options.batch_size), generator)
             rows.append({"loss": loss.item(), **numbers})
         found = {key: sum(row[key] for row in rows) / len(rows) for key in rows[0]}
-        if draw is not None and n_samples > 0:
-            high, noise = batch(_BATCHES, _PATCHES)
-            samples, low = draw(model, high, noise, n_samples)
+        if stage.options.validation_samples > 0:
+            high, given = batch(_BATCHES, _PATCHES)
+            samples, low = stage.draw(high, given, stage.options.validation_samples)
             arrays = [tensor.float().cpu().numpy() for tensor in (samples[:, :, 0], high[:, 0], low[:, 0])]
             found |= score_samples(arrays[0], arrays[1])
             image = draw_patches(*arrays)

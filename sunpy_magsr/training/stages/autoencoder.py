@@ -1,37 +1,36 @@
 """The first stage: the autoencoder."""
 
-from pathlib import Path
-
 import torch
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
-from sunpy_magsr.training.data.samplers import samplers_of
-from sunpy_magsr.training.run.loop import run_stage
+from sunpy_magsr.training.stages.stage import Stage
 
-__all__ = ["autoencoder_loss", "reconstruction_loss", "train_autoencoder"]
+__all__ = ["AutoencoderStage", "autoencoder_loss", "reconstruction_loss"]
 
 
 def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
     """
-    Mean absolute error in network units and (weighted) in Gauss, plus the Kullback-Leibler term.
+    Add the Kullback-Leibler term of the latent to the loss of a reconstruction from it.
 
     Parameters
     ----------
     model : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
         The autoencoder.
     high : `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``.
+        High-resolution fields, Gauss ``[N, 1, H, W]``.
     generator : `torch.Generator`
-        For the latent's noise.
-    kl_weight, gauss_weight : `float`
-        Weights; the second is per `field_scale` Gauss.
+        Draws the latent from the encoder's distribution.
+    kl_weight : `float`
+        Weight of the Kullback-Leibler term.
+    gauss_weight : `float`
+        See `reconstruction_loss`.
 
     Returns
     -------
     loss : `torch.Tensor`
-        Scalar.
+        A scalar.
     numbers : `dict`
-        For the log.
+        ``l1``, ``rmse_gauss`` and ``kl``, for the log.
     """
     low = block_mean(high, model.config.factor)
     mean, log_variance = model.encode(high)
@@ -44,23 +43,25 @@ def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
 
 def reconstruction_loss(model, decoded, high, *, gauss_weight=0.1):
     """
-    Mean absolute error in network units and (weighted) in Gauss.
+    Compute the mean absolute error of the normalized field, plus a weighted one in Gauss.
+
+    The normalized field is the asinh that the networks work in, which is linear in weak field and logarithmic in strong.
 
     Parameters
     ----------
     model : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
-        For its normalization.
+        The autoencoder, which knows the normalization.
     decoded, high : `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``.
+        Reconstruction and truth, Gauss ``[N, 1, H, W]``.
     gauss_weight : `float`
-        Weight of the second, per `field_scale` Gauss.
+        Weight of the error in Gauss after division by the model's ``field_scale``.
 
     Returns
     -------
     loss : `torch.Tensor`
-        Scalar.
+        A scalar.
     numbers : `dict`
-        For the log.
+        ``l1`` (normalized units) and ``rmse_gauss``, for the log.
     """
     l1 = (model.normalize(decoded) - model.normalize(high)).abs().mean()
     error = decoded - high
@@ -68,46 +69,26 @@ def reconstruction_loss(model, decoded, high, *, gauss_weight=0.1):
     return loss, {"l1": l1.item(), "rmse_gauss": error.square().mean().sqrt().item()}
 
 
-def train_autoencoder(config, *, progress=True):
-    """
-    Train the autoencoder and save it under ``output/autoencoder``.
+class AutoencoderStage(Stage):
+    """Train the autoencoder and save it under ``output/autoencoder``; see `~sunpy_magsr.training.stages.stage.Stage`."""
 
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run.
-    progress : `bool`
-        Whether to show a progress bar.
+    section = result = "autoencoder"
 
-    Returns
-    -------
-    `pathlib.Path`
-        The saved folder.
-    """
-    stage = config.autoencoder
-    torch.manual_seed(stage.seed)
-    model = MagnetogramAutoencoder(**stage.model).to(memory_format=torch.channels_last)
-    sampler, validation = samplers_of(config, stage)
-    output = Path(config.output)
+    def __init__(self, config):
+        super().__init__(config)
+        torch.manual_seed(self.options.seed)
+        self.model = MagnetogramAutoencoder(**self.options.model).to(memory_format=torch.channels_last)
 
-    def loss(model, high, _noise, generator):
-        return autoencoder_loss(model, high, generator, kl_weight=stage.kl_weight, gauss_weight=stage.gauss_weight)
+    def loss(self, high, given, generator):
+        """See `~sunpy_magsr.training.stages.stage.Stage.loss`."""
+        weights = {"kl_weight": self.options.kl_weight, "gauss_weight": self.options.gauss_weight}
+        return autoencoder_loss(self.model, high, generator, **weights)
 
-    def draw(model, high, _noise, _n_samples):
-        low = block_mean(high, model.config.factor)
-        return model.decode(model.encode(high)[0], low)[None], low
+    def draw(self, high, given, n_samples):
+        """Reconstruct the patches from the means of their latents."""
+        low = block_mean(high, self.model.config.factor)
+        return self.model.decode(self.model.encode(high)[0], low)[None], low
 
-    writes = run_stage(
-        model,
-        loss,
-        stage,
-        folder=output / "checkpoints" / "autoencoder",
-        device=config.device,
-        sampler=sampler,
-        validation=validation,
-        draw=draw,
-        progress=progress,
-    )
-    if writes:
-        model.cpu().save_pretrained(output / "autoencoder")
-    return output / "autoencoder"
+    def save(self):
+        """See `~sunpy_magsr.training.stages.stage.Stage.save`."""
+        self.model.save_pretrained(self.output / self.result)

@@ -1,7 +1,5 @@
 """The rivals: deterministic networks, or a diffusion model without residuals or without latents."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -9,36 +7,36 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
 from sunpy_magsr.models.pipeline import NETWORKS
 from sunpy_magsr.models.regression import Critic
-from sunpy_magsr.training.data.samplers import samplers_of
-from sunpy_magsr.training.run.loop import run_stage
-from sunpy_magsr.training.stages.diffusion import train_diffusion
+from sunpy_magsr.training.stages.diffusion import DiffusionStage
+from sunpy_magsr.training.stages.stage import Stage
 
-__all__ = ["regression_loss", "train_baseline"]
+__all__ = ["RegressionStage", "baseline_stage", "regression_loss"]
 
+_FACTOR = 4
 _SQUARED_UNIT = 100.0  # Gauss
 
 
-def regression_loss(model, high, *, factor=4, squared_weight=1.0, adversarial_weight=0.0):
+def regression_loss(model, high, *, factor=_FACTOR, squared_weight=1.0, adversarial_weight=0.0):
     """
-    Pixel loss: mean absolute error of the asinh of the field, plus the mean squared error in units of (100 G)^2.
+    Add the mean squared error in units of (100 G)^2 to the mean absolute error of the asinh of the field.
 
     Parameters
     ----------
     model : `torch.nn.ModuleDict`
         ``network``, and ``critic`` if ``adversarial_weight`` is not 0.
     high : `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``.
+        High-resolution fields, Gauss ``[N, 1, H, W]``.
     factor : `int`
-        Of the block mean that makes the input.
+        Side in pixels of the blocks whose means are the network's input.
     squared_weight, adversarial_weight : `float`
         Weights of the squared error and of the `~sunpy_magsr.models.regression.Critic`.
 
     Returns
     -------
     loss : `torch.Tensor`
-        Scalar.
+        A scalar.
     numbers : `dict`
-        For the log.
+        ``l1``, ``rmse_gauss`` and perhaps ``critic``, for the log.
     """
     network = model["network"]
     scale = network.config.field_scale
@@ -54,61 +52,59 @@ def regression_loss(model, high, *, factor=4, squared_weight=1.0, adversarial_we
     return loss, numbers
 
 
-def train_baseline(config, *, progress=True):
+class RegressionStage(Stage):
+    """Train a deterministic rival, saved under ``output/network``; see `~sunpy_magsr.training.stages.stage.Stage`."""
+
+    section = "regression"
+    result = "network"
+
+    def __init__(self, config):
+        super().__init__(config)
+        torch.manual_seed(self.options.seed)
+        parts = {"network": NETWORKS[self.options.network](**self.options.model)}
+        if self.options.adversarial_weight:
+            parts["critic"] = Critic(field_scale=parts["network"].config.field_scale)
+        self.model = nn.ModuleDict(parts).to(memory_format=torch.channels_last)
+
+    def loss(self, high, given, generator):
+        """See `regression_loss`."""
+        options = self.options
+        weights = {"squared_weight": options.squared_weight, "adversarial_weight": options.adversarial_weight}
+        return regression_loss(self.model, high, **weights)
+
+    def draw(self, high, given, n_samples):
+        """Compute the one answer to each patch."""
+        low = block_mean(high, _FACTOR)
+        return self.model["network"](low)[None], low
+
+    def save(self):
+        """Save the network without its critic."""
+        self.model["network"].save_pretrained(self.output / self.result)
+
+
+def baseline_stage(config):
     """
-    Train a rival with the data, the degradation and the augmentation of all models.
+    Choose the stage that trains a rival with the data, the degradation and the augmentation of all models.
 
     Parameters
     ----------
     config : `~sunpy_magsr.training.config.TrainingConfig`
-        With ``regression.network``, the network that is trained and saved under ``output/network``; without it the
-        diffusion model of ``diffusion``.
-    progress : `bool`
-        Whether to show a progress bar.
+        The run: ``regression.network`` names the network; without it the rival is the diffusion model of ``diffusion``.
 
     Returns
     -------
-    `pathlib.Path`
-        The saved folder.
+    `~sunpy_magsr.training.stages.stage.Stage`
+        The stage.
 
     Raises
     ------
     ValueError
         For a network that is not known.
     """
-    stage = config.regression
-    if not stage.network:
-        return train_diffusion(config, progress=progress)
-    if stage.network not in NETWORKS:
-        msg = f"regression.network must be one of {', '.join(NETWORKS)}, got {stage.network!r}."
+    network = config.regression.network
+    if not network:
+        return DiffusionStage(config)
+    if network not in NETWORKS:
+        msg = f"regression.network must be one of {', '.join(NETWORKS)}, got {network!r}."
         raise ValueError(msg)
-    torch.manual_seed(stage.seed)
-    parts = {"network": NETWORKS[stage.network](**stage.model)}
-    if stage.adversarial_weight:
-        parts["critic"] = Critic(field_scale=parts["network"].config.field_scale)
-    model = nn.ModuleDict(parts).to(memory_format=torch.channels_last)
-    sampler, validation = samplers_of(config, stage)
-    output = Path(config.output)
-
-    def loss(model, high, _noise, _generator):
-        weights = {"squared_weight": stage.squared_weight, "adversarial_weight": stage.adversarial_weight}
-        return regression_loss(model, high, **weights)
-
-    def draw(model, high, _noise, _n_samples):
-        low = block_mean(high, 4)
-        return model["network"](low)[None], low
-
-    writes = run_stage(
-        model,
-        loss,
-        stage,
-        folder=output / "checkpoints" / "regression",
-        device=config.device,
-        sampler=sampler,
-        validation=validation,
-        draw=draw,
-        progress=progress,
-    )
-    if writes:
-        model["network"].cpu().save_pretrained(output / "network")
-    return output / "network"
+    return RegressionStage(config)

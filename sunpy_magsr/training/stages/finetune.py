@@ -10,18 +10,17 @@ from torch import nn
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.backends.registry import model_folder
 from sunpy_magsr.catalog import ModelCard, adapter_folders
+from sunpy_magsr.configuration import check_range
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.lora import attach_adapter, attach_decoder_adapter, load_adapters, widen
 from sunpy_magsr.models.pipeline import load_components
-from sunpy_magsr.training.config import check_range
 from sunpy_magsr.training.data.pairs import MARGIN, PairSampler
-from sunpy_magsr.training.data.samplers import samplers_of
-from sunpy_magsr.training.run.loop import run_stage
 from sunpy_magsr.training.stages.autoencoder import reconstruction_loss
-from sunpy_magsr.training.stages.diffusion import add_noise, make_scheduler, solve
+from sunpy_magsr.training.stages.schedule import add_noise, make_scheduler, solve
 from sunpy_magsr.training.stages.scoring import finished, score_of
+from sunpy_magsr.training.stages.stage import Stage
 
-__all__ = ["BASE", "adapter_loss", "draw_adapted", "train_adapter"]
+__all__ = ["BASE", "FinetuneStage", "adapter_loss", "draw_adapted"]
 
 #: In the folder of a trained adapter, what it was trained on.
 BASE = "base.json"
@@ -46,7 +45,7 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
     generator : `torch.Generator`
         For times and noise.
     scheduler : `diffusers.SchedulerMixin`
-        From `~sunpy_magsr.training.stages.diffusion.make_scheduler`.
+        From `~sunpy_magsr.training.stages.schedule.make_scheduler`.
     low_weight : `float`
         Of the low-resolution field against one channel of the latent.
 
@@ -113,86 +112,89 @@ def draw_adapted(model, given, *, solver, steps, generator, members=1):
     return high.unflatten(0, (members, -1))
 
 
-def train_adapter(config, *, progress=True):
-    """
-    Train an adapter and save it under ``output/adapter``.
+class FinetuneStage(Stage):
+    """Train an adapter and save it under ``output/adapter``; see `~sunpy_magsr.training.stages.stage.Stage`."""
 
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run.
-    progress : `bool`
-        Whether to show a progress bar.
+    section = "finetune"
+    result = "adapter"
 
-    Returns
-    -------
-    `pathlib.Path`
-        The saved folder.
+    def __init__(self, config):
+        options = config.finetune
+        _check(options)
+        self.base, folder, self.steps = _base(config)
+        codec, denoiser, self.solver = load_components(folder)
+        wide = widen(denoiser)
+        if options.components:
+            chosen = {"components": options.components, "component_weights": [1.0] * len(options.components)}
+            config = dataclasses.replace(config, data=dataclasses.replace(config.data, **chosen))
+        super().__init__(config, drawn_with=dataclasses.replace(options, patch=options.patch + 2 * MARGIN))
+        self.sampler, self.validation = (one and PairSampler(one, options) for one in (self.sampler, self.validation))
+        torch.manual_seed(options.seed)
+        self.model = nn.ModuleDict(
+            {
+                "denoiser": attach_adapter(wide, rank=options.rank, targets=options.targets, whole=options.whole),
+                "codec": attach_decoder_adapter(codec, rank=options.decoder_rank),
+            }
+        )
+        if options.start:
+            own = adapter_folders(folder).get(options.start)
+            self._go_on_from(Path(options.start) if own is None else own / "adapter")
+        self.scheduler = make_scheduler(self.solver.config.prediction_type)
+        if options.members:
+            self.model["score"] = score_of(self.sampler, factor=codec.config.factor)
 
-    Raises
-    ------
-    ValueError
-        For a base that is no latent diffusion model with residuals, pairs of another kind, or a range that is none.
-    """
-    stage, output = config.finetune, Path(config.output)
-    if stage.pairs not in ("simulated", "observed"):
-        msg = f"finetune.pairs must be 'simulated' or 'observed', got {stage.pairs!r}."
+    def _go_on_from(self, adapter):
+        try:
+            load_adapters(adapter, self.model)
+        except RuntimeError as error:
+            msg = (
+                f"finetune.start must be an adapter of this section's rank ({self.options.rank}), decoder_rank, targets and "
+                f"whole, got {adapter}, whose weights have other shapes."
+            )
+            raise ValueError(msg) from error
+
+    def _samples(self, given, generator, members):
+        options = {"solver": self.solver, "steps": self.steps}
+        return draw_adapted(self.model, given, generator=generator, members=members, **options)
+
+    def loss(self, high, given, generator):
+        """Compute the loss of the scoring stage if ``finetune.members`` says so, else `adapter_loss`."""
+        if self.options.members:
+            samples = self._samples(given, generator, self.options.members)
+            return self.model["score"](samples, high, given[:, :1], generator)
+        weight = self.options.low_weight
+        return adapter_loss(self.model, high, given, generator, scheduler=self.scheduler, low_weight=weight)
+
+    def draw(self, high, given, n_samples):
+        """Draw samples as the model with its adapter does."""
+        return self._samples(given, torch.Generator().manual_seed(0), n_samples), given[:, :1]
+
+    def save(self):
+        """Save the adapters of denoiser and decoder, and what they were trained on."""
+        folder = self.output / self.result
+        self.model["denoiser"].save_pretrained(folder / "denoiser")
+        if self.options.decoder_rank:
+            self.model["codec"].save_pretrained(folder / "decoder")
+        with whole_file(folder / BASE) as stream:
+            stream.write((json.dumps(self.base, indent=2) + "\n").encode())
+
+
+def _check(options):
+    """Raise for options that are none."""
+    if options.pairs not in ("simulated", "observed"):
+        msg = f"finetune.pairs must be 'simulated' or 'observed', got {options.pairs!r}."
         raise ValueError(msg)
-    if stage.scale not in ("hmi", "input"):
-        msg = f"finetune.scale must be 'hmi' or 'input', got {stage.scale!r}."
+    if options.scale not in ("hmi", "input"):
+        msg = f"finetune.scale must be 'hmi' or 'input', got {options.scale!r}."
         raise ValueError(msg)
-    if stage.members not in (0, 2, 3, 4):
-        msg = f"finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got {stage.members}."
+    if options.members not in (0, 2, 3, 4):
+        msg = f"finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got {options.members}."
         raise ValueError(msg)
     for name in ("noise", "gain", "relative_error", "psf_fwhm"):
-        check_range(f"finetune.{name}", getattr(stage, name), is_logarithmic=name in ("noise", "gain"))
-    if len(stage.resampled) != 3 or min(stage.resampled) < 0 or sum(stage.resampled) > 1:
-        msg = f"finetune.resampled must be three shares of together at most 1, got {stage.resampled!r}."
+        check_range(f"finetune.{name}", getattr(options, name), is_logarithmic=name in ("noise", "gain"))
+    if len(options.resampled) != 3 or min(options.resampled) < 0 or sum(options.resampled) > 1:
+        msg = f"finetune.resampled must be three shares of together at most 1, got {options.resampled!r}."
         raise ValueError(msg)
-    base, base_folder, steps = _base(config)
-    codec, denoiser, solver = load_components(base_folder)
-    wide = widen(denoiser)
-    if stage.components:
-        chosen = {"components": stage.components, "component_weights": [1.0] * len(stage.components)}
-        config = dataclasses.replace(config, data=dataclasses.replace(config.data, **chosen))
-    samplers = samplers_of(config, dataclasses.replace(stage, patch=stage.patch + 2 * MARGIN))
-    sampler, validation = (one and PairSampler(one, stage) for one in samplers)
-    torch.manual_seed(stage.seed)
-    model = nn.ModuleDict(
-        {
-            "denoiser": attach_adapter(wide, rank=stage.rank, targets=stage.targets, whole=stage.whole),
-            "codec": attach_decoder_adapter(codec, rank=stage.decoder_rank),
-        }
-    )
-    if stage.start:
-        own = adapter_folders(base_folder).get(stage.start)
-        load_adapters(Path(stage.start) if own is None else own / "adapter", model)
-    scheduler = make_scheduler(solver.config.prediction_type)
-    if stage.members:
-        model["score"] = score_of(sampler, factor=codec.config.factor)
-
-    def samples_of(model, given, generator, count):
-        return draw_adapted(model, given, solver=solver, steps=steps, generator=generator, members=count)
-
-    def loss(model, high, given, generator):
-        if stage.members:
-            return model["score"](samples_of(model, given, generator, stage.members), high, given[:, :1], generator)
-        return adapter_loss(model, high, given, generator, scheduler=scheduler, low_weight=stage.low_weight)
-
-    def draw(model, _high, given, n_samples):
-        return samples_of(model, given, torch.Generator().manual_seed(0), n_samples), given[:, :1]
-
-    options = {"device": config.device, "progress": progress}
-    folder = output / "checkpoints" / "finetune"
-    writes = run_stage(model, loss, stage, folder=folder, sampler=sampler, validation=validation, draw=draw, **options)
-    if writes:
-        model.cpu()
-        model["denoiser"].save_pretrained(output / "adapter" / "denoiser")
-        if stage.decoder_rank:
-            model["codec"].save_pretrained(output / "adapter" / "decoder")
-        with whole_file(output / "adapter" / BASE) as stream:
-            stream.write((json.dumps(base, indent=2) + "\n").encode())
-    return output / "adapter"
 
 
 def _base(config):

@@ -7,12 +7,11 @@ from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.pipeline import load_components
-from sunpy_magsr.training.data.samplers import samplers_of
-from sunpy_magsr.training.run.loop import run_stage
-from sunpy_magsr.training.stages.diffusion import make_scheduler, sample_patches
+from sunpy_magsr.training.stages.schedule import make_scheduler, sample_patches
 from sunpy_magsr.training.stages.scores import SampleScore
+from sunpy_magsr.training.stages.stage import Stage
 
-__all__ = ["finished", "score_of", "train_scoring"]
+__all__ = ["ScoringStage", "finished", "score_of"]
 
 _BATCHES = 20
 _SCORED = "scored"
@@ -29,71 +28,65 @@ def score_of(sampler, *, batches=_BATCHES, size=8, **options):
     return SampleScore.measure((torch.from_numpy(sampler.batch(n, size)[0]) for n in range(batches)), **options)
 
 
-def train_scoring(config, *, progress=True):
+class ScoringStage(Stage):
     """
-    Train denoiser and decoder on scores of samples and save them in the place of those of the stages before.
+    Train denoiser and decoder on scores of samples, and save them under ``output/scored``.
 
     Samples are drawn with the DDIM sampler of ``scoring.sampling_steps`` steps (Song et al. 2021, arXiv:2010.02502), and
-    the loss goes back through all of them; the model is good for that many steps and no others. The encoder stays.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run.
-    progress : `bool`
-        Whether to show a progress bar.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The folder ``output/scored`` with the parts of the model.
-
-    Raises
-    ------
-    ValueError
-        If the stages before are not finished.
+    the loss goes back through all of them. The model is good for that many steps and no others. The encoder stays as it
+    is. See `~sunpy_magsr.training.stages.stage.Stage`.
     """
-    stage, output = config.scoring, Path(config.output)
-    start = Path(stage.start) if stage.start else output
+
+    section = "scoring"
+    result = _SCORED
+
+    def __init__(self, config):
+        super().__init__(config)
+        if self.options.members < 2:
+            msg = f"scoring.members must be at least 2, got {self.options.members}."
+            raise ValueError(msg)
+        codec, denoiser, solver = load_components(_start(config))
+        self.solver = make_scheduler(solver.config.prediction_type)
+        codec.encoder.requires_grad_(False)
+        self.factor = codec.config.factor
+        score = score_of(self.sampler, factor=self.factor, squared_weight=self.options.squared_weight)
+        codec = codec.to(memory_format=torch.channels_last)
+        self.model = nn.ModuleDict({"denoiser": denoiser, "codec": codec, "score": score})
+
+    def _samples(self, high, noise, generator, members):
+        low = block_mean(high, self.factor)
+        options = {"codec": self.model["codec"], "scheduler": self.solver, "steps": self.options.sampling_steps}
+        drawn = sample_patches(self.model["denoiser"], low, noise, members=members, generator=generator, **options)
+        return drawn, low
+
+    def loss(self, high, given, generator):
+        """Score the samples of each patch; see `~sunpy_magsr.training.stages.scores.SampleScore`."""
+        samples, low = self._samples(high, given, generator, self.options.members)
+        return self.model["score"](samples, high, low, generator)
+
+    def draw(self, high, given, n_samples):
+        """Draw samples as the finished model does."""
+        return self._samples(high, given, torch.Generator().manual_seed(0), n_samples)
+
+    def save(self):
+        """Save autoencoder, denoiser and scheduler."""
+        folder = self.output / self.result
+        self.model["codec"].save_pretrained(folder / "autoencoder")
+        self.model["denoiser"].save_pretrained(folder / "denoiser")
+        self.solver.save_pretrained(folder / "scheduler")
+
+
+def _start(config):
+    """The folder of the model to go on from."""
+    named = config.scoring.start
+    start = Path(named or config.output)
+    what = (
+        "scoring.start must be a model folder"
+        if named
+        else "output must hold the results of `magsr-train autoencoder` and `diffusion`"
+    )
     for part in ("autoencoder", "denoiser"):
         if not (start / part).is_dir():
-            name = (
-                "scoring.start must be a model folder"
-                if stage.start
-                else ("output must hold the results of `magsr-train autoencoder` and `diffusion`")
-            )
-            msg = f"{name}, and {start} has no {part}."
+            msg = f"{what}, and {start} has no {part}."
             raise ValueError(msg)
-    if stage.members < 2:
-        msg = f"scoring.members must be at least 2, got {stage.members}."
-        raise ValueError(msg)
-    codec, denoiser, solver = load_components(start)
-    solver = make_scheduler(solver.config.prediction_type)
-    codec.encoder.requires_grad_(False)
-    sampler, validation = samplers_of(config, stage)
-    score = score_of(sampler, factor=codec.config.factor, squared_weight=stage.squared_weight)
-    codec = codec.to(memory_format=torch.channels_last)
-    model = nn.ModuleDict({"denoiser": denoiser, "codec": codec, "score": score})
-
-    def samples_of(model, high, noise, generator, count):
-        low = block_mean(high, codec.config.factor)
-        options = {"codec": model["codec"], "scheduler": solver, "steps": stage.sampling_steps, "generator": generator}
-        return sample_patches(model["denoiser"], low, noise, members=count, **options), low
-
-    def loss(model, high, noise, generator):
-        samples, low = samples_of(model, high, noise, generator, stage.members)
-        return model["score"](samples, high, low, generator)
-
-    def draw(model, high, noise, n_samples):
-        return samples_of(model, high, noise, torch.Generator().manual_seed(0), n_samples)
-
-    options = {"device": config.device, "progress": progress}
-    folder = output / "checkpoints" / "scoring"
-    writes = run_stage(model, loss, stage, folder=folder, sampler=sampler, validation=validation, draw=draw, **options)
-    folder = output / _SCORED
-    if writes:
-        model.cpu()
-        model["codec"].save_pretrained(folder / "autoencoder")
-        model["denoiser"].save_pretrained(folder / "denoiser")
-        solver.save_pretrained(folder / "scheduler")
-    return folder
+    return start

@@ -1,0 +1,177 @@
+"""The noise that a denoiser is trained on, and the solver that takes it away again."""
+
+import torch
+from diffusers import DDIMScheduler, UniPCMultistepScheduler
+
+__all__ = ["add_noise", "make_sampler", "make_scheduler", "sample_patches", "solve"]
+
+
+def make_scheduler(prediction="v_prediction"):
+    """
+    Noise of training.
+
+    Parameters
+    ----------
+    prediction : {"v_prediction", "epsilon", "flow"}
+        Velocity on the cosine schedule, with steps spaced from the end (Salimans & Ho 2022, arXiv:2202.00512); the
+        noise on the linear schedule (Ho et al. 2020, arXiv:2006.11239, and Palette, Saharia et al. 2022,
+        :doi:`10.1145/3528233.3530757`); or flow matching, the velocity along straight lines from the target to the
+        noise (Lipman et al. 2023, arXiv:2210.02747, and Liu et al. 2023, arXiv:2209.03003).
+
+    Returns
+    -------
+    `diffusers.SchedulerMixin`
+        It adds the noise, but for flow matching, and holds the configuration that a sampler needs.
+
+    Raises
+    ------
+    ValueError
+        For another prediction.
+    """
+    if prediction == "flow":
+        return UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
+    if prediction == "epsilon":
+        return DDIMScheduler(beta_schedule="linear", prediction_type="epsilon", clip_sample=False)
+    if prediction != "v_prediction":
+        msg = f"prediction must be 'v_prediction', 'epsilon' or 'flow', got {prediction!r}."
+        raise ValueError(msg)
+    return DDIMScheduler(
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
+        clip_sample=False,
+        set_alpha_to_one=True,
+    )
+
+
+def make_sampler(prediction="v_prediction", *, largest=1.0):
+    """
+    Solver of sampling, on the schedule of training.
+
+    UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867). Where the noise is predicted, DDIM (Song et al. 2021,
+    arXiv:2010.02502) with the predicted field kept within its range, as in Palette: an error of the first steps is
+    magnified more than a hundred times otherwise.
+
+    Parameters
+    ----------
+    prediction : {"v_prediction", "epsilon", "flow"}
+        As for `make_scheduler`.
+    largest : `float`
+        Largest absolute value of what is diffused, in units of its scale.
+
+    Returns
+    -------
+    `diffusers.SchedulerMixin`
+    """
+    config = make_scheduler(prediction).config
+    if prediction == "epsilon":
+        limits = {"clip_sample": True, "clip_sample_range": largest}
+        return DDIMScheduler.from_config(config, timestep_spacing="trailing", **limits)
+    return UniPCMultistepScheduler.from_config(config)
+
+
+def add_noise(clean, generator, *, scheduler):
+    """
+    Noise at random times, and what the network shall predict of it.
+
+    Parameters
+    ----------
+    clean : `torch.Tensor`
+        ``[N, c, h, w]``.
+    generator : `torch.Generator`
+        For times and noise.
+    scheduler : `diffusers.SchedulerMixin`
+        From `make_scheduler`.
+
+    Returns
+    -------
+    noisy : `torch.Tensor`
+        ``[N, c, h, w]``.
+    timestep : `torch.Tensor`
+        Integers 0 to 999, ``[N]``.
+    wanted : `torch.Tensor`
+        Velocity, noise or flow, ``[N, c, h, w]``.
+    """
+    count, kind = scheduler.config.num_train_timesteps, scheduler.config.prediction_type
+    if kind == "flow_prediction":
+        time = _random(torch.rand, (len(clean),), generator).to(clean)
+        epsilon = _random(torch.randn, clean.shape, generator).to(clean)
+        # As in the sampler, the network is told the integer part.
+        return clean.lerp(epsilon, time[:, None, None, None]), (count * time).long(), epsilon - clean
+    timestep = torch.randint(0, count, (len(clean),), generator=generator, device=generator.device).to(clean.device)
+    epsilon = _random(torch.randn, clean.shape, generator).to(clean)
+    wanted = scheduler.get_velocity(clean, epsilon, timestep) if kind == "v_prediction" else epsilon
+    return scheduler.add_noise(clean, epsilon, timestep), timestep, wanted
+
+
+def _random(draw, shape, generator):
+    """Random numbers made where their generator is."""
+    return draw(shape, generator=generator, device=generator.device)
+
+
+def solve(model, features, shape, *, scheduler, steps, generator):
+    """
+    From noise to a sample of what is diffused.
+
+    Parameters
+    ----------
+    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The network.
+    features : `torch.Tensor`
+        From its `condition`, ``[N, C, h / 2, w / 2]``.
+    shape : `tuple` of `int`
+        Of the result, ``[N, c, h, w]``.
+    scheduler : `diffusers.SchedulerMixin`
+        From `make_sampler`.
+    steps : `int`
+        Of the sampler.
+    generator : `torch.Generator`
+        For the noise that is started from.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Of the shape asked for.
+    """
+    state = _random(torch.randn, shape, generator).to(features)
+    scheduler = type(scheduler).from_config(scheduler.config)
+    scheduler.set_timesteps(steps)
+    for timestep in scheduler.timesteps:
+        predicted = model(state, timestep.to(state.device).expand(len(state)), features)
+        state = scheduler.step(predicted, timestep, state).prev_sample
+    return state
+
+
+def sample_patches(model, low, noise, *, codec, scheduler, steps, generator, members=1):
+    """
+    Sample patches that need no tiles, with gradients.
+
+    Parameters
+    ----------
+    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The network.
+    low : `torch.Tensor`
+        Gauss, ``[N, 1, h, w]``.
+    noise : `torch.Tensor`
+        Gauss, ``[N]``.
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
+        Between Gauss and latents.
+    scheduler : `diffusers.SchedulerMixin`
+        From `make_sampler`.
+    steps : `int`
+        Of the sampler.
+    generator : `torch.Generator`
+        For the noise that is started from.
+    members : `int`
+        Samples of each patch.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Gauss, ``[members, N, 1, factor h, factor w]``.
+    """
+    features, mean, log_sigma = model.condition(low, noise)
+    base = mean + codec.encode_low(low) if model.config.residual else mean
+    low, features, base, log_sigma = (torch.cat([part] * members) for part in (low, features, base, log_sigma))
+    state = solve(model, features, base.shape, scheduler=scheduler, steps=steps, generator=generator)
+    return codec.decode(base + log_sigma.exp() * state, low).unflatten(0, (members, -1))
