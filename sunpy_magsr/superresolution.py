@@ -156,11 +156,11 @@ def superresolve(
         progress=progress,
     )
     if n_samples == 1:
-        return job.map(next(iter(job.fields())), "sample")
+        return job.output.map(next(iter(job.fields())), "sample")
     moments = Moments()
     for field in job.fields():
         moments.add(field)
-    return job.map(moments.mean, "mean", std=moments.std)
+    return job.output.map(moments.mean, "mean", std=moments.std)
 
 
 def superresolve_ensemble(
@@ -228,7 +228,7 @@ def superresolve_ensemble(
         kept=n_samples if store is None else 1,
     )
     members, moments = keep_members(job.fields(), n_samples, store=store)
-    return Ensemble(members, job.map, job.facts(), moments=moments)
+    return Ensemble(members, job.output.map, job.facts(), moments=moments)
 
 
 def superresolve_sequence(

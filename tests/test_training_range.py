@@ -1,7 +1,7 @@
 """Inputs unlike what a model was trained on are warned about, and said pixel by pixel."""
 
 import dataclasses
-import warnings
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +11,8 @@ import sunpy_magsr
 from sunpy_magsr.backends.registry import model_card
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.training_range import outside_training, warn_if_outside
+from sunpy_magsr.remarks import remarks_on
+from sunpy_magsr.training_range import outside_training
 from sunpy_magsr.uncertainty.ensemble import NOT_TRAINED
 
 
@@ -21,10 +22,13 @@ def card():
     return dataclasses.replace(model_card("default+mdi"), name="tried", trained=trained)
 
 
+def remarks(small, card, magnetogram=None, **settings):
+    usual = {"bad_pixels": 0, "steps": card.steps}
+    return remarks_on(small, magnetogram or prepare(small), card, usual | settings)
+
+
 def test_ordinary_input_is_silent(small, card):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warn_if_outside(prepare(small), dataclasses.replace(card, trained={**card.trained, "field": 9000.0}))
+    assert not remarks(small, dataclasses.replace(card, trained={**card.trained, "field": 9000.0}))
 
 
 @pytest.mark.parametrize(
@@ -35,16 +39,25 @@ def test_ordinary_input_is_silent(small, card):
     ],
 )
 def test_what_is_outside_is_said(small, card, trained, match):
-    with pytest.warns(MagsrUserWarning, match=match):
-        warn_if_outside(prepare(small), dataclasses.replace(card, trained=trained))
+    (said,) = remarks(small, dataclasses.replace(card, trained=trained))
+    assert re.search(match, said)
 
 
 def test_a_blur_outside_is_said(small, card):
     magnetogram = dataclasses.replace(prepare(small), psf_fwhm=1.8)
-    with pytest.warns(
-        MagsrUserWarning, match=r"point-spread functions of 0.5 to 1.5 pixels, and psf_fwhm is 1.8 pixels"
-    ):
-        warn_if_outside(magnetogram, dataclasses.replace(card, trained={"psf_fwhm": [0.5, 1.5]}))
+    (said,) = remarks(small, dataclasses.replace(card, trained={"psf_fwhm": [0.5, 1.5]}), magnetogram)
+    assert "point-spread functions of 0.5 to 1.5 pixels, and psf_fwhm is 1.8 pixels" in said
+
+
+def test_all_that_is_unusual_is_said_in_one_warning(small):
+    """A notebook shows one box, not four."""
+    odd = sunpy.map.Map(small.data * np.float32(8), {**small.meta, "instrume": "SPMG", "telescop": "KPVT"})
+    with pytest.warns(MagsrUserWarning) as caught:
+        sunpy_magsr.superresolve(odd, model="default+mdi", plate_scale=None)
+    told = [str(one.message) for one in caught if issubclass(one.category, MagsrUserWarning)]
+    assert len(told) == 1
+    assert len(told[0].splitlines()) >= 2
+    assert caught[0].filename == __file__
 
 
 def test_pixels_outside(small, card):

@@ -60,7 +60,7 @@ def frame_quality(job, native, sample, std=None):
     quiet = valid & (np.abs(scipy.ndimage.uniform_filter(low, 3)) < _QUIET_FIELD)
     fine = quiet.repeat(card.factor, 0).repeat(card.factor, 1)
     area = np.where(valid, _areas(job.smap), 0)
-    fine_area = job.on_output(area) / np.prod(job.ratio)
+    fine_area = job.output.on_grid(area) / np.prod(job.output.ratio)
     found = {
         "chi_squared": chi_squared,
         "noise": float(np.median(input_noise(magnetogram)[valid])),

@@ -1,19 +1,15 @@
-"""What is refused as input of a model, and what is only warned about."""
+"""What is refused as input of a model."""
 
-import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.prep.products import COMPONENTS
-from sunpy_magsr.prep.reading import STRONGEST
 
-__all__ = ["MINIMUM_SIDE", "check_component", "check_magnetogram", "warn_if_untrained"]
+__all__ = ["MINIMUM_SIDE", "check_component", "check_magnetogram"]
 
 MINIMUM_SIDE = 16
 _FAINT = 1e-3  # of the largest value
 _UNIPOLAR_SIDE = 32  # pixels; a smaller cutout may lie within a sunspot
 _PROVENANCE = "magsrver"
-_TRANSVERSE = ("bp", "bt")
 
 
 def check_magnetogram(smap, reading):
@@ -90,49 +86,3 @@ def check_component(component, product):
         msg = f"component must be that of the header of smap, {product.component!r}, or None, got {component!r}."
         raise ValueError(msg)
     return component or product.component or "los"
-
-
-def warn_if_untrained(magnetogram, card):
-    """
-    Warn about an input that is unlike what the model was trained on.
-
-    Parameters
-    ----------
-    magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        The input.
-    card : `~sunpy_magsr.catalog.ModelCard`
-        With ``instruments`` and ``plate_scale_range`` (arcsec, or degrees for CEA maps).
-    """
-    unit = "deg" if magnetogram.is_cea else "arcsec"
-    if card.instruments and magnetogram.instrument not in card.instruments:
-        warn_user(
-            f"The model {card.name!r} was trained for {', '.join(card.instruments)}, and this map is from "
-            f"{magnetogram.instrument}.",
-            stacklevel=4,
-        )
-    limits = card.plate_scale_range.get(unit)
-    scales = [scale.to_value(u.Unit(unit) / u.pix) for scale in magnetogram.plate_scale]
-    if limits and not all(limits[0] <= scale <= limits[1] for scale in scales):
-        warn_user(
-            f"The model {card.name!r} was trained on {limits[0]} to {limits[1]} {unit}/pix, and this map has "
-            f"{scales[0]:.4g} {unit}/pix.",
-            stacklevel=4,
-        )
-    if magnetogram.component in _TRANSVERSE:
-        warn_user(
-            f"smap shows {magnetogram.component.capitalize()}, a transverse component; the models were trained on the line of "
-            "sight and Br alone.",
-            stacklevel=4,
-        )
-    if magnetogram.is_guess:
-        warn_user(
-            "smap does not say which component of the field it shows, and is taken for the line of sight; component='los' or "
-            "component='br' says it.",
-            stacklevel=4,
-        )
-    if magnetogram.absurd:
-        warn_user(
-            f"smap has {magnetogram.absurd} pixel{'s' if magnetogram.absurd > 1 else ''} on the disk that are infinite or of "
-            f"{STRONGEST:g} G and more, which are taken for missing and NaN in the result.",
-            stacklevel=4,
-        )

@@ -1,0 +1,121 @@
+"""What a user should know of an input before it is super-resolved, in one warning."""
+
+import astropy.units as u
+import numpy as np
+
+from sunpy_magsr.forward_model import input_noise
+from sunpy_magsr.prep.reading import STRONGEST
+from sunpy_magsr.prep.wcs import unread_roll
+
+__all__ = ["remarks_on"]
+
+_TRANSVERSE = ("bp", "bt")
+
+
+def remarks_on(smap, magnetogram, card, settings):
+    """
+    Say what is unlike the data that a model was trained on, and what is done about an input's defects.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The input.
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        Its array form.
+    card : `~sunpy_magsr.catalog.ModelCard`
+        The model.
+    settings : `dict`
+        ``bad_pixels``, how many were masked, and ``steps``, of the sampler.
+
+    Returns
+    -------
+    `list` of `str`
+        Sentences; none if all is as usual.
+    """
+    return [
+        *_defects(smap, magnetogram, settings["bad_pixels"]),
+        *_untrained(magnetogram, card),
+        *_outside(magnetogram, card),
+        *_steps(card, settings["steps"]),
+    ]
+
+
+def _defects(smap, magnetogram, bad_pixels):
+    if bad_pixels:
+        yield (
+            f"smap has {_pixels(bad_pixels, 'bad pixel')} (hits, dead or constant pixels, saturation), which are masked and "
+            "NaN in the result; bad_pixels='keep' takes them for measurements."
+        )
+    if magnetogram.absurd:
+        yield (
+            f"smap has {_pixels(magnetogram.absurd)} on the disk that are infinite or of {STRONGEST:g} G and more, which are "
+            "taken for missing and NaN in the result."
+        )
+    if magnetogram.is_guess:
+        yield (
+            "smap does not say which component of the field it shows, and is taken for the line of sight; component='los' or "
+            "component='br' says it."
+        )
+    roll = unread_roll(smap)
+    if roll is not None:
+        yield (
+            f"smap has SOLAR_P0 = {-roll} and no CROTA2, so sunpy takes north to be up; the result has CROTA2 = {roll}."
+        )
+
+
+def _untrained(magnetogram, card):
+    """Another instrument, plate scale or component."""
+    if card.instruments and magnetogram.instrument not in card.instruments:
+        yield (
+            f"The model {card.name!r} was trained for {', '.join(card.instruments)}, and this map is from "
+            f"{magnetogram.instrument}."
+        )
+    unit = "deg" if magnetogram.is_cea else "arcsec"
+    limits = card.plate_scale_range.get(unit)
+    scales = [scale.to_value(u.Unit(unit) / u.pix) for scale in magnetogram.plate_scale]
+    if limits and not all(limits[0] <= scale <= limits[1] for scale in scales):
+        yield (
+            f"The model {card.name!r} was trained on {limits[0]} to {limits[1]} {unit}/pix, and this map has "
+            f"{scales[0]:.4g} {unit}/pix."
+        )
+    if magnetogram.component in _TRANSVERSE:
+        yield (
+            f"smap shows {magnetogram.component.capitalize()}, a transverse component; the models were trained on the line of "
+            "sight and Br alone."
+        )
+
+
+def _outside(magnetogram, card):
+    """Stronger fields, another blur or another noise; see `~sunpy_magsr.training_range`."""
+    trained, valid = card.trained, magnetogram.valid
+    strong = int((np.abs(magnetogram.data[valid]) > trained.get("field", np.inf)).sum())
+    if strong:
+        yield (
+            f"The model {card.name!r} was trained on fields up to {trained['field']:g} G, and {_pixels(strong)} of this map "
+            "have more."
+        )
+    width, limits = magnetogram.psf_fwhm, trained.get("psf_fwhm")
+    if limits and width is not None and not limits[0] <= width <= limits[1]:
+        yield (
+            f"The model {card.name!r} was trained on point-spread functions of {limits[0]:g} to {limits[1]:g} pixels, and "
+            f"psf_fwhm is {width:.3g} pixels."
+        )
+    if "noise" in trained:
+        noise = float(np.median(input_noise(magnetogram)[valid]))
+        if not trained["noise"][0] <= noise <= trained["noise"][1]:
+            yield (
+                f"The model {card.name!r} was trained on noise of {trained['noise'][0]:g} to {trained['noise'][1]:g} G, and "
+                f"this map has about {noise:.3g} G."
+            )
+
+
+def _steps(card, steps):
+    if card.fixed_steps and steps != card.steps:
+        yield (
+            f"The model {card.name!r} was trained to draw samples in {card.steps} steps; what it draws in {steps} has "
+            "another spread and another power."
+        )
+
+
+def _pixels(count, what="pixel"):
+    return f"{count} {what}{'' if count == 1 else 's'}"
