@@ -1,15 +1,29 @@
 """What intervals are made of, and the factors that make them right."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
 from scipy import stats
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from sunpy_magsr.uncertainty.stratum_factors import StratumFactors
+
 __all__ = ["LEVELS", "Case", "check_level", "coverage_table", "factors", "half_width", "standard_errors"]
 
+#: Levels that are fitted by default.
 LEVELS = (0.5, 0.68, 0.9, 0.95)
+#: A stratum with fewer regions is not calibrated.
 LEAST_REGIONS = 2
+_ALL = -1  # all calibrated strata together
+_COLUMNS = ("coverage", "scatter_error", "binomial_error", "lowest", "highest", "regions", "pixels")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,38 +31,52 @@ class Case:
     """
     An ensemble whose truth is known.
 
-    Attributes
+    Parameters
     ----------
-    mean, std : `numpy.ndarray`
-        Of the members: Gauss ``[Y, X]``, or any quantity of several fields ``[N]``.
+    mean : `numpy.ndarray`
+        Mean of the members: a field in Gauss, ``[Y, X]``, or a quantity that was measured on several fields, ``[N]``.
+    std : `numpy.ndarray`
+        Standard deviation of the members, of the same shape.
     n_samples : `int`
         Number of members.
     truth : `numpy.ndarray`
-        Of the same shape, NaN where it is not known.
+        The truth, of the same shape, NaN where it is not known.
     conditions : `dict`
-        What the strata are made of (`~sunpy_magsr.uncertainty.calibration.AXES`): of each an array or a number.
+        Values of the axes of the strata (`~sunpy_magsr.uncertainty.calibration.AXES`): for each an array or a number.
     region : `str`
-        What was observed: cases of one region are not independent.
+        Name of the observed region. Cases of one region are not independent.
     """
 
-    mean: np.ndarray
-    std: np.ndarray
+    mean: NDArray[np.floating]
+    std: NDArray[np.floating]
     n_samples: int
-    truth: np.ndarray
-    conditions: dict
+    truth: NDArray[np.floating]
+    conditions: Mapping[str, ArrayLike]
     region: str
 
 
-def check_level(level):
-    """Raise `ValueError` unless the probability of an interval is between 0 and 1."""
+def check_level(level: float) -> None:
+    """
+    Check the probability of an interval.
+
+    Parameters
+    ----------
+    level : `float`
+        The probability.
+
+    Raises
+    ------
+    ValueError
+        If it is not between 0 and 1.
+    """
     if not 0 < level < 1:
         msg = f"level must be between 0 and 1, got {level!r}."
         raise ValueError(msg)
 
 
-def half_width(level, n_samples):
+def half_width(level: ArrayLike, n_samples: int) -> NDArray[np.float64]:
     r"""
-    Half the width of a prediction interval, in standard deviations of the members.
+    Give half the width of a prediction interval, in standard deviations of the members.
 
     If the truth and S members are drawn from one Gaussian distribution, the truth is within
     :math:`t_{S-1} \sqrt{1 + 1/S}` standard deviations from the mean, with Student's t at the level (Student 1908,
@@ -57,13 +85,14 @@ def half_width(level, n_samples):
     Parameters
     ----------
     level : `float` or `numpy.ndarray`
-        Probability of the interval.
+        Probability of the interval, between 0 and 1.
     n_samples : `int`
-        Members, at least 2.
+        Number of members S, at least 2.
 
     Returns
     -------
     `float` or `numpy.ndarray`
+        Half the width, one number for each level.
 
     Examples
     --------
@@ -74,42 +103,48 @@ def half_width(level, n_samples):
     return stats.t.ppf((1 + np.asarray(level)) / 2, n_samples - 1) * np.sqrt(1 + 1 / n_samples)
 
 
-def standard_errors(case):
+def standard_errors(case: Case) -> NDArray[np.float64]:
     """
-    Distance of the truth from the mean, in standard deviations of the members.
+    Give the distance of the truth from the mean, in standard deviations of the members.
 
     Parameters
     ----------
     case : `Case`
-        The ensemble.
+        The ensemble and its truth.
 
     Returns
     -------
     `numpy.ndarray`
-        Of its shape, NaN where the truth is not known. A truth that all members agree on has 0.
+        The distance, of the shape of the truth, NaN where the truth is not known. Where all members equal the truth, it is 0.
     """
     error = np.abs(np.asarray(case.truth, dtype=float) - case.mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error == 0, 0.0, error / case.std)
 
 
-def factors(calibration, cases, *, least):
+def factors(
+    calibration: StratumFactors, cases: Sequence[Case], *, least: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]:
     """
     Fit the factors of a calibration.
 
     Parameters
     ----------
     calibration : `~sunpy_magsr.uncertainty.Calibration`
-        Its strata and levels.
+        A calibration with the strata and levels to fit.
     cases : sequence of `Case`
-        As in its ``fit``.
+        Ensembles with their truth.
     least : `int`
-        Pixels of a region that make it count in a stratum.
+        A region with fewer pixels in a stratum does not count in it.
 
     Returns
     -------
-    factors, scatter, regions : `numpy.ndarray`
-        As in the calibration.
+    factors : `numpy.ndarray`
+        As in `~sunpy_magsr.uncertainty.Calibration`.
+    scatter : `numpy.ndarray`
+        Likewise.
+    regions : `numpy.ndarray`
+        Likewise.
     """
     shape = calibration.regions.shape
     found, pooled = [], {}
@@ -133,27 +168,36 @@ def factors(calibration, cases, *, least):
     return result.reshape(shape + levels), scatter.reshape(shape + levels), counts.reshape(shape)
 
 
-def coverage_table(calibrations, cases, *, least=1):
+def coverage_table(
+    calibrations: StratumFactors | Mapping[str, StratumFactors], cases: Sequence[Case], *, least: int = 1
+) -> Table:
     r"""
-    How often calibrated intervals hold the truth, by stratum.
+    Count how often calibrated intervals hold the truth, by stratum.
 
     Parameters
     ----------
     calibrations : `~sunpy_magsr.uncertainty.Calibration` or `dict`
-        One for all cases, or of each region one that was fitted without it.
+        One calibration for all cases, or for each region (by its name) one that was fitted without it.
     cases : sequence of `Case`
-        The ensembles.
+        Ensembles with their truth.
     least : `int`
-        A region with fewer pixels in a stratum is neither ``lowest`` nor ``highest`` there.
+        A region with fewer pixels in a stratum does not count for ``lowest`` and ``highest``. Defaults to 1.
 
     Returns
     -------
     `~astropy.table.Table`
-        Rows: strata and all calibrated pixels together, and levels. ``coverage`` is the mean over the regions of the
-        share of the truth inside; ``scatter_error`` its standard error from the regions' differences; ``binomial_error``
-        :math:`\sqrt{p (1 - p) / R}`, which counts each of the R regions once, as if all of its pixels erred together. ``lowest`` and ``highest``
-        are the regions': fitted without each of few regions, factors err in turn to either side, so the mean is right nearly
-        by construction, and these tell more.
+        One row for each level, and each stratum or (``"all"``) all calibrated pixels together:
+
+        - ``coverage``: share of the pixels whose interval holds the truth, averaged over the regions;
+        - ``scatter_error``: standard error of this mean, from the differences between regions;
+        - ``binomial_error``: :math:`\sqrt{p (1 - p) / R}` with the coverage p of R regions, as if all pixels of one region
+          erred together;
+        - ``lowest``, ``highest``: coverage in the regions with the lowest and the highest one;
+        - ``regions``, ``pixels``: how many there are.
+
+        If each of few regions was left out of the fit in turn, the mean is close to the level nearly by construction:
+        factors that are too small for one region are too large for another. The lowest and the highest coverage then say
+        more.
     """
     by_region = (
         calibrations if isinstance(calibrations, dict) else dict.fromkeys({case.region for case in cases}, calibrations)
@@ -161,48 +205,49 @@ def coverage_table(calibrations, cases, *, least=1):
     first = next(iter(by_region.values()))
     rows = []
     for at, level in enumerate(first.levels):
-        inside, counts = {}, {}
-        for case in cases:
-            (errors, strata), calibration = _scaled(by_region[case.region], [case]), by_region[case.region]
-            table = calibration.factor(level)
-            known = calibration.has(strata)
-            held = errors[at][known] <= table[strata[known]]
-            for stratum in (-1, *range(first.regions.size)):
-                chosen = held if stratum < 0 else held[strata[known] == stratum]
-                key = (stratum, case.region)
-                inside[key] = inside.get(key, 0) + chosen.sum()
-                counts[key] = counts.get(key, 0) + chosen.size
-        for stratum in (-1, *range(first.regions.size)):
-            keys = [key for key in counts if key[0] == stratum and counts[key]]
-            if keys:
-                shares = [inside[key] / counts[key] for key in keys]
-                mean = np.mean(shares)
-                scatter = np.std(shares, ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else np.nan
-                name = "all" if stratum < 0 else first.name_of(stratum)
-                binomial = np.sqrt(mean * (1 - mean) / len(shares))
-                large = [share for share, key in zip(shares, keys, strict=True) if counts[key] >= least] or [np.nan]
-                pixels = sum(counts[key] for key in keys)
-                rows.append((name, level, mean, scatter, binomial, min(large), max(large), len(shares), pixels))
-    names = (
-        "stratum",
-        "level",
-        "coverage",
-        "scatter_error",
-        "binomial_error",
-        "lowest",
-        "highest",
-        "regions",
-        "pixels",
-    )
-    table = Table(rows=rows, names=names)
-    for name in names[2:7]:
+        counted = _counted(by_region, cases, at)
+        for stratum in (_ALL, *range(first.regions.size)):
+            of_regions = [count for (which, _), count in counted.items() if which == stratum and count[1]]
+            if of_regions:
+                name = "all" if stratum == _ALL else first.name_of(stratum)
+                rows.append((name, level, *_coverage(of_regions, least)))
+    table = Table(rows=rows, names=("stratum", "level", *_COLUMNS))
+    for name in _COLUMNS[:5]:
         table[name].info.format = ".3f"
     return table
 
 
-def _scaled(calibration, cases):
+def _counted(
+    calibrations: Mapping[str, StratumFactors], cases: Sequence[Case], at: int
+) -> dict[tuple[int, str], tuple[int, int]]:
+    """How many pixels hold the truth at the level of number ``at``, of how many, by stratum and region."""
+    counted: dict[tuple[int, str], tuple[int, int]] = {}
+    for case in cases:
+        calibration = calibrations[case.region]
+        errors, strata = _scaled(calibration, [case])
+        known = calibration.has(strata)
+        held = errors[at][known] <= calibration.factor(calibration.levels[at])[strata[known]]
+        for stratum in (_ALL, *range(calibration.regions.size)):
+            chosen = held if stratum == _ALL else held[strata[known] == stratum]
+            inside, count = counted.get((stratum, case.region), (0, 0))
+            counted[stratum, case.region] = inside + chosen.sum(), count + chosen.size
+    return counted
+
+
+def _coverage(of_regions: Sequence[tuple[int, int]], least: int) -> tuple[float, ...]:
+    """Numbers of `_COLUMNS` of the regions' pixels that hold the truth, of how many."""
+    shares = [inside / count for inside, count in of_regions]
+    mean = np.mean(shares)
+    scatter = np.std(shares, ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else np.nan
+    binomial = np.sqrt(mean * (1 - mean) / len(shares))
+    large = [inside / count for inside, count in of_regions if count >= least] or [np.nan]
+    return mean, scatter, binomial, min(large), max(large), len(shares), sum(count for _, count in of_regions)
+
+
+def _scaled(calibration: StratumFactors, cases: Sequence[Case]) -> tuple[list[NDArray[np.float64]], NDArray[np.uint8]]:
     """Standard errors over `half_width`, of all cases one after the other for each level, and their strata."""
-    errors, strata = [[] for _ in calibration.levels], []
+    errors: list[list[NDArray[np.float64]]] = [[] for _ in calibration.levels]
+    strata = []
     for case in cases:
         error = standard_errors(case)
         known = np.isfinite(error) | (np.isinf(error) & np.isfinite(case.truth))
@@ -212,8 +257,8 @@ def _scaled(calibration, cases):
     return [np.concatenate(of_level) for of_level in errors], np.concatenate(strata)
 
 
-def _equal_quantile(samples, level):
-    """Quantile of several samples that count the same."""
+def _equal_quantile(samples: Sequence[NDArray[np.float64]], level: float) -> float:
+    """Quantile of several sets of values, each of which counts the same."""
     values = np.concatenate(samples)
     weights = np.concatenate([np.full(len(sample), 1 / (len(sample) * len(samples))) for sample in samples])
     order = np.argsort(values)

@@ -1,9 +1,11 @@
 """Ensembles in files."""
 
+from __future__ import annotations
+
 import io
 import json
-import types
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
@@ -15,6 +17,14 @@ from sunpy_magsr.io import check_precision, compressed_image, image_list, read_f
 from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.facts import Facts
+from sunpy_magsr.uncertainty.members import StoredMoments
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    import astropy.units as u
+    from numpy.typing import NDArray
+    from sunpy.map import GenericMap
 
 __all__ = ["load_ensemble", "save_ensemble"]
 
@@ -22,15 +32,22 @@ _BLOCK = 2880  # bytes, of FITS
 _FRAME = "frame"
 
 
-def save_ensemble(ensemble, path, *, members=False, precision=None, overwrite=False):
+def save_ensemble(
+    ensemble: Ensemble,
+    path: str | Path,
+    *,
+    members: bool = False,
+    precision: u.Quantity | None = None,
+    overwrite: bool = False,
+) -> Path:
     """
     Write an ensemble to one file.
 
-    FITS: the mean is the primary image. Extensions are ``UNCERT`` (standard deviation), ``MASK`` (the sum of 1, no
-    measurement; 2, not calibrated; 4, outside of what the model was trained on), ``STRATUM`` (of each pixel, 255 for
-    none), ``CALIBRATION`` (a table of JSON texts) and, if asked for, ``MEMBERS`` (``[S, Y, X]``). All images have the WCS.
+    In FITS the mean is the primary image. The extensions are ``UNCERT`` (standard deviation), ``MASK`` (the
+    `~sunpy_magsr.uncertainty.Ensemble.flags`), ``STRATUM`` (number of each pixel's stratum, 255 for none), ``CALIBRATION`` (a
+    table of JSON texts) and, if asked for, ``MEMBERS`` (``[S, Y, X]``). All images have the WCS.
 
-    ASDF: a tree with a Map ``mean`` with its uncertainty, the arrays ``flags``, ``strata`` and ``members``, and the
+    ASDF has a tree with the Map ``mean`` and its uncertainty, the arrays ``flags``, ``strata`` and ``members``, and the
     ``calibrations``. It needs the extra ``sunpy-magsr[asdf]``.
 
     Parameters
@@ -42,21 +59,24 @@ def save_ensemble(ensemble, path, *, members=False, precision=None, overwrite=Fa
     members : `bool`
         Whether to write the members. Defaults to `False`.
     precision : `~astropy.units.Quantity`, optional
-        Compress the images of a FITS file, with values rounded to steps of this size, as in `sunpy_magsr.io.write_fits`.
-        By default nothing is rounded. Members that are compressed are read into memory, not mapped.
+        Compress the images of a FITS file, with values rounded to steps of this magnetic field, as in
+        `sunpy_magsr.io.write_fits`. By default nothing is rounded. Members that are compressed cannot be mapped, and are
+        read into memory.
     overwrite : `bool`
-        Whether to replace a file that is there. Defaults to `False`.
+        Whether to replace a file that exists. Defaults to `False`.
 
     Returns
     -------
     `pathlib.Path`
+        The file.
 
     Raises
     ------
     FileExistsError
-        If the file is there and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is false.
     ValueError
-        If the name ends otherwise, or the ensemble has no members to write.
+        If the name does not end in ``.fits`` or ``.asdf``, ``precision`` is not a positive magnetic field or is given for
+        ASDF, or the ensemble has no members to write.
     """
     path = Path(path)
     writers = {".fits": _write_fits, ".asdf": _write_asdf}
@@ -74,7 +94,7 @@ def save_ensemble(ensemble, path, *, members=False, precision=None, overwrite=Fa
     return path
 
 
-def load_ensemble(path):
+def load_ensemble(path: str | Path) -> Ensemble:
     """
     Read an ensemble that `save_ensemble` wrote.
 
@@ -86,11 +106,12 @@ def load_ensemble(path):
     Returns
     -------
     `~sunpy_magsr.uncertainty.Ensemble`
+        The ensemble, without members if the file has none.
 
     Raises
     ------
     ValueError
-        If it is a file of something else.
+        If the file holds something else.
     """
     path = Path(path)
     if path.suffix == ".asdf":
@@ -116,20 +137,32 @@ def load_ensemble(path):
     return _made(mean, texts, flags, strata, members)
 
 
-def _facts(ensemble):
+def _facts(ensemble: Ensemble) -> dict[str, Any]:
     """Calibrations and the values of their axes for the frame, as plain lists and numbers by name."""
     calibrations = {name: calibration.to_dict() for name, calibration in ensemble.facts.calibrations.items()}
     return {**calibrations, _FRAME: ensemble.facts.frame}
 
 
-def _made(mean, texts, flags, strata, members):
-    """An ensemble of what was in a file."""
+def _made(
+    mean: GenericMap,
+    texts: dict[str, Any],
+    flags: NDArray[np.uint8],
+    strata: NDArray[np.uint8] | None,
+    members: NDArray[np.float32] | None,
+) -> Ensemble:
+    """Make an ensemble from what was in a file."""
     frame = texts.pop(_FRAME, {})
     calibrations = {name: Calibration.of(facts) for name, facts in texts.items()}
     facts = Facts(calibrations=calibrations, frame=frame, flags=flags, strata=strata)
-    moments = types.SimpleNamespace(count=int(mean.meta["magsrns"]), mean=mean.data, std=mean.uncertainty.array)
+    moments = StoredMoments(int(mean.meta["magsrns"]), mean.data, mean.uncertainty.array)
 
-    def make_map(data, statistic, *, std=None, flagged=None):
+    def make_map(
+        data: NDArray[np.float32],
+        statistic: str,
+        *,
+        std: NDArray[np.float32] | None = None,
+        flagged: NDArray[np.bool_] | None = None,
+    ) -> GenericMap:
         history = str(mean.meta.get("history", "")).replace("Map: mean of", f"Map: {statistic} of")
         header = {**mean.meta, "magsrsta": statistic, "history": history}
         mask = (flags & 1).astype(bool) if flagged is None else (flags & 1).astype(bool) | flagged
@@ -139,7 +172,9 @@ def _made(mean, texts, flags, strata, members):
     return Ensemble(members, make_map, facts, moments=moments)
 
 
-def _write_fits(ensemble, stream, members, precision):
+def _write_fits(
+    ensemble: Ensemble, stream: BinaryIO, members: NDArray[np.float32] | None, precision: u.Quantity | None
+) -> None:
     mean = ensemble.mean()
     header = mean.fits_header
     unit = str(mean.unit)
@@ -168,7 +203,7 @@ def _write_fits(ensemble, stream, members, precision):
     stream.write(bytes(-members.nbytes % _BLOCK))
 
 
-def _write_asdf(ensemble, stream, members, _step):
+def _write_asdf(ensemble: Ensemble, stream: BinaryIO, members: NDArray[np.float32] | None, _step: None) -> None:
     asdf = _asdf()
     tree = {
         "mean": ensemble.mean(),
@@ -181,7 +216,7 @@ def _write_asdf(ensemble, stream, members, _step):
     asdf.AsdfFile(tree).write_to(stream)
 
 
-def _read_asdf(path):
+def _read_asdf(path: Path) -> Ensemble:
     asdf = _asdf()
     with asdf.open(path, lazy_load=False, memmap=False) as file:
         tree = dict(file.tree)
@@ -192,7 +227,7 @@ def _read_asdf(path):
     return _made(tree["mean"], dict(tree["calibrations"]), np.array(tree["flags"]), strata, members)
 
 
-def _asdf():
+def _asdf() -> ModuleType:
     try:
         import asdf
         import asdf_astropy  # noqa: F401  what Maps hold

@@ -1,12 +1,39 @@
 """The members of an ensemble, in memory or in a file, and their running moments."""
 
+from __future__ import annotations
+
 import contextlib
 import mmap
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-__all__ = ["Moments", "keep_members", "release"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+__all__ = ["Moments", "StoredMoments", "keep_members", "release"]
+
+
+class StoredMoments(NamedTuple):
+    """
+    Mean and standard deviation of an ensemble that was read from a file.
+
+    Parameters
+    ----------
+    count : `int`
+        Number of members.
+    mean : `numpy.ndarray`
+        Mean of the members, ``[Y, X]``.
+    std : `numpy.ndarray`
+        Standard deviation of the members, ``[Y, X]``.
+    """
+
+    count: int
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
 
 
 class Moments:
@@ -24,13 +51,23 @@ class Moments:
     (array([2.]), array([1.]))
     """
 
-    def __init__(self):
-        self.count, self.mean, self._squares = 0, None, None
+    mean: NDArray[np.floating]
+    _squares: NDArray[np.floating]
 
-    def add(self, field):
-        """Take one more field, `numpy.ndarray` of any shape, the same for all."""
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, field: NDArray[np.floating]) -> None:
+        """
+        Take one more field.
+
+        Parameters
+        ----------
+        field : `numpy.ndarray`
+            The field, of any shape, but of the same shape as the others.
+        """
         self.count += 1
-        if self.mean is None:
+        if self.count == 1:
             self.mean, self._squares = field.copy(), np.zeros_like(field)
             return
         delta = field - self.mean
@@ -38,35 +75,38 @@ class Moments:
         self._squares += delta * (field - self.mean)
 
     @property
-    def std(self):
-        """Sample standard deviation (n - 1 in the denominator) of at least two fields."""
+    def std(self) -> NDArray[np.floating]:
+        """Standard deviation of at least two fields, with n - 1 in the denominator."""
         return np.sqrt(self._squares / (self.count - 1))
 
 
-def keep_members(fields, count, *, store=None):
+def keep_members(
+    fields: Iterable[NDArray[np.float32]], count: int, *, store: str | Path | None = None
+) -> tuple[NDArray[np.float32], Moments]:
     """
     Keep fields that are drawn one by one.
 
     Parameters
     ----------
     fields : iterable of `numpy.ndarray`
-        float32 ``[Y, X]``.
+        The fields, float32 ``[Y, X]``.
     count : `int`
-        How many there will be.
+        Number of the fields.
     store : `str` or `pathlib.Path`, optional
-        A new file in NumPy's format (``.npy``) that holds them in the place of the memory. It appears when all are drawn.
+        A new file in NumPy's format (``.npy``) for the fields, which appears when all of them are drawn. By default they
+        are kept in memory.
 
     Returns
     -------
     members : `numpy.ndarray`
-        ``[S, Y, X]``, in memory or mapped to the file; read only.
+        The fields, ``[S, Y, X]``, in memory or mapped to the file, and read-only.
     moments : `Moments`
-        Theirs.
+        Their mean and standard deviation.
 
     Raises
     ------
     FileExistsError
-        If the file is there.
+        If the file exists.
     """
     moments, members, partial = Moments(), None, None
     if store is not None:
@@ -96,14 +136,14 @@ def keep_members(fields, count, *, store=None):
     return members, moments
 
 
-def release(members):
+def release(members: NDArray[np.float32]) -> None:
     """
-    Let go of the memory in which pages of a mapped file are kept; nothing for an array in memory.
+    Free the memory that holds pages of a mapped file. An array in memory stays as it is.
 
     Parameters
     ----------
     members : `numpy.ndarray`
-        From `keep_members`.
+        Members from `keep_members`.
     """
     mapped = getattr(members, "base", None)
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
@@ -113,5 +153,5 @@ def release(members):
             mapped.madvise(mmap.MADV_DONTNEED)
 
 
-def _mapped(path, shape):
+def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)

@@ -1,59 +1,80 @@
 """Pictures of an ensemble."""
 
+from __future__ import annotations
+
 import base64
 import html
 import io
 import tempfile
 import webbrowser
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 import scipy.ndimage
+from matplotlib.figure import Figure
 
 from sunpy_magsr.prep.wcs import plate_scale
 from sunpy_magsr.uncertainty.angles import angle_in_pixels
 
-__all__ = ["as_html", "draw_ensemble", "show", "smoothed_std"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.uncertainty.ensemble import Ensemble
+
+__all__ = ["FreeFigure", "as_html", "draw_ensemble", "show", "smoothed_std"]
 
 _FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 _STRONGEST = 800.0  # Gauss, of the gray scale at most
 _SHOWN = 600  # pixels of a side in a notebook
+_NOT_MEASURED = "lightsteelblue"  # neither white nor black, which are strong fields
 
 
-def draw_ensemble(ensemble, *, number=0, step=1):
+class FreeFigure(Figure):
+    """A figure that pyplot does not know, but that notebooks show when it is the value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png")
+        return stream.getvalue()
+
+
+def draw_ensemble(ensemble: Ensemble, *, number: int = 0, step: int = 1) -> Figure:
     """
-    Draw mean, spread and one member side by side.
+    Draw the mean, the standard deviation and one member side by side.
+
+    Pixels that were not measured are blue.
 
     Parameters
     ----------
     ensemble : `~sunpy_magsr.uncertainty.Ensemble`
         The ensemble.
     number : `int`
-        The member; left out if the members were not kept.
+        The number of the member. Defaults to 0. No member is drawn if the members were not kept.
     step : `int`
-        Draw every so manieth pixel.
+        Draw only every ``step``-th row and column. Defaults to 1.
 
     Returns
     -------
     `matplotlib.figure.Figure`
-        That pyplot does not know.
+        The figure, which is not one of pyplot's.
     """
-    from matplotlib.figure import Figure
-
     mean, std = ensemble.mean(), ensemble.std()
     limit = min(_STRONGEST, max(1.0, float(np.nanpercentile(np.abs(mean.data), 99.8))))
     field = {"cmap": "gray", "vmin": -limit, "vmax": limit}
+    spread = {"cmap": "magma", "vmin": 0, "vmax": np.nanpercentile(std.data, 99.8)}
     panels = [
         (mean.data, f"Mean of {len(ensemble)} samples", "magnetic field [G]", field),
-        (std.data, "Standard deviation", "[G]", {"cmap": "magma", "vmin": 0, "vmax": np.nanpercentile(std.data, 99.8)}),
+        (std.data, "Standard deviation", "standard deviation [G]", spread),
     ]
     if ensemble.has_members:
         panels.append((ensemble.sample(number).data, f"Sample {number}", "magnetic field [G]", field))
-    figure = Figure(figsize=(4.6 * len(panels), 4.4), layout="constrained")
+    figure = FreeFigure(figsize=(4.6 * len(panels), 4.8), layout="constrained")
     unit = plate_scale(mean)[0].unit * u.pix
     sides = [size * scale.value for size, scale in zip(reversed(mean.data.shape), plate_scale(mean), strict=True)]
     for place, (data, title, label, style) in enumerate(panels, start=1):
-        axes = figure.add_subplot(1, len(panels), place)
+        axes = figure.add_subplot(1, len(panels), place, facecolor=_NOT_MEASURED)
         drawn = axes.imshow(
             data[::step, ::step],
             origin="lower",
@@ -61,31 +82,33 @@ def draw_ensemble(ensemble, *, number=0, step=1):
             interpolation="nearest",
             **style,
         )
-        axes.set(title=title, xlabel=f"{unit} along the detector", ylabel="" if place > 1 else f"{unit}")
+        axes.set(
+            title=title, xlabel=f"along the rows [{unit}]", ylabel="" if place > 1 else f"along the columns [{unit}]"
+        )
         figure.colorbar(drawn, ax=axes, location="bottom", label=label, shrink=0.9)
     return figure
 
 
-def smoothed_std(std, width):
+def smoothed_std(std: GenericMap, width: u.Quantity) -> NDArray[np.float32]:
     """
-    Root of the variance averaged over a Gaussian.
+    Average the variance over a Gaussian, and take the root.
 
     Parameters
     ----------
     std : `sunpy.map.GenericMap`
         Standard deviation.
     width : `~astropy.units.Quantity`
-        Full width at half maximum, as seen from the Earth.
+        Full width at half maximum of the Gaussian, an angle as seen from the Earth.
 
     Returns
     -------
     `numpy.ndarray`
-        float32, NaN where ``std`` is.
+        The root, float32, NaN where ``std`` is NaN.
 
     Raises
     ------
     ValueError
-        If the width is not a positive angle.
+        If ``width`` is not a positive angle.
     """
     sigma = [_FWHM_TO_SIGMA * pixels for pixels in angle_in_pixels(std, width, name="smoothing")]
     known = np.isfinite(std.data)
@@ -94,30 +117,32 @@ def smoothed_std(std, width):
     return np.where(known, np.sqrt(variance / np.maximum(share, 1e-6)), np.nan).astype(np.float32)
 
 
-def as_html(ensemble, *, title):
+def as_html(ensemble: Ensemble) -> str:
     """
-    A table and a picture for a notebook.
+    Describe an ensemble in a table and a picture, for a notebook.
 
     Parameters
     ----------
     ensemble : `~sunpy_magsr.uncertainty.Ensemble`
         The ensemble.
-    title : `str`
-        HTML.
 
     Returns
     -------
     `str`
+        A fragment of HTML, with the picture in it.
     """
     meta = ensemble.mean().meta
     flags = ensemble.flags
-    measured = max(1, int((flags & 1 == 0).sum()))
+    missing = flags & 1 > 0
+    measured = int((~missing).sum())
+    calibrated = f"calibrated for {_percent((~missing & (flags & 2 == 0)).sum(), measured)} of the measured pixels"
     rows = {
         "Model": f"{meta.get('magsrmod', '')} {meta.get('magsrrev', '')}",
-        "Samples": f"{len(ensemble)}, seed {meta.get('magsrsed', '')}",
+        "Samples": f"{len(ensemble)}, seed {meta.get('magsrsed', '')}{'' if ensemble.has_members else ', not kept'}",
         "Pixels": f"{ensemble.shape[1]} x {ensemble.shape[0]}",
-        "Not calibrated": f"{(flags & 2 > 0).sum() / measured:.0%} of the measured pixels",
-        "Outside of the training": f"{(flags & 4 > 0).sum() / measured:.0%} of the measured pixels",
+        "Not measured": f"{_percent(missing.sum(), missing.size)} of the pixels{', blue in the picture' if missing.any() else ''}",
+        "Intervals": "not calibrated for this model" if ensemble.strata is None else calibrated,
+        "Outside of the training": f"{_percent((flags & 4 > 0).sum(), measured)} of the measured pixels",
         "Careful": "Structure finer than the input's pixels is made up by the model: plausible, not measured.",
     }
     lines = "".join(f"<tr><th>{name}</th><td>{html.escape(text)}</td></tr>" for name, text in rows.items())
@@ -125,12 +150,16 @@ def as_html(ensemble, *, title):
     draw_ensemble(ensemble, step=max(1, max(ensemble.shape) // _SHOWN)).savefig(picture, format="png", dpi=70)
     image = base64.b64encode(picture.getvalue()).decode()
     return (
-        f"<pre>{title}</pre><table style='text-align:left'>{lines}</table>"
-        f"<img alt='Mean, standard deviation and a sample' src='data:image/png;base64,{image}'/>"
+        f"<pre>Ensemble of {len(ensemble)} samples</pre><table style='text-align:left'>{lines}</table>"
+        f"<img alt='Mean, standard deviation{' and a sample' if ensemble.has_members else ''}' src='data:image/png;base64,{image}'/>"
     )
 
 
-def show(ensemble):
+def _percent(count: int, total: int) -> str:
+    return f"{100 * count / max(1, total):.3g}%"
+
+
+def show(ensemble: Ensemble) -> None:
     """
     Open what `as_html` gives in the web browser.
 
@@ -140,5 +169,5 @@ def show(ensemble):
         The ensemble.
     """
     with tempfile.NamedTemporaryFile("w", delete=False, prefix="sunpy_magsr.", suffix=".html") as file:
-        file.write(f"<html><body>{as_html(ensemble, title=html.escape(repr(ensemble)))}</body></html>")
+        file.write(f"<html><body>{as_html(ensemble)}</body></html>")
     webbrowser.open_new_tab(f"file://{file.name}")

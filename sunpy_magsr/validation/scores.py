@@ -52,28 +52,11 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     arrays : `dict` of `numpy.ndarray`
         Spectra, reliability, features and the detail for the pictures.
     """
-    low, factor = region.low, backend.card.factor
-    count = 1 if backend.card.is_deterministic else n_samples
-    machine = {"steps": None, "device": device, "batch_size": None, "progress": False}
-    outside = np.isnan(region.truth)
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
-    members, on_input, uncorrected = [], [], []
-    enforce = enforcer(low, backend.card, backend.card.consistency)
-    is_scaled = region.gain == 1 or backend.card.calibration == "hmi"
-    for number, drawn in enumerate(backend.samples(low, n_samples=count, seed=seed, **machine)):
-        fields = [drawn, enforce(drawn)]
-        if region.gain != 1:
-            on_input.append(np.where(outside, np.nan, fields[1] * np.float32(region.gain if is_scaled else 1)))
-        if not is_scaled:
-            fields = [to_hmi(field, low.data, sample=number) for field in fields]
-        raw, member = (np.where(outside, np.nan, field) for field in fields)
-        members.append(member)
-        departure = _departure(drawn, low, factor)
-        uncorrected.append(
-            {**_pixels(raw, truth), **_flux(raw, truth, scale, FLUX_THRESHOLDS[:1]), "departure": departure}
-        )
-    known = exact(bicubic(low.data, factor), low.data)
-    known = np.where(outside, np.nan, known if region.gain == 1 else to_hmi(known, low.data))
+    options = {**scale, "segment": segment}
+    members, on_input, uncorrected = _drawn(backend, region, n_samples, seed, device)
+    known = exact(bicubic(region.low.data, backend.card.factor), region.low.data)
+    known = np.where(np.isnan(truth), np.nan, known if region.gain == 1 else to_hmi(known, region.low.data))
     mean = np.mean(members, axis=0)
     numbers = _average([_of_one(member, truth, scale) for member in members])
     numbers |= {f"{key}_mean": value for key, value in _pixels(mean, truth).items()}
@@ -83,13 +66,12 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     if on_input:
         numbers |= _on_input_scale(on_input, np.float32(region.gain) * truth, scale)
     numbers |= _average([_of_features(member, truth, known) for member in members])
-    numbers |= _average([_of_speckle(member, truth, known, {**scale, "segment": segment}) for member in members])
+    numbers |= _average([_of_speckle(member, truth, known, options) for member in members])
     numbers |= {f"raw_{key}": value for key, value in _average(uncorrected).items()}
-    options = {**scale, "segment": segment}
     arrays, numbers["resolution_mean"] = _spectra(members, mean, truth, options)
     for kind, fields in (("sample", members), ("mean", [mean])):
         numbers |= _in_bands(kind, fields, truth, options)
-    if count > 1:
+    if len(members) > 1:
         table = reliability(members, truth)
         arrays |= {"level": np.array(table["level"]), "coverage": np.array(table["coverage"])}
     network = metrics.random_features()
@@ -98,6 +80,29 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     window = panel_window(region)
     arrays |= {f"panel_{name}": field[window] for name, field in (("sample", members[0]), ("mean", mean))}
     return {key: float(value) for key, value in numbers.items()}, arrays
+
+
+def _drawn(backend, region, n_samples, seed, device):
+    """Members on the truth's scale; on the input's if that is another one; and numbers of what the network alone gives."""
+    low, truth, scale = region.low, region.truth, {"plate_scale": region.plate_scale}
+    outside = np.isnan(truth)
+    members, on_input, uncorrected = [], [], []
+    enforce = enforcer(low, backend.card, backend.card.consistency)
+    is_scaled = region.gain == 1 or backend.card.calibration == "hmi"
+    options = {"n_samples": 1 if backend.card.is_deterministic else n_samples, "seed": seed, "device": device}
+    for number, drawn in enumerate(backend.samples(low, **options, steps=None, batch_size=None, progress=False)):
+        fields = [drawn, enforce(drawn)]
+        if region.gain != 1:
+            on_input.append(np.where(outside, np.nan, fields[1] * np.float32(region.gain if is_scaled else 1)))
+        if not is_scaled:
+            fields = [to_hmi(field, low.data, sample=number) for field in fields]
+        raw, member = (np.where(outside, np.nan, field) for field in fields)
+        members.append(member)
+        departure = _departure(drawn, low, backend.card.factor)
+        uncorrected.append(
+            {**_pixels(raw, truth), **_flux(raw, truth, scale, FLUX_THRESHOLDS[:1]), "departure": departure}
+        )
+    return members, on_input, uncorrected
 
 
 def _average(rows):
