@@ -21,12 +21,18 @@ def read_toml(path):
     Returns
     -------
     `dict`
+        Its tables and values by name.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
-        If it is not TOML.
+        If the file is not TOML.
     """
+    if not Path(path).is_file():
+        msg = f"{path} must be a TOML file, and there is no file of this name."
+        raise FileNotFoundError(msg)
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -85,6 +91,7 @@ def build(cls, tree, *, what, prefix=""):
     Returns
     -------
     ``cls``
+        An object of that class.
 
     Raises
     ------

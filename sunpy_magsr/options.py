@@ -26,7 +26,7 @@ _CEA_PIXEL = 2 * u.arcsec  # what 0.12 deg subtends at disk center
 
 def output_ratio(magnetogram, plate_scale, factor):
     """
-    Output pixels along one input pixel, in x and y.
+    Compute the number of output pixels along one input pixel.
 
     Parameters
     ----------
@@ -35,11 +35,12 @@ def output_ratio(magnetogram, plate_scale, factor):
     plate_scale : `~astropy.units.Quantity` or `None`
         As for `sunpy_magsr.superresolve`.
     factor : `int`
-        Of the model's own grid.
+        Pixels of the model's own grid along one input pixel.
 
     Returns
     -------
     `tuple` of `float`
+        The ratio in x and in y.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def check_options(*, n_samples, seed, steps, batch_size):
 
 
 def check_plate_scale(value):
-    """Raise unless the value is `None` or a positive, finite Quantity in arcsec/pix."""
+    """Raise ValueError unless the value is `None` or a positive, finite Quantity in arcsec/pix."""
     if value is None:
         return
     if not (
@@ -96,14 +97,14 @@ def check_plate_scale(value):
 
 
 def check_bad_pixels(value):
-    """Raise unless the value is ``"mask"`` or ``"keep"``."""
+    """Raise ValueError unless the value is ``"mask"`` or ``"keep"``."""
     if value not in ("mask", "keep"):
         msg = f"bad_pixels must be 'mask' or 'keep', got {value!r}."
         raise ValueError(msg)
 
 
 def check_noise_lifetime(value, card):
-    """Raise unless the value is `None` or a time that is not negative, or if the model's noise cannot be chosen."""
+    """Raise ValueError unless the value is `None`, or a time of 0 or more for a model whose random numbers can be chosen."""
     if value is None:
         return
     is_time = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(u.s)
@@ -118,7 +119,7 @@ def check_noise_lifetime(value, card):
 
 
 def width_in_pixels(psf_fwhm, magnetogram):
-    """Width of a point-spread function that the user knows, in input pixels."""
+    """Check the width of the point-spread function that the user gives, and turn it into input pixels."""
     is_width = isinstance(psf_fwhm, u.Quantity) and psf_fwhm.isscalar and psf_fwhm.unit.is_equivalent(u.arcsec)
     if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= LARGEST_WIDTH:
         msg = f"psf_fwhm must be None or an angle from 0 to {LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
@@ -135,7 +136,7 @@ def _check_whole(name, value, lowest, below=math.inf):
 
 
 def check_calibration(calibrate, magnetogram, card):
-    """Scale of the result; that of a model which declares one is never changed."""
+    """Check ``calibrate``, and return the scale of the result; a model that is on HMI's already stays there."""
     if calibrate not in (None, "hmi"):
         msg = f"calibrate must be None or 'hmi', got {calibrate!r}."
         raise ValueError(msg)

@@ -46,10 +46,10 @@ def superresolve(
     """
     Super-resolve a magnetogram.
 
-    A diffusion model adds structure below the input's resolution that is plausible, not measured. What is
-    measured is kept: for HMI averaged down, the mean over each input pixel exactly (on the x4 grid,
-    ``plate_scale=None``); for MDI, whose noise must not be taken for the Sun, what the instrument would have seen of
-    the result agrees with the input within the noise.
+    A diffusion model adds structure that is finer than the input's pixels. That structure is plausible, not measured.
+    What was measured is kept. For HMI data that were averaged down, the mean of the result over each input pixel is
+    exactly the input (on the grid that is four times finer, ``plate_scale=None``). For MDI data, whose noise must not be
+    taken for the Sun, the result is such that MDI would have seen the input in it, within the noise.
 
     Parameters
     ----------
@@ -64,25 +64,28 @@ def superresolve(
         With 1, the result is one sample of the posterior. With more it is the mean of that many, and their standard
         deviation is the map's ``uncertainty``. Defaults to 1.
     seed : `int`
-        Of the samples. The same seed gives the same answer, whatever the tiling, batch size or number of threads, and
-        the noise belongs to places on the frame, so cutouts agree with their frame. Defaults to 0.
+        Seed of the random numbers that the samples are made of. The same seed gives the same answer, whatever the tiling,
+        batch size or number of threads. The random numbers belong to places on the detector, so a cutout gives what the
+        whole frame gives there. Defaults to 0.
     plate_scale : `~astropy.units.Quantity` or `None`
-        Of the output, defaults to 0.5 arcsec/pix; `None` keeps the grid exactly four times finer than the
-        input's. Heliographic (CEA) maps in degrees always get the x4 grid.
+        Plate scale of the output. Defaults to 0.5 arcsec/pix; `None` gives a grid exactly four times finer than the input's.
+        Maps in heliographic coordinates (CEA), whose pixels are in degrees, always get the grid four times finer.
     steps : `int`, optional
-        Sampling steps; the model's own by default. Some models were trained for that number alone, and warn about any
-        other.
+        Number of steps in which a sample is drawn. By default the number that the model was made for; some models are good
+        for that number only, and you are warned about any other.
     consistency : {"exact", "noise", None}
-        How the result agrees with the input: ``"exact"``, the mean over each input pixel is the input (right where its
-        noise is negligible); ``"noise"``, it is what the instrument would have seen, within its noise, with a model that
-        knows that noise. The model's own by default.
+        How the result agrees with the input. With ``"exact"``, its mean over each input pixel is the input, which is right
+        where the noise is negligible. With ``"noise"``, the instrument would have seen the input in it, within its noise;
+        this needs a model that knows the noise. By default what the model was made for.
     calibrate : {"hmi", None}
-        `None` leaves the field on the input instrument's scale. ``"hmi"`` puts an MDI result on HMI's, unless the model
-        has done so already: times 0.655 in weak field and up to 0.75 in strong
-        (`~sunpy_magsr.forward_model.hmi_per_mdi`), each member of an ensemble with a scale of its own within 4 %.
+        Whose scale the field strength is on. `None` leaves the scale of the input's instrument. ``"hmi"`` puts an MDI result
+        on HMI's, unless the model has done so already: it is multiplied by 0.655 in weak field and by up to 0.75 in strong
+        field (`~sunpy_magsr.forward_model.hmi_per_mdi`). That factor is uncertain, so each member of an ensemble gets one
+        of its own (`~sunpy_magsr.intercalibration.to_hmi`).
     psf_fwhm : `~astropy.units.Quantity`, optional
-        Full width at half maximum of the instrument's point-spread function, the pixel aside, if you know it, as an angle
-        of 0 to 5 arcsec. By default the model expects what its card says, and sees in the frame what it can.
+        Full width at half maximum of the instrument's point-spread function, without the averaging over its pixel, if you
+        know it: an angle of 0 to 5 arcsec. By default the model expects the width that its card gives, and corrects it by
+        what it sees in the frame.
     bad_pixels : {"mask", "keep"}
         What to do with hits of cosmic rays, dead or constant pixels and saturated umbrae
         (`~sunpy_magsr.forward_model.find_bad_pixels`): ``"mask"`` treats them as missing and warns, ``"keep"`` takes them
@@ -92,15 +95,15 @@ def superresolve(
         the header does not say it, as in files of HMI's vector series without ``DRMS_ID``; the map is then taken for the
         line of sight, with a warning.
     noise_lifetime : `~astropy.units.Quantity`, optional
-        For frames of one sequence: how long what is made up stays with a place on the Sun, as a time, such as
-        ``1 * u.hour`` (see `superresolve_sequence`). 0 makes it up anew in each frame, infinity keeps it. By default it
-        belongs to the pixels of the detector, past which the Sun rotates.
+        For frames of one sequence: the time for which structure that is made up stays with its place on the Sun, such as
+        ``1 * u.hour`` (see `superresolve_sequence`). With 0 it is made up anew in each frame, with infinity it stays for
+        ever. By default it belongs to the pixels of the detector, past which the Sun rotates.
     device : `str`, optional
-        A torch device; CUDA where there is one by default, else the CPU.
+        A torch device, such as ``"cpu"`` or ``"cuda"``. By default CUDA where there is one, else the CPU.
     batch_size : `int`, optional
-        Tiles computed at once; changes speed and memory only.
+        Number of tiles that are computed at once. It changes speed and memory, not the result.
     progress : `bool`
-        Show a progress bar on a terminal. Defaults to `False`.
+        Whether to show a progress bar. Defaults to `False`.
 
     Returns
     -------
@@ -187,10 +190,12 @@ def superresolve_ensemble(
 
     Parameters
     ----------
-    smap, model, seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, noise_lifetime, device, batch_size, progress
-        As for `superresolve`.
+    smap, model : see `superresolve`
+        The magnetogram and the model.
     n_samples : `int`
-        Members of the ensemble, at least 2. Defaults to 8. A full disk is 64 MiB a member.
+        Number of members, at least 2. Defaults to 8. Each member of a full disk takes 64 MiB.
+    seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, noise_lifetime, device, batch_size, progress : see `superresolve`
+        Options, with the same meaning and the same defaults.
     store : `str` or `pathlib.Path`, optional
         A new file (``.npy``) to keep the members in, mapped to memory, so that any number of them fits.
 
@@ -235,29 +240,29 @@ def superresolve_sequence(
     maps: Iterable[GenericMap], *, noise_lifetime: u.Quantity | None = NOISE_LIFETIME, **options: Any
 ) -> MapSequence:
     """
-    Super-resolve the frames of a sequence so that what is made up moves and lives like the Sun's own small-scale field.
+    Super-resolve the frames of a sequence, with small structure that moves and changes as the Sun's own does.
 
-    With one noise for the detector's pixels, made-up structure would stand still while the Sun rotates past it; with new
-    noise in each frame it would flicker at any cadence. Here it rotates with the Sun, each latitude at its own rate, and two
-    frames a time t apart share ``exp(-t / noise_lifetime)`` of it (`~sunpy_magsr.solar_noise.SolarNoise`). Each frame alone
-    is a sample like any other, and is the same whatever frames are beside it.
+    If the random numbers belonged to the detector's pixels, structure that is made up would stand still while the Sun
+    rotates past it. If they were new in each frame, it would flicker. Here they rotate with the Sun, each latitude at its
+    own rate, and two frames a time t apart share ``exp(-t / noise_lifetime)`` of them
+    (`~sunpy_magsr.solar_noise.SolarNoise`). Each frame alone is a sample like any other, whatever frames are beside it.
 
-    HMI's own field between 4 and 2 arcsec correlates by 0.11 after 2 hours and by less than 0.01 after 6, so a movie
-    of a frame in 96 minutes, MDI's cadence, changes in most of its details, and should.
+    In HMI's own data, structure between 4 and 2 arcsec has a correlation of 0.11 after 2 hours and of less than 0.01 after
+    6 hours. So most details of a movie in MDI's cadence, a frame in 96 minutes, change from frame to frame, as they should.
 
     Parameters
     ----------
     maps : `sunpy.map.MapSequence` or iterable of `sunpy.map.GenericMap`
-        Frames as `superresolve` takes them, in any order.
+        Frames that `superresolve` takes, in any order.
     noise_lifetime : `~astropy.units.Quantity` or `None`
-        As for `superresolve`. Defaults to one hour, measured on HMI.
+        See `superresolve`. Defaults to one hour, which was measured on HMI.
     **options
-        As for `superresolve`.
+        All other options of `superresolve`.
 
     Returns
     -------
     `sunpy.map.MapSequence`
-        The frames in the order of the input. A full disk is 64 MiB; for long sequences there is ``magsr archive``.
+        The results in the order of the frames. Each full disk takes 64 MiB; use ``magsr archive`` for long sequences.
 
     Raises
     ------

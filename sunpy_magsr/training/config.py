@@ -66,9 +66,11 @@ class DataConfig:
         Lowest and highest factor by which a patch and its noise are multiplied, at random.
     noise_range : `list` of `float`
         Lowest and highest noise in Gauss that a patch shall have after that; any if it is empty.
-    validation_harps, validation_dates, test_dates, least_gap_days
-        What is set aside; see `~sunpy_magsr.training.data.splits.split_fields`. Data of the ``test_dates`` never go into
-        the store, and nothing in it may be nearer to them in time than ``least_gap_days``.
+    validation_harps, validation_dates, test_dates : `list`
+        Numbers of HARPs, or first and last dates of spans, that are set aside for validation and for tests; see
+        `~sunpy_magsr.training.data.splits.split_fields`. Data of the ``test_dates`` never go into the store.
+    least_gap_days : `float`
+        Least time in days between data that are set aside and those that are trained on.
     drop_gap : `bool`
         Whether data too near in time to those set aside are left out; if not, they are an error.
     """
@@ -112,10 +114,14 @@ class CalibrateConfig:
         The component of the field to take.
     dates : `list` of `float`
         Decimal years as of when the input is taken to be: HMI had more noise before 2016.
-    n_samples, seed, device
-        Samples of each frame, their seed, and where they are computed.
-    levels, edges
-        See `~sunpy_magsr.uncertainty.Calibration`; ``"inf"`` stands for no limit.
+    n_samples, seed : `int`
+        Number of samples of each frame, and their seed.
+    device : `str`
+        Where they are computed; by default as for `sunpy_magsr.superresolve`.
+    levels : `list` of `float`
+        Levels of the intervals.
+    edges : `dict`
+        Edges of the strata; see `~sunpy_magsr.uncertainty.Calibration`. ``"inf"`` stands for no limit.
     noise, psf_fwhm : `list` of `float`
         Noise in Gauss and width of the point-spread function in pixels of the MDI frames, each with each.
     hmi_per_mdi, response_error : `float`
@@ -154,8 +160,20 @@ class TrainingConfig:
         Folder of everything that the run writes.
     device : `str`
         A torch device, such as ``"cpu"`` or ``"cuda"``.
-    data, autoencoder, diffusion, scoring, regression, finetune, calibrate
-        The sections; see the classes that are their types.
+    data : `DataConfig`
+        The section on the data. The sections below are those of the stages.
+    autoencoder : `~sunpy_magsr.training.stages.options.AutoencoderConfig`
+        The first stage.
+    diffusion : `~sunpy_magsr.training.stages.options.DiffusionConfig`
+        The second stage.
+    scoring : `~sunpy_magsr.training.stages.options.ScoringConfig`
+        The third stage.
+    regression : `~sunpy_magsr.training.stages.options.RegressionConfig`
+        The one stage of a deterministic rival.
+    finetune : `~sunpy_magsr.training.stages.options.FinetuneConfig`
+        Fine-tuning for another instrument.
+    calibrate : `CalibrateConfig`
+        Calibration of a model's intervals.
     """
 
     output: str = "run"

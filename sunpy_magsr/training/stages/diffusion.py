@@ -18,7 +18,7 @@ _STRONGEST = 4000.0  # Gauss
 
 
 def _target(codec, high, *, residual):
-    """The low-resolution field in Gauss and what is diffused, ``[N, c, h, w]``."""
+    """The low-resolution field in Gauss, and what is diffused: the latent or its residual, ``[N, c, h, w]``."""
     low = block_mean(high, codec.config.factor)
     with torch.no_grad():
         latent = codec.encode(high)[0]
@@ -26,7 +26,7 @@ def _target(codec, high, *, residual):
 
 
 def target_rms(codec, sampler, *, residual=True, batches=20, size=8):
-    """Root mean square of what is diffused over the first batches, latent units."""
+    """Measure the root mean square of what is diffused, in latent units, over the first ``batches`` of a sampler."""
     squares = []
     for number in range(batches):
         high, _ = sampler.batch(number, size)
@@ -36,20 +36,20 @@ def target_rms(codec, sampler, *, residual=True, batches=20, size=8):
 
 def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
     r"""
-    Loss of the whitened target's velocity, noise or flow, plus the Gaussian likelihood of the target if it is whitened.
+    Compute the loss of what the denoiser predicts, plus the Gaussian likelihood of the target if it is whitened.
 
     Parameters
     ----------
     model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
         The network.
     high : `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``.
+        The true fields, Gauss ``[N, 1, H, W]``.
     noise : `torch.Tensor`
-        Noise of each patch's magnetogram, Gauss ``[N]``.
+        Noise of the magnetogram that each patch is from, Gauss ``[N]``.
     generator : `torch.Generator`
-        For times and noise.
+        The source of times and noise.
     codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
-        Frozen.
+        What turns fields into latents and back; it is not trained.
     scheduler : `diffusers.SchedulerMixin`
         From `make_scheduler`.
 

@@ -28,26 +28,27 @@ BASE = "base.json"
 
 def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
     r"""
-    Loss of a denoiser that is given a noisy and blurred field, and draws the clean one with the latent's residual.
+    Compute the loss of a denoiser that is given a noisy and blurred field, and draws the clean one and the residual.
 
-    What is drawn is :math:`E(\mathrm{hr}) - E(\mathrm{up}(L))` and the asinh of :math:`L` less that of the field given,
-    with the block mean :math:`L` of the high-resolution field; see
-    `~sunpy_magsr.training.stages.diffusion.diffusion_loss` for the rest.
+    With the block mean :math:`L` of the high-resolution field and the encoder :math:`E`, it draws two things together:
+    the latent's residual :math:`E(\mathrm{hr}) - E(\mathrm{up}(L))`, and the asinh of :math:`L` less that of the given
+    field. See `~sunpy_magsr.training.stages.diffusion.diffusion_loss` for the rest.
 
     Parameters
     ----------
     model : `torch.nn.ModuleDict`
         ``denoiser`` and ``codec``, of which one or both have adapters.
     high : `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``.
+        The true fields, Gauss ``[N, 1, H, W]``.
     given : `torch.Tensor`
-        Field, noise and blur, ``[N, 4, h, w]``; see `~sunpy_magsr.training.data.pairs.PairSampler`.
+        What the network is given: field, noise and blur, ``[N, 4, h, w]``; see
+        `~sunpy_magsr.training.data.pairs.PairSampler`.
     generator : `torch.Generator`
-        For times and noise.
+        The source of times and noise.
     scheduler : `diffusers.SchedulerMixin`
         From `~sunpy_magsr.training.stages.schedule.make_scheduler`.
     low_weight : `float`
-        Of the low-resolution field against one channel of the latent.
+        Weight of the low-resolution field relative to one channel of the latent.
 
     Returns
     -------
@@ -80,20 +81,20 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
 
 def draw_adapted(model, given, *, solver, steps, generator, members=1):
     """
-    Sample patches, with gradients.
+    Draw samples of patches with an adapted model, so that gradients flow back through them.
 
     Parameters
     ----------
     model : `torch.nn.ModuleDict`
-        As for `adapter_loss`.
+        ``denoiser`` and ``codec``, as for `adapter_loss`.
     given : `torch.Tensor`
-        Likewise.
+        Field, noise and blur, ``[N, 4, h, w]``, as for `adapter_loss`.
     solver : `diffusers.SchedulerMixin`
-        The base's.
+        The solver of the base.
     steps : `int`
-        Of the sampler.
+        Number of its steps.
     generator : `torch.Generator`
-        For the noise that is started from.
+        The source of the noise that sampling starts from.
     members : `int`
         Samples of each patch.
 

@@ -17,19 +17,20 @@ _LEAST_SHARE = 1e-3  # of the blocks, for a stratum to count
 
 def cosine_transform(field, side):
     """
-    Orthonormal cosine transform of blocks (DCT-II).
+    Transform blocks of a field into waves, with an orthonormal cosine transform (DCT-II).
 
     Parameters
     ----------
     field : `torch.Tensor`
-        ``[N, 1, H, W]``.
+        Fields, ``[N, 1, H, W]``.
     side : `int`
-        Of a block, in pixels; what is left over at the far edges is dropped.
+        Side of a block in pixels. Pixels that fill no block at the far edges are left out.
 
     Returns
     -------
     `torch.Tensor`
-        ``[N, side side, H / side, W / side]``, the vertical wave number first; 0 is ``side`` times the block's mean.
+        Coefficients ``[N, side side, H / side, W / side]``, by the vertical and then the horizontal wave number. The first is
+        ``side`` times the block's mean.
     """
     place = torch.arange(side, device=field.device, dtype=field.dtype) + 0.5
     waves = torch.cos(math.pi / side * place * torch.arange(side, device=field.device)[:, None]) * math.sqrt(2 / side)
@@ -40,19 +41,19 @@ def cosine_transform(field, side):
 
 def bands_of(side, device):
     """
-    Octaves of wavelength and the half octave below.
+    Say which coefficients of `cosine_transform` belong to which of four bands of wavelength.
 
     Parameters
     ----------
     side : `int`
-        Of the blocks of `cosine_transform`, in pixels.
+        Side of the blocks in pixels.
     device : `torch.device`
-        Where the answer shall be.
+        Device of the result.
 
     Returns
     -------
     `torch.Tensor`
-        Which coefficients belong to each band, bool ``[4, side side]``: 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
+        bool ``[4, side side]``: wavelengths of 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
     """
     index = torch.arange(side, device=device)
     wavenumber = (index[:, None] ** 2 + index**2).sqrt().flatten() / (2 * side)  # cycles / pixel
@@ -61,19 +62,19 @@ def bands_of(side, device):
 
 class MomentRatios(nn.Module):
     """
-    Mean squared logarithm of the ratios of moments that are equal if the truth could be one of the samples.
+    Loss of moments that are equal if the truth could be one of the samples: the mean squared logarithm of their ratios.
 
-    Of the coefficients of cosine transforms in each band of wavelengths, and in strata of the field that was given: the
-    mean absolute value and the mean square, of samples and of the truth; and the mean squared difference of two
-    samples, and of a sample and the truth. Single batches say little of them, so the ratios are those of running means,
-    and the gradient is that of the batch at hand.
+    The moments are taken of the coefficients of cosine transforms, in each band of wavelengths and in strata of the field
+    that was given. Three ratios are compared with 1: the mean absolute values of samples and truth, their mean squares, and
+    the mean squared difference of two samples over that of a sample and the truth. A single batch says little about them,
+    so the ratios are those of running means, with the gradient of the batch at hand.
 
     Parameters
     ----------
     views : iterable of callable
         Transformations of a field, of each of which the moments are taken.
     factor : `int`
-        Side of a low-resolution pixel.
+        Side of a low-resolution pixel in high-resolution ones.
     """
 
     def __init__(self, views, *, factor=4):
@@ -83,23 +84,7 @@ class MomentRatios(nn.Module):
         self.register_buffer("means", torch.zeros(shape))  # a part of checkpoints
 
     def forward(self, samples, truth, low):
-        """
-        Compare samples with the truth.
-
-        Parameters
-        ----------
-        samples : `torch.Tensor`
-            Gauss, ``[M, N, 1, H, W]``.
-        truth : `torch.Tensor`
-            Gauss, ``[N, 1, H, W]``.
-        low : `torch.Tensor`
-            The field that the samples were drawn for, Gauss ``[N, 1, H / factor, W / factor]``.
-
-        Returns
-        -------
-        `torch.Tensor`
-            Scalar.
-        """
+        """Compare samples with the truth, all as for `~sunpy_magsr.training.stages.scores.SampleScore.forward`."""
         now, shares = self._moments(samples, truth, low)
         if torch.is_grad_enabled():
             memory = _MEMORY if self.means.any() else 0.0

@@ -21,7 +21,9 @@ class StageConfig:
     learning_rate, weight_decay : `float`
         Largest learning rate and weight decay of the optimizer, AdamW.
     schedule : {"cosine", "constant"}
-        How the learning rate goes on after ``warmup`` steps of a linear rise: down to 0 along a cosine, or not at all.
+        How the learning rate goes on after its rise: down to 0 along a cosine, or on the same level.
+    warmup : `int`
+        Steps over which the learning rate rises linearly from 0.
     clip : `float`
         Largest norm of the gradient; a longer one is shortened to it.
     ema_decay : `float`
@@ -167,8 +169,10 @@ class FinetuneConfig(StageConfig):
         The folder ``adapter`` of another run, or the name of one of the base's adapters, to go on from.
     components : `list` of `str`
         Components of the field in the store to train on, all equally often; those of ``data`` if it is empty.
-    rank, targets, whole
-        Which layers get an adapter of what rank, and which are trained whole; see
+    rank : `int`
+        Rank of the adapter of the denoiser.
+    targets, whole : `list` of `str`
+        Names of the layers that get an adapter, and of those that are trained as a whole; see
         `~sunpy_magsr.models.lora.attach_adapter`.
     decoder_rank : `int`
         Rank of the decoder's adapter; 0 leaves the decoder as it is.

@@ -8,20 +8,21 @@ __all__ = ["add_noise", "make_sampler", "make_scheduler", "sample_patches", "sol
 
 def make_scheduler(prediction="v_prediction"):
     """
-    Noise of training.
+    Make the schedule of the noise that a denoiser is trained on.
 
     Parameters
     ----------
     prediction : {"v_prediction", "epsilon", "flow"}
-        Velocity on the cosine schedule, with steps spaced from the end (Salimans & Ho 2022, arXiv:2202.00512); the
-        noise on the linear schedule (Ho et al. 2020, arXiv:2006.11239, and Palette, Saharia et al. 2022,
-        :doi:`10.1145/3528233.3530757`); or flow matching, the velocity along straight lines from the target to the
-        noise (Lipman et al. 2023, arXiv:2210.02747, and Liu et al. 2023, arXiv:2209.03003).
+        What the network predicts. ``"v_prediction"``: the velocity, on the cosine schedule, with steps spaced from the end
+        (Salimans & Ho 2022, arXiv:2202.00512). ``"epsilon"``: the noise, on the linear schedule (Ho et al. 2020,
+        arXiv:2006.11239, and Palette, Saharia et al. 2022, :doi:`10.1145/3528233.3530757`). ``"flow"``: flow matching, the
+        velocity along straight lines from the target to the noise (Lipman et al. 2023, arXiv:2210.02747, and Liu et al.
+        2023, arXiv:2209.03003).
 
     Returns
     -------
     `diffusers.SchedulerMixin`
-        It adds the noise, but for flow matching, and holds the configuration that a sampler needs.
+        The scheduler. It holds the configuration that a sampler needs and, except for flow matching, adds the noise.
 
     Raises
     ------
@@ -46,11 +47,11 @@ def make_scheduler(prediction="v_prediction"):
 
 def make_sampler(prediction="v_prediction", *, largest=1.0):
     """
-    Solver of sampling, on the schedule of training.
+    Make the solver that draws samples, on the schedule of training.
 
-    UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867). Where the noise is predicted, DDIM (Song et al. 2021,
-    arXiv:2010.02502) with the predicted field kept within its range, as in Palette: an error of the first steps is
-    magnified more than a hundred times otherwise.
+    It is UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867). Where the network predicts the noise it is DDIM (Song et al.
+    2021, arXiv:2010.02502), with the predicted field kept within its range as in Palette: without that, an error of the
+    first steps is magnified more than a hundred times.
 
     Parameters
     ----------
@@ -62,6 +63,7 @@ def make_sampler(prediction="v_prediction", *, largest=1.0):
     Returns
     -------
     `diffusers.SchedulerMixin`
+        The solver.
     """
     config = make_scheduler(prediction).config
     if prediction == "epsilon":
@@ -72,25 +74,25 @@ def make_sampler(prediction="v_prediction", *, largest=1.0):
 
 def add_noise(clean, generator, *, scheduler):
     """
-    Noise at random times, and what the network shall predict of it.
+    Add noise of random strength to a batch, and compute what the network shall predict of it.
 
     Parameters
     ----------
     clean : `torch.Tensor`
-        ``[N, c, h, w]``.
+        What is diffused, ``[N, c, h, w]``.
     generator : `torch.Generator`
-        For times and noise.
+        The source of times and noise.
     scheduler : `diffusers.SchedulerMixin`
         From `make_scheduler`.
 
     Returns
     -------
     noisy : `torch.Tensor`
-        ``[N, c, h, w]``.
+        Clean values and noise mixed, ``[N, c, h, w]``.
     timestep : `torch.Tensor`
-        Integers 0 to 999, ``[N]``.
+        The time of each, which says how strong the noise is: integers 0 to 999, ``[N]``.
     wanted : `torch.Tensor`
-        Velocity, noise or flow, ``[N, c, h, w]``.
+        What the network shall predict: velocity, noise or flow, ``[N, c, h, w]``.
     """
     count, kind = scheduler.config.num_train_timesteps, scheduler.config.prediction_type
     if kind == "flow_prediction":
@@ -111,27 +113,27 @@ def _random(draw, shape, generator):
 
 def solve(model, features, shape, *, scheduler, steps, generator):
     """
-    From noise to a sample of what is diffused.
+    Turn noise step by step into a sample of what is diffused.
 
     Parameters
     ----------
     model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
         The network.
     features : `torch.Tensor`
-        From its `condition`, ``[N, C, h / 2, w / 2]``.
+        What it makes of the input in its ``condition``, ``[N, C, h / 2, w / 2]``.
     shape : `tuple` of `int`
-        Of the result, ``[N, c, h, w]``.
+        Shape of the result, ``[N, c, h, w]``.
     scheduler : `diffusers.SchedulerMixin`
-        From `make_sampler`.
+        The solver, from `make_sampler`.
     steps : `int`
-        Of the sampler.
+        Number of its steps.
     generator : `torch.Generator`
-        For the noise that is started from.
+        The source of the noise.
 
     Returns
     -------
     `torch.Tensor`
-        Of the shape asked for.
+        The sample, in units of its scale.
     """
     state = _random(torch.randn, shape, generator).to(features)
     scheduler = type(scheduler).from_config(scheduler.config)
@@ -144,24 +146,20 @@ def solve(model, features, shape, *, scheduler, steps, generator):
 
 def sample_patches(model, low, noise, *, codec, scheduler, steps, generator, members=1):
     """
-    Sample patches that need no tiles, with gradients.
+    Draw samples of patches that are small enough to need no tiles, so that gradients flow back through them.
 
     Parameters
     ----------
     model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
         The network.
     low : `torch.Tensor`
-        Gauss, ``[N, 1, h, w]``.
+        The fields that samples are drawn for, Gauss ``[N, 1, h, w]``.
     noise : `torch.Tensor`
-        Gauss, ``[N]``.
+        Noise of the magnetogram that each is from, Gauss ``[N]``.
     codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
-        Between Gauss and latents.
-    scheduler : `diffusers.SchedulerMixin`
-        From `make_sampler`.
-    steps : `int`
-        Of the sampler.
-    generator : `torch.Generator`
-        For the noise that is started from.
+        What turns fields into latents and back.
+    scheduler, steps, generator
+        As for `solve`.
     members : `int`
         Samples of each patch.
 

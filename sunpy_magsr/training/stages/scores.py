@@ -21,22 +21,22 @@ _MOMENTS = 100.0  # Gauss
 
 def fair_crps(samples, truth):
     r"""
-    Continuous ranked probability score of each value, without the bias of few samples.
+    Compute the continuous ranked probability score of each value, without the bias of few samples.
 
-    :math:`\frac{1}{M}\sum_i |x_i - y| - \frac{1}{2M(M-1)}\sum_{ij} |x_i - x_j|` (Ferro 2014, :doi:`10.1002/qj.2270`),
-    whose expectation is least for samples of the truth's distribution.
+    It is :math:`\frac{1}{M}\sum_i |x_i - y| - \frac{1}{2M(M-1)}\sum_{ij} |x_i - x_j|` (Ferro 2014, :doi:`10.1002/qj.2270`),
+    and its expectation is least for samples of the distribution that the truth is from.
 
     Parameters
     ----------
     samples : `torch.Tensor`
-        ``[M, ...]``, M of at least 2.
+        At least two samples, ``[M, ...]``.
     truth : `torch.Tensor`
-        ``[...]``.
+        The true values, ``[...]``.
 
     Returns
     -------
     `torch.Tensor`
-        ``[...]``.
+        The score of each, ``[...]``, in their unit.
     """
     count = len(samples)
     pairs = sum((samples[i] - samples[j]).abs() for i in range(count) for j in range(i))
@@ -45,17 +45,17 @@ def fair_crps(samples, truth):
 
 def band_amplitudes(coefficients):
     """
-    Root mean square of a block's coefficients in octaves of wavelength and the half octave below.
+    Compute the root mean square of the coefficients of each block in four bands of wavelength.
 
     Parameters
     ----------
     coefficients : `torch.Tensor`
-        From `cosine_transform`, ``[N, side side, h, w]``.
+        From `~sunpy_magsr.training.stages.moments.cosine_transform`, ``[N, side side, h, w]``.
 
     Returns
     -------
     `torch.Tensor`
-        ``[N, 4, h, w]``: 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
+        ``[N, 4, h, w]``: wavelengths of 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
     """
     side = math.isqrt(coefficients.shape[1])
     bands = [coefficients[:, band].square().mean(1) for band in bands_of(side, coefficients.device)]
@@ -64,19 +64,19 @@ def band_amplitudes(coefficients):
 
 def border_amplitudes(field, factor):
     """
-    Root mean square of the steps across the borders of low-resolution pixels, over squares of 8 of them.
+    Compute how much a field steps across the borders of low-resolution pixels.
 
     Parameters
     ----------
     field : `torch.Tensor`
-        ``[N, 1, H, W]``.
+        High-resolution fields, ``[N, 1, H, W]``.
     factor : `int`
-        Side of a low-resolution pixel.
+        Side of a low-resolution pixel in high-resolution ones.
 
     Returns
     -------
     `torch.Tensor`
-        ``[N, 2, n]``: steps along x and along y.
+        Root mean square of the steps over squares of 8 x 8 low-resolution pixels, ``[N, 2, n]``: along x and along y.
     """
     found = []
     for turned in (field, field.mT):
@@ -98,18 +98,21 @@ _VIEWS = {"": lambda field: field, "_asinh": lambda field: _SCALE * normalize(fi
 
 class SampleScore(nn.Module):
     r"""
-    Loss of samples: scores of pixels, of waves, of unsigned flux, and the squared error of their mean.
+    Loss of samples: a sum of scores (CRPS), of the squared error of the samples' mean, and of ratios of moments.
 
-    The CRPS of single pixels is blind to how pixels hang together. That of the coefficients of cosine transforms, each in
-    units of its mean absolute value, asks for the right power and spread at each wavelength; that of a block's
-    amplitude in a band of wavelengths asks again, of a number that varies little, so that missing power costs more. In
-    Gauss, strong field says it all, so pixels, coefficients and amplitudes are scored of the field's asinh too. That of
-    means of the field's absolute value asks for the right flux, and that of the steps across the borders of the input's
-    pixels, to which all others are blind, for no traces of them. The product of two samples' errors has the squared error
-    of the ensemble's mean as its expectation, and so weighs strong field more without touching the spread.
+    The score of single pixels does not see how neighboring pixels depend on each other. So these are scored too:
 
-    Scores are content with a spread that is too small where the truth's distribution has longer tails than the samples.
-    So moments are matched too; see `~sunpy_magsr.training.stages.moments.MomentRatios`.
+    - the coefficients of cosine transforms of blocks, each in units of its mean absolute value, which asks for the right
+      power and the right spread at each wavelength;
+    - the amplitude of a block in a band of wavelengths, which varies less, so that missing power costs more;
+    - pixels, coefficients and amplitudes of the field's asinh, since strong field dominates them in Gauss;
+    - means of the field's absolute value, which asks for the right unsigned flux;
+    - the steps across the borders of the input's pixels, so that no traces of these stay.
+
+    The product of two samples' errors has the squared error of the ensemble's mean as its expectation. It gives more weight
+    to strong field and leaves the spread as it is. Scores hardly punish a spread that is too small where the truth has
+    longer tails than the samples, so moments are matched too; see
+    `~sunpy_magsr.training.stages.moments.MomentRatios`.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
     few steps: De Bortoli et al. 2025, arXiv:2502.02483; of weather forecasts: Lang et al. 2024, arXiv:2412.15832.
@@ -117,12 +120,13 @@ class SampleScore(nn.Module):
     Parameters
     ----------
     scales : `dict`
-        Of the field and of its asinh, by side of the blocks: the mean absolute value of each coefficient and the mean of
-        each band's amplitude; and the mean of the amplitude of steps across borders. From `measure`.
+        Units of the scores, from `measure`, for the field and its asinh: by side of the blocks, the mean absolute value of
+        each coefficient and the mean amplitude of each band; and the mean amplitude of steps across borders.
     factor : `int`
-        Side of a low-resolution pixel.
+        Side of a low-resolution pixel in high-resolution ones.
     squared_weight : `float`
-        Of the squared error of the mean, 1 / Gauss. Its gradient is the noisiest: with 1e-2 the spread stayed too small.
+        Weight of the squared error of the mean, 1 / Gauss. Its gradient is the noisiest of all: with 1e-2 the spread
+        stayed too small.
     """
 
     def __init__(self, scales, *, factor=4, squared_weight=1e-3):
@@ -132,7 +136,7 @@ class SampleScore(nn.Module):
 
     @classmethod
     def measure(cls, fields, **options):
-        """Scales from an iterable of batches ``[N, 1, H, W]`` in Gauss."""
+        """Measure the scales on an iterable of batches ``[N, 1, H, W]`` in Gauss, and make the score."""
         fields = list(fields)
         scales = {}
         for name, view in _VIEWS.items():
@@ -157,7 +161,7 @@ class SampleScore(nn.Module):
         low : `torch.Tensor`
             The field that the samples were drawn for, Gauss ``[N, 1, H / factor, W / factor]``.
         generator : `torch.Generator`
-            For the place of the blocks.
+            Draws the place of the blocks.
 
         Returns
         -------

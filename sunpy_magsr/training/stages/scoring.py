@@ -18,13 +18,13 @@ _SCORED = "scored"
 
 
 def finished(output, part):
-    """Folder of a finished part of a run: that of the scoring stage, if it was run."""
+    """Find the folder of a finished part of a run, which is that of the scoring stage if that stage was run."""
     scored = Path(output) / _SCORED / part
     return scored if scored.is_dir() else Path(output) / part
 
 
 def score_of(sampler, *, batches=_BATCHES, size=8, **options):
-    """The `~sunpy_magsr.training.stages.scores.SampleScore` in units of the first batches."""
+    """Make the `~sunpy_magsr.training.stages.scores.SampleScore` whose parts are in units of a sampler's first batches."""
     return SampleScore.measure((torch.from_numpy(sampler.batch(n, size)[0]) for n in range(batches)), **options)
 
 
