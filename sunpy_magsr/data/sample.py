@@ -6,6 +6,7 @@ import scipy.ndimage
 import sunpy.map
 
 from sunpy_magsr.data.features import bipole, network
+from sunpy_magsr.data.views import RSUN
 from sunpy_magsr.forward_model import degrade
 
 __all__ = ["sample_map", "sample_truth"]
@@ -18,6 +19,23 @@ _CENTER = (-560.0, 330.0)
 _CELL_ARCSEC = 30.0
 _PSF_FWHM_ARCSEC = 3.32
 _NOISE_GAUSS = 12.0
+
+#: Cards of all synthetic frames.
+SYNTHETIC_CARDS = {
+    "wcsname": "Helioprojective-cartesian",
+    "ctype1": "HPLN-TAN",
+    "ctype2": "HPLT-TAN",
+    "cunit1": "arcsec",
+    "cunit2": "arcsec",
+    "crval1": 0.0,
+    "crval2": 0.0,
+    "bunit": "Gauss",
+    "rsun_ref": RSUN,
+    "object": "SYNTHETIC",
+    "origin": "sunpy_magsr sample maker",
+}
+#: Cards of MDI's 5-minute full disks.
+MDI_CARDS = {"telescop": "SOHO", "camera": "MDI", "wavelnth": 6768, "quality": 512, "interval": 300.0}
 
 
 def _grid():
@@ -95,36 +113,22 @@ def _header():
         "naxis": 2,
         "naxis1": _SIDE,
         "naxis2": _SIDE,
-        "telescop": "SOHO",
-        "camera": "MDI",
-        "wavelnth": 6768,
+        **SYNTHETIC_CARDS,
+        **MDI_CARDS,
         "waveunit": "angstrom",
         "content": "SYNTHETIC magnetogram, not an observation",
-        "object": "SYNTHETIC",
-        "origin": "sunpy_magsr sample maker",
-        "bunit": "Gauss",
         "t_obs": "2001.03.29_00:02:30_TAI",
         "t_rec": "2001.03.29_00:00:00_TAI",
         "date-obs": "2001-03-29T00:00:00",
-        "interval": 300.0,
-        "quality": 512,
         "missvals": 0,
-        "wcsname": "Helioprojective-cartesian",
-        "ctype1": "HPLN-TAN",
-        "ctype2": "HPLT-TAN",
-        "cunit1": "arcsec",
-        "cunit2": "arcsec",
-        "crval1": 0.0,
-        "crval2": 0.0,
         "cdelt1": _PLATE_SCALE,
         "cdelt2": _PLATE_SCALE,
         "crpix1": (_SIDE + 1) / 2 - _CENTER[0] * pixel,
         "crpix2": (_SIDE + 1) / 2 - _CENTER[1] * pixel,
         "crota2": 0.0,
-        "rsun_ref": 696000000.0,
         "rsun_obs": _RSUN_ARCSEC,
         "r_sun": _RSUN_ARCSEC * pixel,
-        "dsun_obs": (696000 * u.km / np.sin(_RSUN_ARCSEC * u.arcsec)).to_value(u.m),
+        "dsun_obs": (RSUN * u.m / np.sin(_RSUN_ARCSEC * u.arcsec)).to_value(u.m),
         "crln_obs": 120.0,
         "crlt_obs": -6.6,
         "car_rot": 1974,

@@ -4,34 +4,35 @@ import dataclasses
 
 import astropy.units as u
 import numpy as np
+from astropy.constants import au
 from astropy.time import Time
+from sunpy.sun.constants import sidereal_rotation_rate
 from sunpy.sun.models import differential_rotation
 
+from sunpy_magsr.data.sample import MDI_CARDS, SYNTHETIC_CARDS
 from sunpy_magsr.data.views import View
-from sunpy_magsr.forward_model import MDI_GAIN, MDI_PSF_FWHM, degrade
+from sunpy_magsr.forward_model import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
 
 __all__ = ["Errors", "Twins", "make_twins"]
 
 _FACTOR = 4
-_AU = 149597870700.0  # m
-_CARRINGTON = 14.1844  # degrees a day, by which Carrington longitudes turn against the stars
 _SYNODIC = 13.2  # degrees a day, by which the central meridian moves
 _STRIP = 256  # rows that are computed at once
-_MDI = {"plate_scale": 1.9860, "side": 1024, "distance": 0.9906 * _AU}
-_HMI = {"plate_scale": 0.5042, "side": 4096, "distance": 1.0004 * _AU}
 _STAMP = "%Y.%m.%d_%H:%M:%S_TAI"
-_COMMON = {
-    "wcsname": "Helioprojective-cartesian",
-    "ctype1": "HPLN-TAN",
-    "ctype2": "HPLT-TAN",
-    "cunit1": "arcsec",
-    "cunit2": "arcsec",
-    "crval1": 0.0,
-    "crval2": 0.0,
-    "bunit": "Gauss",
-    "rsun_ref": 696000000.0,
-    "object": "SYNTHETIC",
-    "origin": "sunpy_magsr sample maker",
+_MDI = {
+    "plate_scale": 1.9860,
+    "side": 1024,
+    "distance": 0.9906 * au.value,
+    "exposure": MDI_CARDS["interval"],
+    "cards": {**MDI_CARDS, "cadence": 5760.0, "content": "SYNTHETIC MDI full disk 96m magnetogram"},
+}
+_HMI_CARDS = {"telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "camera": 1, "wavelnth": 6173.0, "quality": 0}
+_HMI = {
+    "plate_scale": 0.5042,
+    "side": 4096,
+    "distance": 1.0004 * au.value,
+    "exposure": 720.0,
+    "cards": {**_HMI_CARDS, "cadence": 720.0, "content": "SYNTHETIC MAGNETOGRAM"},
 }
 
 
@@ -67,7 +68,7 @@ class Errors:
     clock: float = 0.0
     gain: float = MDI_GAIN
     psf_fwhm: float = MDI_PSF_FWHM.value
-    noise: float = 11.0
+    noise: float = MDI_NOISE[300]
     hmi_noise: float = 5.0
 
 
@@ -91,7 +92,7 @@ class Twins:
     hmi: np.ndarray
     hmi_header: dict
     errors: Errors
-    _views: tuple
+    views: tuple
 
     def place(self, x, y):
         """
@@ -107,7 +108,7 @@ class Twins:
         x, y : `numpy.ndarray`
             Pixels of HMI, NaN off the disk.
         """
-        mdi, hmi = self._views
+        mdi, hmi = self.views
         longitude, latitude, _ = mdi.surface(x, y)
         return hmi.pixel(longitude - _drift(latitude, self.errors.delay), latitude)
 
@@ -115,7 +116,7 @@ class Twins:
 def _drift(latitude, seconds):
     """Degrees by which places move in Carrington longitude."""
     turned = differential_rotation(seconds * u.s, np.nan_to_num(latitude) * u.deg)
-    return turned.to_value(u.deg) - _CARRINGTON * seconds / 86400
+    return turned.to_value(u.deg) - sidereal_rotation_rate.to_value(u.deg / u.day) * seconds / 86400
 
 
 def make_twins(surface, time, *, errors=None, farther=1, parallax=(0.2, 0.1), rolls=(0.0, 180.0), seed=0):
@@ -178,11 +179,11 @@ def make_twins(surface, time, *, errors=None, farther=1, parallax=(0.2, 0.1), ro
     later = observed + told * u.s
     return Twins(
         mdi=np.round(mdi, 1),
-        mdi_header={**_cards(low, later, np.isnan(mdi)), **_mdi_cards(later)},
+        mdi_header=_header(_MDI, low, later, missing=np.isnan(mdi)),
         hmi=np.round(hmi, 1),
-        hmi_header={**_cards(high, observed, np.isnan(hmi)), **_hmi_cards(observed)},
+        hmi_header=_header(_HMI, high, observed, missing=np.isnan(hmi)),
         errors=errors,
-        _views=(finer, high),
+        views=(finer, high),
     )
 
 
@@ -202,9 +203,13 @@ def _seen(surface, view, side, delay):
     return np.concatenate(rows)
 
 
-def _cards(view, time, missing):
+def _header(instrument, view, time, *, missing):
+    """FITS cards of a frame whose exposure has its middle at a time."""
+    cadence = instrument["cards"]["cadence"] * u.s
+    first = Time("1993-01-01T00:00:00", scale="tai")
+    nominal = first + np.round(((time - first) / cadence).to_value("")) * cadence
     return {
-        **_COMMON,
+        **SYNTHETIC_CARDS,
         "t_obs": time.strftime(_STAMP),
         "crpix1": view.crpix[0],
         "crpix2": view.crpix[1],
@@ -217,38 +222,7 @@ def _cards(view, time, missing):
         "rsun_obs": view.radius,
         "missvals": 0,
         "datavals": int((~missing).sum()),
-    }
-
-
-def _slot(time, minutes):
-    """Nominal time of a series: the nearest multiple of its cadence."""
-    start = Time("1993-01-01T00:00:00", scale="tai")
-    return (start + np.round((time - start).to_value(u.min) / minutes) * minutes * u.min).strftime(_STAMP)
-
-
-def _mdi_cards(time):
-    return {
-        "t_rec": _slot(time, 96),
-        "date-obs": (time - 150 * u.s).utc.isot,
-        "telescop": "SOHO",
-        "camera": "MDI",
-        "wavelnth": 6768,
-        "quality": 512,
-        "interval": 300.0,
-        "cadence": 5760.0,
-        "content": "SYNTHETIC MDI full disk 96m magnetogram",
-    }
-
-
-def _hmi_cards(time):
-    return {
-        "t_rec": _slot(time, 12),
-        "date-obs": (time - 360 * u.s).utc.isot,
-        "telescop": "SDO/HMI",
-        "instrume": "HMI_SIDE1",
-        "camera": 1,
-        "wavelnth": 6173.0,
-        "quality": 0,
-        "cadence": 720.0,
-        "content": "SYNTHETIC MAGNETOGRAM",
+        "t_rec": nominal.strftime(_STAMP),
+        "date-obs": (time - instrument["exposure"] / 2 * u.s).utc.isot,
+        **instrument["cards"],
     }

@@ -6,7 +6,8 @@ import numpy as np
 
 __all__ = ["View"]
 
-_RSUN = 696e6  # m, RSUN_REF of both instruments
+#: Radius of the Sun in meters, as RSUN_REF of both instruments has it.
+RSUN = 696e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class View:
     @property
     def radius(self):
         """Angular radius of the Sun in arcsec."""
-        return np.degrees(np.arcsin(_RSUN / self.distance)) * 3600
+        return np.degrees(np.arcsin(RSUN / self.distance)) * 3600
 
     def surface(self, x, y):
         """
@@ -64,14 +65,14 @@ class View:
         cosine, sine = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
         west, north = cosine * dx - sine * dy, sine * dx + cosine * dy
         along = 1 / np.sqrt(1 + west**2 + north**2)
-        squared = _RSUN**2 - self.distance**2 * (1 - along**2)
+        squared = RSUN**2 - self.distance**2 * (1 - along**2)
         with np.errstate(invalid="ignore"):
             length = self.distance * along - np.sqrt(squared)
         near, west, north = self.distance - length * along, length * along * west, length * along * north
         tilt = np.radians(self.latitude)
-        up = (north * np.cos(tilt) + near * np.sin(tilt)) / _RSUN
+        up = (north * np.cos(tilt) + near * np.sin(tilt)) / RSUN
         toward = near * np.cos(tilt) - north * np.sin(tilt)
-        mu = (self.distance * near / _RSUN - _RSUN) / length
+        mu = (self.distance * near / RSUN - RSUN) / length
         return self.longitude + np.degrees(np.arctan2(west, toward)), np.degrees(np.arcsin(up)), mu
 
     def pixel(self, longitude, latitude):
@@ -90,10 +91,10 @@ class View:
         """
         away, place, tilt = (np.radians(one) for one in (longitude - self.longitude, latitude, self.latitude))
         toward, up = np.cos(place) * np.cos(away), np.sin(place)
-        near = _RSUN * (toward * np.cos(tilt) + up * np.sin(tilt))
+        near = RSUN * (toward * np.cos(tilt) + up * np.sin(tilt))
         left = self.distance - near
-        west = _RSUN * np.cos(place) * np.sin(away) / left
-        north = _RSUN * (up * np.cos(tilt) - toward * np.sin(tilt)) / left
+        west = RSUN * np.cos(place) * np.sin(away) / left
+        north = RSUN * (up * np.cos(tilt) - toward * np.sin(tilt)) / left
         pixel = np.radians(self.plate_scale / 3600)
         cosine, sine = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
         x, y = (cosine * west + sine * north) / pixel, (cosine * north - sine * west) / pixel

@@ -114,7 +114,7 @@ def test_small_scales_keep_their_power(surface):
     twins = make_twins(surface, TIME, errors=errors, farther=FARTHER, rolls=(30.0, 180.0))
     fine = align_pair(*maps_of(twins)).high.data[400:624, 400:624].astype(float)
     x, y = np.meshgrid(np.arange(400.0, 624), np.arange(400.0, 624))
-    longitude, latitude, mu = twins._views[0].surface(x, y)
+    longitude, latitude, mu = twins.views[0].surface(x, y)
     truth = mu * surface.at(longitude, latitude)
     taper = np.outer(np.hanning(224), np.hanning(224))
     power = [np.abs(np.fft.fft2(taper * (one - one.mean()))) ** 2 for one in (fine, truth)]
