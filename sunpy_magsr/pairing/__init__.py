@@ -1,1 +1,1 @@
-"""True pairs of MDI and HMI magnetograms: found and fetched at the archive, and brought onto one grid."""
+"""True pairs of MDI and HMI magnetograms: how they are fetched from the archive and brought onto one grid."""

@@ -1,13 +1,16 @@
-"""HMI brought onto four times finer pixels of MDI."""
+"""HMI magnetograms brought onto MDI's grid with four times finer pixels."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 import scipy.ndimage
 import sunpy.map
 from astropy.coordinates import SkyCoord
-from astropy.table import Table
+from astropy.stats import gaussian_fwhm_to_sigma
 
 from sunpy_magsr.forward_model import (
     MDI_GAIN,
@@ -29,62 +32,72 @@ from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.field import read_field
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from astropy.table import Table
+    from sunpy.map import GenericMap
+
 __all__ = ["AlignedPair", "align_pair"]
 
 _FACTOR = 4
-_LARGEST = 10  # pixels that a frame may be displaced to be found
+_LARGEST = 10  # pixels of MDI: a larger displacement is not found
 _ROUNDS = 3
-_LEAST_MU = 0.2  # nearer to the limb nothing is said
+_LEAST_MU = 0.2  # cosine of the heliocentric angle; nearer to the limb the result is NaN
 _INNER = np.sqrt(1 - 0.9**2)  # cosine at 0.9 solar radii
-_MISSING = 0.01  # of an MDI pixel
-_FWHM = np.sqrt(8 * np.log(2))
+_MISSING = 0.01  # share of an MDI pixel that HMI may lack
 
 
 @dataclasses.dataclass(frozen=True)
 class AlignedPair:
     """
-    A pair on one grid.
+    Pair of an MDI and an HMI magnetogram on one grid, with what was measured on it.
 
-    Attributes
+    Parameters
     ----------
-    high : `sunpy.map.GenericMap`
-        HMI on four times finer pixels of MDI, seen from where and when MDI was, float32 Gauss on HMI's scale; NaN where it
-        has no measurement or the limb is too near. Its header says that it is HMI's. `None` of a pair that was refused.
+    high : `sunpy.map.GenericMap` or `None`
+        HMI on MDI's grid with four times finer pixels, at the time and from the place of MDI. The data are float32 Gauss on
+        HMI's scale, and NaN where HMI has no measurement or the cosine of the heliocentric angle is below 0.2. Its header
+        names HMI as the instrument. `None` for a pair that was refused.
     quality : `~sunpy_magsr.pairing.quality.PairQuality`
-        How good the pair is.
+        Numbers that say how good the pair is.
     displacement : `~sunpy_magsr.pairing.displacement.Displacement`
-        By how much MDI is displaced from where the headers have it, in MDI's pixels.
+        By how many MDI pixels MDI's image is displaced from where the headers say that it is.
     shifts : `dict`
-        Those of the neighborhoods; see `~sunpy_magsr.pairing.shifts.local_shifts`.
+        Shifts of neighborhoods, to which the displacement was fitted, as
+        `~sunpy_magsr.pairing.shifts.local_shifts` returns them.
     gains : `~astropy.table.Table`
-        From `~sunpy_magsr.pairing.gain.gain_table`.
-    reading, expected : `numpy.ndarray`
-        MDI, and what it would read if the alignment, the gain and the blur were all that there is, Gauss ``[y, x]``.
+        Gain by field strength and by place on the disk, from `~sunpy_magsr.pairing.gain.gain_table`.
+    reading : `numpy.ndarray`
+        MDI's magnetogram in Gauss ``[y, x]``.
+    expected : `numpy.ndarray`
+        What MDI would read according to HMI: HMI aligned, blurred, averaged over MDI's pixels and multiplied by the gain,
+        in Gauss ``[y, x]``.
     valid : `numpy.ndarray`
-        bool ``[y, x]``, where both are known.
+        Pixels of MDI for which both are known, bool ``[y, x]``.
     """
 
-    high: sunpy.map.GenericMap
+    high: GenericMap | None
     quality: PairQuality
     displacement: Displacement
-    shifts: dict
+    shifts: dict[str, npt.NDArray]
     gains: Table
-    reading: np.ndarray
-    expected: np.ndarray
-    valid: np.ndarray
+    reading: npt.NDArray
+    expected: npt.NDArray
+    valid: npt.NDArray[np.bool_]
 
 
 class _Seen:
-    """HMI blurred to MDI's resolution, to be looked at where MDI's pixels are."""
+    """HMI blurred to MDI's resolution, and its values at the places of MDI's pixels."""
 
-    def __init__(self, high, valid, scale):
-        data = np.where(valid, high, 0).astype(np.float32)
+    def __init__(self, high, scale):
+        data = np.where(np.isnan(high), 0, high).astype(np.float32)
         # the mean over 4 pixels, a pixel of MDI; its middle is between two pixels
         self._mean = scipy.ndimage.uniform_filter(data, _FACTOR, mode="constant")
         self._scale = scale
 
     def blurred(self, width):
-        image = scipy.ndimage.gaussian_filter(self._mean, width / _FWHM / self._scale, mode="constant")
+        """Set the width of the blur (FWHM in arcsec), and return self."""
+        image = scipy.ndimage.gaussian_filter(self._mean, width * gaussian_fwhm_to_sigma / self._scale, mode="constant")
         self._splines = scipy.ndimage.spline_filter(image, order=3, output=np.float32, mode="nearest")
         return self
 
@@ -94,79 +107,60 @@ class _Seen:
         return np.array([(kernel**2).sum() for kernel in kernels])
 
     def at(self, place):
+        """Values at places ``[2, ...]`` in HMI's pixels."""
         options = {"order": 3, "prefilter": False, "mode": "constant", "output": np.float32}
         return scipy.ndimage.map_coordinates(self._splines, place + 0.5, **options)
 
 
-def align_pair(low, high, *, limits=None):
+def align_pair(low: GenericMap, high: GenericMap, *, limits: Limits | None = None) -> AlignedPair:
     """
-    Align HMI to MDI, and judge the pair.
+    Align an HMI magnetogram to an MDI magnetogram, and measure how good the pair is.
 
-    What the headers say comes first (`~sunpy_magsr.pairing.geometry.map_pixels`). The rest is measured: neighborhoods of
-    MDI are correlated with what HMI, blurred to MDI's resolution, has there, and a smooth displacement is fitted to their
-    shifts, three times over. HMI is then interpolated once, from its own pixels, by splines of the fifth degree, which
-    keep its power; MDI's pixels are not touched.
+    The alignment starts from the headers (`~sunpy_magsr.pairing.geometry.map_pixels`). What is then left is measured:
+    neighborhoods of MDI are correlated with HMI, blurred to MDI's resolution, and a smooth displacement is fitted to their
+    shifts. This is done three times. HMI is interpolated only once, from its own pixels, by splines of the fifth degree,
+    which keep its power. MDI is not interpolated.
 
     Parameters
     ----------
     low : `sunpy.map.GenericMap`
-        The MDI full disk, or a cutout of a few hundred pixels of it.
+        MDI full-disk magnetogram, or a cutout of it of at least a few hundred pixels.
     high : `sunpy.map.GenericMap`
-        HMI at the same time.
+        HMI magnetogram of the same time.
     limits : `~sunpy_magsr.pairing.quality.Limits`, optional
-        What the pair may be at worst.
+        Limits beyond which the pair is refused. Defaults to ``Limits()``.
 
     Returns
     -------
     `AlignedPair`
+        HMI on MDI's grid with four times finer pixels, and what was measured.
 
     Raises
     ------
     RefusedPairError
-        If the pair is not good enough. It has the attribute ``pair``, for a picture, if it came so far.
+        If the pair is beyond the limits. The attribute ``pair`` of the error holds the pair, without ``high``.
     ValueError
-        If one of the two is no magnetogram, or they do not overlap.
+        If one of the two maps is no magnetogram, or they have too few pixels in common.
     """
-    limits = limits or Limits()
-    magnetogram = prepare(low)
-    constant = int(find_bad_pixels(magnetogram.data, magnetogram.valid).sum())
-    magnetogram, _ = without_bad_pixels(magnetogram)
-    reading, known = magnetogram.data, magnetogram.valid
-    field = read_field(high, name="high")
-    data = without_constant_pixels(field.data.astype(np.float32))
-    lacking = np.isnan(data)
-    constant += int((lacking & np.isfinite(field.data)).sum()) // _FACTOR**2
-    seen = _Seen(data, ~lacking, float(np.mean(field.arcsec)))
-    pixels = map_pixels(low, high)
-    grid = np.indices(reading.shape, dtype=float)
+    magnetogram, data, high_scale, constant = _cleaned(low, high)
+    reading, lacking = magnetogram.data, np.isnan(data)
     scale = float(np.mean([one.to_value("arcsec/pix") for one in magnetogram.plate_scale]))
-    disk = _disk(low, scale)
-    mu = limb_cosine(low)
-    on_disk = mu > _LEAST_MU
-    valid = on_disk & known & ~_lacks(lacking, pixels.at(*grid))
+    seen, pixels, disk, mu = _Seen(data, high_scale), map_pixels(low, high), _disk(low, scale), limb_cosine(low)
+    grid, on_disk = np.indices(reading.shape, dtype=float), mu > _LEAST_MU
+    known = on_disk & magnetogram.valid
+    valid = known & ~_lacks(lacking, pixels.at(*grid))
     fitted, shifts = _displacement(reading, seen.blurred(MDI_PSF_FWHM.value), valid, pixels, disk)
     place = pixels.at(*(grid - fitted.at(*grid)))
-    valid = on_disk & known & ~_lacks(lacking, place)
+    valid = known & ~_lacks(lacking, place)
     images = [seen.blurred(width).at(place) for width in WIDTHS]
-    local = input_noise(magnetogram)
-    noise = float(np.sqrt(np.mean(local[valid] ** 2)))
+    noise = input_noise(magnetogram)
+    mean_noise = float(np.sqrt(np.mean(noise[valid] ** 2)))
     seen_noise = quiet_noise(data) * seen.noise_left(WIDTHS)
-    gain = fit_gain(reading, images, valid, mu, noise=noise, seen_noise=seen_noise)
+    gain = fit_gain(reading, images, valid, mu, noise=mean_noise, seen_noise=seen_noise)
     unit = blurred(images, gain.psf_fwhm)
-    quality = _quality(reading, unit, valid, mu, noise=local, gain=gain)
-    rigid, inner = fit_rigid(shifts, disk), mu > _INNER
     quality = PairQuality(
-        **quality,
-        shift_y=float(rigid.shift[0] * scale),
-        shift_x=float(rigid.shift[1] * scale),
-        roll=rigid.roll,
-        stretch=rigid.stretch,
-        clock=rigid.clock,
-        clock_error=rigid.clock_error,
-        alignment_error=float(np.sqrt(np.mean(fitted.error(*grid[:, inner]) ** 2))),
-        scatter=fitted.scatter,
-        neighborhoods=fitted.used,
-        outliers=fitted.refused,
+        **_likeness(reading, unit, valid, mu, noise=noise, gain=gain),
+        **_alignment(fitted, shifts, mu, scale=scale),
         missing=float(1 - valid[on_disk].mean()),
         constant=constant,
     )
@@ -180,13 +174,25 @@ def align_pair(low, high, *, limits=None):
         expected=gain.value * unit,
         valid=valid,
     )
-    check_pair(pair, limits)
+    check_pair(pair, limits or Limits())
     fine = interpolate(data, place, _FACTOR)
     fine[~on_disk.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
     return dataclasses.replace(pair, high=sunpy.map.Map(fine, aligned_header(low, high, gain=gain.value)))
 
 
+def _cleaned(low, high):
+    """MDI and HMI without bad pixels, HMI's plate scale in arcsec, and how many MDI pixels hold a constant value."""
+    magnetogram = prepare(low)
+    constant = int(find_bad_pixels(magnetogram.data, magnetogram.valid).sum())
+    magnetogram, _ = without_bad_pixels(magnetogram)
+    field = read_field(high, name="high")
+    data = without_constant_pixels(field.data.astype(np.float32))
+    constant += int((np.isnan(data) & np.isfinite(field.data)).sum()) // _FACTOR**2
+    return magnetogram, data, float(np.mean(field.arcsec)), constant
+
+
 def _disk(low, scale):
+    """Where the Sun is in MDI's image, whose plate scale in arcsec is given."""
     center = low.world_to_pixel(SkyCoord(0 * u.arcsec, 0 * u.arcsec, frame=low.coordinate_frame))
     x, y = (float(one.to_value(u.pix)) for one in center)
     matrix = low.rotation_matrix
@@ -200,13 +206,13 @@ def _disk(low, scale):
 
 
 def _lacks(lacking, place):
-    """Where the other instrument has no measurement within MDI's pixel."""
+    """MDI pixels in which HMI lacks measurements."""
     share = scipy.ndimage.uniform_filter(lacking.astype(np.float32), _FACTOR, mode="nearest")
     return scipy.ndimage.map_coordinates(share, place + 0.5, order=1, mode="constant", cval=1.0) > _MISSING
 
 
 def _displacement(reading, seen, valid, pixels, disk):
-    """Smooth displacement, and the shifts of neighborhoods that it is made of."""
+    """Smooth displacement, and the shifts of neighborhoods to which it was fitted."""
     grid = np.indices(reading.shape, dtype=float)
     start = common_shift(reading, seen.at(pixels.at(*grid)), valid, largest=_LARGEST)
     displaced = np.broadcast_to(start[:, None, None], grid.shape)
@@ -219,7 +225,8 @@ def _displacement(reading, seen, valid, pixels, disk):
     return fitted, shifts
 
 
-def _quality(reading, unit, valid, mu, *, noise, gain):
+def _likeness(reading, unit, valid, mu, *, noise, gain):
+    """Numbers of `PairQuality` about how well MDI's readings fit HMI."""
     expected, inner = gain.value * unit, valid & (mu > _INNER)
     correlation = float(np.corrcoef(reading[inner], unit[inner])[0, 1])
     power = np.var(MDI_GAIN * unit[inner])  # that of the pair would be small if nothing is alike
@@ -231,4 +238,22 @@ def _quality(reading, unit, valid, mu, *, noise, gain):
         "gain_error": gain.error,
         "psf_fwhm": gain.psf_fwhm,
         "damaged": len(damaged_windows(reading, expected, inner, noise=noise)),
+    }
+
+
+def _alignment(fitted, shifts, mu, *, scale):
+    """Numbers of `PairQuality` about where the Sun is in MDI's image, and how well that is known."""
+    rigid = fit_rigid(shifts, fitted.disk)
+    inner = np.nonzero(mu > _INNER)
+    return {
+        "shift_y": float(rigid.shift[0] * scale),
+        "shift_x": float(rigid.shift[1] * scale),
+        "roll": rigid.roll,
+        "stretch": rigid.stretch,
+        "clock": rigid.clock,
+        "clock_error": rigid.clock_error,
+        "alignment_error": float(np.sqrt(np.mean(fitted.error(*inner) ** 2))),
+        "scatter": fitted.scatter,
+        "neighborhoods": fitted.used,
+        "outliers": fitted.refused,
     }

@@ -1,4 +1,6 @@
-"""All pairs of a folder, aligned."""
+"""Alignment of all pairs of a folder."""
+
+from __future__ import annotations
 
 import concurrent.futures
 import contextlib
@@ -9,21 +11,26 @@ import logging
 import multiprocessing
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.table import Table
 from tqdm.auto import tqdm
 
 from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.forward_model import MDI_GAIN
 from sunpy_magsr.io import write_compressed
 from sunpy_magsr.pairing.align import align_pair
 from sunpy_magsr.pairing.picture import draw_pair
 from sunpy_magsr.pairing.quality import Limits, PairQuality, RefusedPairError
 from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["Alignment", "align_folder"]
 
-#: A pair that was aligned by another version of the method is aligned anew.
+#: Version of the method. Pairs that were aligned by another version are aligned again.
 _METHOD = 2
 _NUMBERS = tuple(field.name for field in dataclasses.fields(PairQuality))
 _COLUMNS = ("pair", "mdi", "hmi", "aligned", "refused", *_NUMBERS)
@@ -32,67 +39,87 @@ _COLUMNS = ("pair", "mdi", "hmi", "aligned", "refused", *_NUMBERS)
 @dataclasses.dataclass(frozen=True)
 class Alignment:
     """
-    What came of the pairs of a folder.
+    Result of `align_folder`.
 
-    Attributes
+    Parameters
     ----------
     table : `~astropy.table.Table`
-        A row for each: ``pair``, ``mdi``, ``hmi``, ``aligned`` (its file; empty if it was refused), ``refused`` (why), and
+        One row for each pair: its name (``pair``), the names of its files (``mdi`` and ``hmi``), the file of the aligned HMI
+        magnetogram (``aligned``, empty if the pair was refused), the reason if it was refused (``refused``, else empty), and
         the numbers of `~sunpy_magsr.pairing.quality.PairQuality`.
     path : `pathlib.Path`
-        Where the table is, ECSV.
+        ECSV file that holds the table.
     """
 
     table: Table
     path: Path
 
     @property
-    def refused(self):
-        """Why pairs were refused, by name."""
+    def refused(self) -> dict[str, str]:
+        """The pairs that were refused: the reason by the name of the pair."""
         return {row["pair"]: row["refused"] for row in self.table if row["refused"]}
 
-    def summary(self):
-        """What came, in lines."""
+    def summary(self) -> str:
+        """
+        Summarize the result for a terminal.
+
+        Returns
+        -------
+        `str`
+            Number of aligned pairs, and percentiles of their likeness and gain.
+        """
         kept = self.table[self.table["refused"] == ""]
         lines = [f"{len(kept)} of {len(self.table)} pairs aligned: {self.path}"]
         if len(kept):
             likeness, gain = (np.percentile(kept[name], [5, 50, 95]) for name in ("likeness", "gain"))
             lines.append("likeness {:.3f} / {:.3f} / {:.3f} (5, 50, 95 %)".format(*likeness))
-            lines.append("MDI reads {:.3f} / {:.3f} / {:.3f} G for 1 G of HMI (1.427 is published)".format(*gain))
+            reads = "MDI reads {:.3f} / {:.3f} / {:.3f} G for 1 G of HMI".format(*gain)
+            lines.append(f"{reads} ({MDI_GAIN:.3f} is published)")
         return "\n".join(lines)
 
 
-def align_folder(pairs, folder, *, limits=None, workers=1, pictures=True, progress=True):
+def align_folder(
+    pairs: Sequence[tuple[str, str | Path, str | Path]],
+    folder: str | Path,
+    *,
+    limits: Limits | None = None,
+    workers: int = 1,
+    pictures: bool = True,
+    progress: bool = True,
+) -> Alignment:
     """
-    Align pairs and write what is good enough.
+    Align pairs and write the HMI magnetograms of those that are good enough.
 
-    Under ``folder`` are then ``hmi/YYYY/MM/*.fits`` on MDI's grid, ``pictures/*.png``, ``facts/*.json``, and the table
-    ``alignment.ecsv``. A pair that is there, of the same two files, by the same method and within the same limits, is
-    not computed again, so that a run that was stopped goes on.
+    Afterwards ``folder`` holds the aligned HMI magnetograms (``hmi/YYYY/MM/*.fits``), pictures of the pairs
+    (``pictures/*.png``), what was measured on each (``facts/*.json``), and the table ``alignment.ecsv``. If a pair was
+    aligned before, from the same two files, by the same method and with the same limits, it is not computed again. So the
+    same call continues a run that was interrupted.
 
     Parameters
     ----------
     pairs : sequence of `tuple`
-        Name, and paths of MDI and HMI.
+        Name, path of the MDI file and path of the HMI file of each pair, as
+        `~sunpy_magsr.pairing.manifest.pairs_of` returns them.
     folder : `str` or `pathlib.Path`
-        Of the results.
+        Folder for the results.
     limits : `~sunpy_magsr.pairing.quality.Limits`, optional
-        What a pair may be at worst.
+        Limits beyond which a pair is refused. Defaults to ``Limits()``.
     workers : `int`
-        Processes; each takes 2.1 GiB for full disks.
+        Number of processes. Each takes 2.1 GiB of memory for full disks. Defaults to 1.
     pictures : `bool`
-        Whether to draw each pair.
+        Whether to draw a picture of each pair. Defaults to `True`.
     progress : `bool`
-        Whether to show a progress bar on a terminal.
+        Whether to show a progress bar on a terminal. Defaults to `True`.
 
     Returns
     -------
     `Alignment`
+        Table of the pairs.
 
     Raises
     ------
     ValueError
-        If there is no pair, or ``workers`` is not positive.
+        If ``pairs`` is empty, or ``workers`` is not positive.
     """
     folder, limits = Path(folder), limits or Limits()
     if not pairs:
@@ -128,7 +155,7 @@ def align_folder(pairs, folder, *, limits=None, workers=1, pictures=True, progre
 
 
 def _row(job):
-    """One pair, from its facts if they are there."""
+    """Row of the table for one pair, from the file of its facts if that is there and still valid."""
     name, low_path, high_path, folder, limits, pictures = job
     inputs = {
         "method": _METHOD,
@@ -141,7 +168,7 @@ def _row(job):
         row = json.loads(facts.read_text())
         if row.pop("inputs") == inputs and (row["refused"] or (folder / row["aligned"]).is_file()):
             return {key: np.nan if value is None else value for key, value in row.items()}
-        if row["aligned"]:  # of other files, or within other limits
+        if row["aligned"]:  # made of other files, or with other limits
             (folder / row["aligned"]).unlink(missing_ok=True)
     logging.getLogger("sunpy").setLevel(logging.ERROR)
     with warnings.catch_warnings():

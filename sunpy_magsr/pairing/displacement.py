@@ -1,19 +1,25 @@
-"""A smooth field of shifts over the disk, fitted to those of neighborhoods."""
+"""Smooth displacements of an image of the Sun, fitted to the shifts of neighborhoods."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sunpy_magsr.pairing.shifts import LEAST_CORRELATION
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = ["Disk", "Displacement", "Rigid", "fit_displacement", "fit_rigid"]
 
 _DEGREE = 3
-#: Expected size of the terms of each degree in pixels: pointing and roll are free, what optics bend is small.
+#: Expected size of the terms of each degree in pixels: pointing and roll are free, distortions by the optics are small.
 _EXPECTED = (30.0, 30.0, 0.3, 0.3)
-_LEAST_ERROR = 0.1  # pixels: what neighborhoods of true pairs of MDI and HMI scatter by, however strong their field
+_LEAST_ERROR = 0.1  # pixels by which the shifts of neighborhoods scatter in true pairs, even where the field is strong
 _OUTLIER = 4.0  # standard deviations
-_LONGEST = 86400.0  # seconds that a clock may be wrong
+_LONGEST = 86400.0  # seconds: expected size of an error of the time
 _ROUNDS = 8
 _MEDIAN = 0.674  # of the absolute value of a normal deviate
 _TURN = np.radians(13.2) / 86400  # radians a second, by which the Sun turns for an observer near the Earth
@@ -22,18 +28,18 @@ _TURN = np.radians(13.2) / 86400  # radians a second, by which the Sun turns for
 @dataclasses.dataclass(frozen=True)
 class Disk:
     """
-    Where the Sun is in an image.
+    Place of the solar disk in an image.
 
-    Attributes
+    Parameters
     ----------
     y, x : `float`
-        Pixel of disk center, the first being 0.
+        Pixel of disk center, counted from 0.
     radius : `float`
-        Pixels.
+        Radius of the Sun in pixels.
     roll : `float`
-        As in CROTA2, radians.
+        Roll of the image in radians, with the sign of CROTA2. Defaults to 0.
     tilt : `float`
-        Heliographic latitude of disk center, radians.
+        Heliographic latitude of disk center in radians. Defaults to 0.
     """
 
     y: float
@@ -42,44 +48,80 @@ class Disk:
     roll: float = 0.0
     tilt: float = 0.0
 
-    def at(self, y, x):
-        """Coordinates ``(v, u)`` that are 0 at disk center and 1 at the limb."""
+    def at(self, y: npt.NDArray, x: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
+        """
+        Convert pixels to coordinates in units of the solar radius.
+
+        Parameters
+        ----------
+        y, x : `numpy.ndarray`
+            Pixels, counted from 0.
+
+        Returns
+        -------
+        v, u : `numpy.ndarray`
+            Distance from disk center along y and x: 0 at disk center, 1 at the limb.
+        """
         return (y - self.y) / self.radius, (x - self.x) / self.radius
 
 
 @dataclasses.dataclass(frozen=True)
 class Displacement:
     """
-    By how much an image is displaced, everywhere on the disk.
+    Displacement of an image as a smooth function of the place on the disk.
 
-    Attributes
+    Parameters
     ----------
     disk : `Disk`
-        Where the Sun is.
+        Place of the disk in the image.
     coefficients : `numpy.ndarray`
-        Pixels ``[10, 2]``, of the terms of a cubic polynomial, along y and x.
+        Coefficients of a cubic polynomial for the displacement along y and x, in pixels ``[10, 2]``.
     covariance : `numpy.ndarray`
-        Of the terms, ``[10, 10]``, pixels squared.
+        Covariance of the coefficients along one axis, in squared pixels ``[10, 10]``.
     used, refused : `int`
-        Neighborhoods that the fit is made of, and outliers.
+        Number of neighborhoods to which the polynomial was fitted, and number of outliers. Both default to 0.
     scatter : `float`
-        Pixels; root mean square along one axis of what the fit leaves of the shifts that were used.
+        Root mean square in pixels of what the fit leaves of the shifts along one axis, without outliers. Defaults to 0.
     """
 
     disk: Disk
-    coefficients: np.ndarray
-    covariance: np.ndarray
+    coefficients: npt.NDArray[np.float64]
+    covariance: npt.NDArray[np.float64]
     used: int = 0
     refused: int = 0
     scatter: float = 0.0
 
-    def at(self, y, x):
-        """Pixels ``[2, ...]`` along y and x at pixels of the image."""
+    def at(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """
+        Evaluate the displacement.
+
+        Parameters
+        ----------
+        y, x : array-like
+            Pixels of the image, counted from 0.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            Displacement along y and x in pixels ``[2, ...]``.
+        """
         terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
         return np.moveaxis(terms @ self.coefficients, -1, 0)
 
-    def error(self, y, x):
-        """Standard error in pixels along one axis."""
+    def error(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """
+        Evaluate the standard error of the displacement.
+
+        Parameters
+        ----------
+        y, x : array-like
+            Pixels of the image, counted from 0.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            Standard error along one axis in pixels.
+        """
         terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
         return np.sqrt(np.einsum("...i,ij,...j->...", terms, self.covariance, terms))
 
@@ -87,23 +129,23 @@ class Displacement:
 @dataclasses.dataclass(frozen=True)
 class Rigid:
     """
-    What a displacement would be if the image were only shifted, rolled, stretched, and taken at another time.
+    Displacement of an image that is only shifted, rolled, stretched, and taken at another time than its header says.
 
-    Attributes
+    Parameters
     ----------
     shift : `numpy.ndarray`
-        Pixels along y and x, at disk center.
+        Shift of disk center along y and x, in pixels ``[2]``.
     roll : `float`
-        Degrees counterclockwise.
+        Roll in degrees, counterclockwise.
     stretch : `float`
-        Relative.
+        Relative error of the plate scale.
     clock : `float`
         Seconds by which the image shows the Sun later than its header says.
     clock_error : `float`
-        Standard error of it.
+        Standard error of ``clock`` in seconds.
     """
 
-    shift: np.ndarray
+    shift: npt.NDArray[np.float64]
     roll: float
     stretch: float
     clock: float
@@ -119,29 +161,30 @@ def _terms(v, u):
 
 
 def _trusted(shifts):
-    """Rows to use, their places, and errors in pixels."""
+    """Neighborhoods that correlate well enough to be used, and the errors of their shifts in pixels."""
     good = (shifts["correlation"] > LEAST_CORRELATION) & np.isfinite(shifts["error"])
     error = np.hypot(shifts["error"][good], _LEAST_ERROR)
     return good, error
 
 
-def fit_displacement(shifts, disk):
+def fit_displacement(shifts: dict[str, npt.NDArray], disk: Disk) -> Displacement:
     """
-    Fit a cubic polynomial to the shifts of neighborhoods; outliers are refused.
+    Fit a cubic polynomial of the place on the disk to the shifts of neighborhoods, without outliers.
 
-    Terms of the second and third degree are expected to be of 0.3 pixels, so that they stay small where nothing is
-    measured; pointing, roll and plate scale are free.
+    The coefficients of the second and third degree are expected to be about 0.3 pixels, so that the displacement stays
+    small where no neighborhood was measured. Pointing, roll and plate scale are free.
 
     Parameters
     ----------
     shifts : `dict`
-        From `~sunpy_magsr.pairing.shifts.local_shifts`, of the whole displacement.
+        Whole shifts of neighborhoods, as `~sunpy_magsr.pairing.shifts.local_shifts` returns them.
     disk : `Disk`
-        Where the Sun is.
+        Place of the disk in the image.
 
     Returns
     -------
     `Displacement`
+        The fitted displacement.
     """
     good, error = _trusted(shifts)
     terms = _terms(*disk.at(shifts["y"][good], shifts["x"][good]))
@@ -154,7 +197,7 @@ def fit_displacement(shifts, disk):
 
 
 def _robust(terms, measured, error, prior):
-    """Weighted least squares; rows of outliers are left out."""
+    """Coefficients and covariance of weighted least squares without outliers, and which rows are none."""
     kept, factor = np.ones(len(terms), bool), 1.0
     for _ in range(_ROUNDS):
         weight = kept / error**2 / factor
@@ -169,35 +212,35 @@ def _robust(terms, measured, error, prior):
     return coefficients, covariance, kept
 
 
-def fit_rigid(shifts, disk):
+def fit_rigid(shifts: dict[str, npt.NDArray], disk: Disk) -> Rigid:
     """
-    Fit shift, roll, stretch and an error of the clock to the shifts of neighborhoods; outliers are refused.
+    Fit a shift, a roll, a stretch and an error of the time to the shifts of neighborhoods, without outliers.
 
-    An image that shows the Sun later than its header says is displaced along the parallels, most at disk center and
-    least at the limb.
+    The time can be fitted since the Sun rotates: if the image shows the Sun later than its header says, features are
+    displaced along the parallels, most at disk center and least at the limb.
 
     Parameters
     ----------
     shifts : `dict`
-        As for `fit_displacement`.
+        Whole shifts of neighborhoods, as for `fit_displacement`.
     disk : `Disk`
-        Where the Sun is.
+        Place of the disk in the image. Its roll and tilt say in which direction the Sun rotates.
 
     Returns
     -------
     `Rigid`
+        The fitted numbers.
     """
     good, error = _trusted(shifts)
     v, u = disk.at(shifts["y"][good], shifts["x"][good])
     zero, one = np.zeros_like(v), np.ones_like(v)
-    terms = [(one, zero), (zero, one), (u, -v), (v, u), _turning(disk, v, u)]
-    terms = np.stack([np.stack(term) for term in terms], axis=-1)  # [2, n, 5]
+    motions = [(one, zero), (zero, one), (u, -v), (v, u), _turning(disk, v, u)]
+    terms = np.stack([np.stack(motion) for motion in motions], axis=-1).reshape(-1, 5)
     measured = np.stack([shifts["dy"][good], shifts["dx"][good]])
-    flat = terms.reshape(-1, 5)
     widths = [_EXPECTED[0]] * 4 + [_LONGEST]
     prior = np.diag(np.array(widths) ** -2.0)
     both = np.concatenate([error, error])
-    solved, covariance, _ = _robust(flat, measured.reshape(-1, 1), both, prior)
+    solved, covariance, _ = _robust(terms, measured.reshape(-1, 1), both, prior)
     shift_y, shift_x, roll, stretch, clock = solved[:, 0]
     return Rigid(
         np.array([shift_y, shift_x]),
@@ -209,7 +252,7 @@ def fit_rigid(shifts, disk):
 
 
 def _turning(disk, v, u):
-    """Pixels along y and x by which the image of the surface moves in a second."""
+    """Pixels along y and x by which the rotation of the Sun moves the image of its surface in a second."""
     cosine, sine = np.cos(disk.roll), np.sin(disk.roll)
     north, west = cosine * v + sine * u, cosine * u - sine * v
     near = np.sqrt(np.clip(1 - north**2 - west**2, 0, None))

@@ -1,4 +1,4 @@
-"""Downloads in parallel, each file checked before it takes its place."""
+"""Parallel downloads of files, each of which is checked before it is moved to its place."""
 
 import asyncio
 import concurrent.futures
@@ -21,24 +21,24 @@ _SAME = 1.0  # seconds
 
 
 class DamagedFileError(ValueError):
-    """A file that is not whole, or not of the record that was asked for."""
+    """Raised for a file that is not complete, or that belongs to another record than the one that was asked for."""
 
 
 def check_file(path, frame):
     """
-    Raise unless a file is whole and shows a frame.
+    Raise an error unless a file is complete and belongs to a frame.
 
     Parameters
     ----------
     path : `pathlib.Path`
         The FITS file.
     frame : `~sunpy_magsr.pairing.records.Frame`
-        What it should show.
+        Frame whose file it should be.
 
     Raises
     ------
     DamagedFileError
-        If it cannot be read to its end, its checksums are wrong, or its T_OBS is another one.
+        If the file cannot be read to its end, its checksums are wrong, or its T_OBS is not that of the frame.
     """
     try:
         with warnings.catch_warnings():
@@ -66,26 +66,26 @@ def check_file(path, frame):
 
 def settle(partial, frame, folder):
     """
-    Check a file and give it its place.
+    Check a downloaded file and move it to its place.
 
     Parameters
     ----------
     partial : `pathlib.Path`
-        Where it was downloaded to; it is removed if it is damaged.
+        Where the file was downloaded to. It is deleted if it is damaged.
     frame : `~sunpy_magsr.pairing.records.Frame`
-        What it should show.
+        Frame whose file it should be.
     folder : `pathlib.Path`
-        Of the pairs.
+        Folder of the pairs.
 
     Returns
     -------
     `dict`
-        ``bytes`` and ``sha256``.
+        Size (``bytes``) and hash (``sha256``) of the file.
 
     Raises
     ------
     DamagedFileError
-        As `check_file`.
+        If `check_file` finds that the file is damaged.
     """
     try:
         check_file(partial, frame)
@@ -101,27 +101,27 @@ def settle(partial, frame, folder):
 
 def download_files(urls, frames, folder, partial, *, workers, done):
     """
-    Download the files of frames, once each.
+    Try once to download the files of frames.
 
     Parameters
     ----------
     urls : `dict`
-        By nominal time.
+        URL of each file, by the nominal time of its frame.
     frames : `list` of `~sunpy_magsr.pairing.records.Frame`
-        Of one series, all of them in ``urls``.
+        Frames of one series. ``urls`` must have all of them.
     folder, partial : `pathlib.Path`
-        Of the pairs, and of what is not whole.
+        Folder of the pairs, and folder for files that are not complete yet.
     workers : `int`
-        Connections.
+        Number of files that are downloaded at the same time.
     done : callable
-        Called with a frame and the facts of its file as soon as that is in its place.
+        Function that is called with a frame and what `settle` returned, as soon as the file is in its place.
 
     Returns
     -------
     `dict`
-        By frame, why it could not be had, and whether another attempt may help.
+        The frames whose download failed. For each, the reason and whether another attempt may help.
     """
-    by_name = {_partial_name(frame): frame for frame in frames}
+    by_name = {frame.file_name: frame for frame in frames}
     checks = {}
 
     def finish(path, _, error):
@@ -133,7 +133,7 @@ def download_files(urls, frames, folder, partial, *, workers, done):
     config = parfive.SessionConfig(chunksize=2**17, file_progress=False, timeouts=timeouts, done_callbacks=[finish])
     loader = parfive.Downloader(max_conn=workers, max_splits=1, progress=False, overwrite=True, config=config)
     for frame in frames:
-        loader.enqueue_file(urls[frame.t_rec], path=partial, filename=_partial_name(frame))
+        loader.enqueue_file(urls[frame.t_rec], path=partial, filename=frame.file_name)
     by_url = {urls[frame.t_rec]: frame for frame in frames}
     logging.getLogger("parfive").setLevel(logging.CRITICAL)
     with concurrent.futures.ThreadPoolExecutor(1) as checker:
@@ -153,11 +153,7 @@ def download_files(urls, frames, folder, partial, *, workers, done):
 
 
 def _status_of(error):
-    """The server's answer, if that is what was wrong; parfive wraps it in exceptions."""
+    """HTTP status of an error, `None` if the server did not answer; parfive wraps it in other exceptions."""
     while error is not None and not hasattr(error, "status"):
         error = getattr(error, "response", None) or getattr(error, "exception", None)
     return getattr(error, "status", None)
-
-
-def _partial_name(frame):
-    return frame.path.rpartition("/")[2]

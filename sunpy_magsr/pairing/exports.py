@@ -1,4 +1,4 @@
-"""Files of the archive: asked for in batches, and asked again where the network or the server fails."""
+"""Requests to the archive for files, which are repeated where the network or the server fails."""
 
 import http.client
 import json
@@ -19,20 +19,21 @@ _SERVER_ERROR = 500
 
 def make_client(email, *, wait, server=None):
     """
-    A client of the archive.
+    Make a client of the archive.
 
     Parameters
     ----------
     email : `str`
-        Address that is registered there.
+        E-mail address that is registered at the archive.
     wait : `float`
-        Seconds; see `persistently`.
+        Seconds before a second attempt to reach the archive; see `persistently`.
     server : `str`, optional
-        Base URL of another server of the same protocol, JSOC's by default.
+        Base URL of another server with the protocol of JSOC. By default it is JSOC.
 
     Returns
     -------
     `drms.Client`
+        The client, which asks with this address.
 
     Raises
     ------
@@ -64,16 +65,16 @@ def _config(server):
 
 def persistently(function, *, wait, attempts=_ATTEMPTS):
     """
-    Call a function until neither the network nor the server fails.
+    Call a function again as long as the network or the server fails.
 
     Parameters
     ----------
     function : callable
-        Without arguments.
+        Function without arguments that asks the server.
     wait : `float`
-        Seconds before the second attempt; twice as long before each further one.
+        Seconds before the second attempt. The time doubles before each further one.
     attempts : `int`
-        How many.
+        How often the function is called at most. Defaults to 6.
 
     Returns
     -------
@@ -83,7 +84,7 @@ def persistently(function, *, wait, attempts=_ATTEMPTS):
     Raises
     ------
     OSError
-        What the last attempt raised. What the server explains is raised at once.
+        If the last attempt failed too, or at once if the server answers with an error of the request (HTTP 4xx).
     """
     for attempt in range(attempts):
         try:
@@ -102,16 +103,19 @@ def persistently(function, *, wait, attempts=_ATTEMPTS):
 
 class Exports:
     """
-    Requests for files, remembered in a file so that a second start takes up those that wait.
+    Requests for files that the archive prepares.
+
+    The requests are stored in a file, so that after an interruption the next run continues with the same requests.
 
     Parameters
     ----------
     client : `drms.Client`
-        Of the archive.
+        Client of the archive.
     path : `pathlib.Path`
-        JSON file of requests: series and nominal times by id.
+        JSON file in which the requests are stored: series and nominal times by the id of the request.
     wait : `float`
-        Seconds; see `persistently`. Five times as long between questions whether the files are there.
+        Seconds before a second attempt; see `persistently`. Between two questions whether the files are ready, five
+        times as many seconds pass.
     """
 
     def __init__(self, client, path, *, wait):
@@ -120,24 +124,24 @@ class Exports:
 
     def urls(self, frames):
         """
-        Where the files of frames of one series are, when the archive has made them.
+        Ask for the files of frames, and wait until the archive has prepared them.
 
         Parameters
         ----------
         frames : `list` of `~sunpy_magsr.pairing.records.Frame`
-            Of one series.
+            Frames of one series.
 
         Returns
         -------
         `dict`
-            URL by nominal time; those that the archive does not have are not in it.
+            URL of each file, by the nominal time of its frame. Files that the archive does not have are missing in it.
 
         Raises
         ------
         drms.DrmsExportError
-            If it refuses the request; the message says why.
+            If the archive refuses the request; the message says why.
         OSError
-            If it does not answer.
+            If the archive does not answer.
         """
         wanted = {frame.t_rec for frame in frames}
         found = {}
@@ -151,7 +155,14 @@ class Exports:
         return {t_rec: url for t_rec, url in found.items() if t_rec in wanted}
 
     def forget(self, frames):
-        """Ask anew for the files of frames, whose URLs have failed."""
+        """
+        Forget the requests of frames whose URLs have failed, so that `urls` asks for their files again.
+
+        Parameters
+        ----------
+        frames : `list` of `~sunpy_magsr.pairing.records.Frame`
+            The frames.
+        """
         gone = {(frame.series.name, frame.t_rec) for frame in frames}
         for request_id, facts in list(self._known.items()):
             if any((facts["series"], t_rec) in gone for t_rec in facts["t_rec"]):

@@ -1,64 +1,78 @@
-"""Pairs of MDI and HMI frames, fetched from the archive."""
+"""Pairs of MDI and HMI frames, fetched from the archive of JSOC."""
+
+from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import logging
 import os
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import astropy.units as u
-import drms
 import filelock
 from astropy.time import Time
-from tqdm.auto import tqdm
 
-from sunpy_magsr.pairing.downloads import DamagedFileError, download_files, settle
-from sunpy_magsr.pairing.exports import Exports, make_client, persistently
-from sunpy_magsr.pairing.manifest import Manifest
+from sunpy_magsr.pairing.exports import make_client, persistently
 from sunpy_magsr.pairing.records import HMI, MDI, match_frames, query_frames
+from sunpy_magsr.pairing.retrieval import Retrieval
+
+if TYPE_CHECKING:
+    import drms
+
+    from sunpy_magsr.pairing.records import Frame
 
 __all__ = ["EMAIL_VARIABLE", "Fetched", "fetch_pairs", "find_pairs"]
 
-#: Environment variable with the address that is registered at the archive.
+#: Environment variable that holds the e-mail address which is registered at JSOC.
 EMAIL_VARIABLE = "JSOC_EMAIL"
 _SPAN = 30 * u.day  # of one query
-_BATCH = 50  # frames of one request
 
 
 @dataclasses.dataclass(frozen=True)
 class Fetched:
     """
-    What came of a fetch.
+    Result of `fetch_pairs`.
 
-    Attributes
+    Parameters
     ----------
     pairs : `int`
-        Pairs that were found.
+        Number of pairs that were found.
     whole : `int` or `None`
-        Those of them whose two files are in the folder; `None` if nothing was to be downloaded.
+        Number of these pairs whose two files are in the folder; `None` if nothing was to be downloaded (``dry_run``).
     rejected : `dict`
-        Frames that are in none of them, by reason.
+        Number of frames that are in no pair, by reason.
     failed : `dict`
-        Why files could not be had, by path.
-    files, megabytes, seconds : `float`
-        What was downloaded, and how long that took.
+        Files that could not be downloaded: the reason by the path in the folder.
+    files : `int`
+        Number of files that were downloaded.
+    megabytes : `float`
+        Size of these files.
+    seconds : `float`
+        How long the download took.
     expected : `float`
-        Megabytes that were still to be downloaded at the start, about.
+        Approximate size in megabytes of the files that were missing at the start.
     """
 
     pairs: int
     whole: int | None
-    rejected: dict
-    failed: dict
+    rejected: dict[str, int]
+    failed: dict[str, str]
     files: int
     megabytes: float
     seconds: float
     expected: float
 
-    def summary(self):
-        """What came, in lines."""
+    def summary(self) -> str:
+        """
+        Summarize the result for a terminal.
+
+        Returns
+        -------
+        `str`
+            One line about the pairs, and one for each reason for which frames were rejected.
+        """
         if self.whole is None:
             lines = [f"{self.pairs} pairs found; {self.expected:.0f} MB to download."]
         else:
@@ -71,29 +85,34 @@ class Fetched:
         return "\n".join(lines)
 
 
-def find_pairs(client, *, start, end, cadence, tolerance, wait):
+def find_pairs(
+    client: drms.Client, *, start: Time, end: Time, cadence: u.Quantity, tolerance: u.Quantity, wait: float
+) -> tuple[list[tuple[Frame, Frame]], collections.Counter[str]]:
     """
-    Ask the archive for pairs.
+    Ask the archive which pairs of MDI and HMI frames it has.
 
     Parameters
     ----------
     client : `drms.Client`
-        Of the archive.
+        Client of the archive, from `~sunpy_magsr.pairing.exports.make_client`.
     start, end : `~astropy.time.Time`
-        Of the observations.
-    cadence, tolerance : `~astropy.units.Quantity`
-        See `~sunpy_magsr.pairing.records.match_frames`.
+        First time of observation, and the time before which all observations must be.
+    cadence : `~astropy.units.Quantity`
+        Length of the time slots that are counted from ``start``. The first pair of each slot is taken.
+    tolerance : `~astropy.units.Quantity`
+        Largest time between the two frames of a pair.
     wait : `float`
-        See `~sunpy_magsr.pairing.exports.persistently`.
+        Seconds before a question that failed is asked again; see `~sunpy_magsr.pairing.exports.persistently`.
 
     Returns
     -------
     pairs : `list` of `tuple` of `~sunpy_magsr.pairing.records.Frame`
-        MDI and HMI.
+        The MDI frame and the HMI frame of each pair.
     rejected : `collections.Counter`
-        How many frames are in none, by reason.
+        Number of frames that are in no pair, by reason.
     """
-    frames, rejected = {MDI: [], HMI: []}, collections.Counter()
+    frames: dict = {MDI: [], HMI: []}
+    rejected: collections.Counter[str] = collections.Counter()
     # nominal times of HMI may be up to the tolerance and an exposure away
     for series, margin in ((MDI, 0 * u.s), (HMI, tolerance + 12 * u.min)):
         first, last = start - margin, end + margin
@@ -110,74 +129,79 @@ def find_pairs(client, *, start, end, cadence, tolerance, wait):
 
 
 def fetch_pairs(
-    folder,
+    folder: str | Path,
     *,
-    start,
-    end,
-    cadence=96 * u.min,
-    tolerance=6 * u.min,
-    email=None,
-    server=None,
-    workers=4,
-    attempts=5,
-    wait=2.0,
-    verify=False,
-    dry_run=False,
-    progress=True,
-):
+    start: str | Time,
+    end: str | Time,
+    cadence: u.Quantity | str = 96 * u.min,
+    tolerance: u.Quantity | str = 6 * u.min,
+    email: str | None = None,
+    server: str | None = None,
+    workers: int = 4,
+    attempts: int = 5,
+    wait: float = 2.0,
+    verify: bool = False,
+    dry_run: bool = False,
+    progress: bool = True,
+) -> Fetched:
     """
-    Find pairs of MDI and HMI line-of-sight full disks, and download them.
+    Find pairs of MDI and HMI full-disk line-of-sight magnetograms, and download them.
 
-    Frames are matched by the middles of their exposures. What is in the folder is not downloaded again, so the same
-    command goes on after it was stopped, by whatever, and another span adds to the folder. A file is put in its place
-    when it is whole and its checksums and time are right.
+    Two frames make a pair if the middles of their exposures are close in time. Files that are in the folder already are
+    not downloaded again. So the same call continues a download that was interrupted, and a call for another time span
+    adds to the folder. A downloaded file is moved to its place only if it is complete and its checksums and its time
+    are right.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Of the pairs: ``mdi/YYYY/MM/*.fits``, ``hmi/YYYY/MM/*.fits``, and the table ``manifest.ecsv``.
+        Folder for the pairs. It will hold ``mdi/YYYY/MM/*.fits``, ``hmi/YYYY/MM/*.fits``, and the table
+        ``manifest.ecsv``.
     start, end : `str` or `~astropy.time.Time`
-        Of the observations (TAI); ``end`` is not in it.
+        First time of observation, and the time before which all observations must be (TAI).
     cadence : `~astropy.units.Quantity` or `str`
-        The first pair of each slot of this length from ``start`` is taken; 96 minutes is all that MDI has.
+        Length of the time slots that are counted from ``start``. The first pair of each slot is taken. Defaults to
+        96 minutes, the cadence of MDI.
     tolerance : `~astropy.units.Quantity` or `str`
-        Largest time between the two frames of a pair.
+        Largest time between the two frames of a pair. Defaults to 6 minutes.
     email : `str`, optional
-        Address that is registered at JSOC; ``JSOC_EMAIL`` of the environment by default.
+        E-mail address that is registered at JSOC. By default the environment variable ``JSOC_EMAIL`` is read.
     server : `str`, optional
-        Base URL of another server of JSOC's protocol.
+        Base URL of another server with the protocol of JSOC.
     workers : `int`
-        Downloads at once.
+        Number of files that are downloaded at the same time. Defaults to 4.
     attempts : `int`
-        For each file.
+        How often the download of each file is tried. Defaults to 5.
     wait : `float`
-        Seconds before a second attempt; twice as long before each further one.
+        Seconds before the second attempt. The time doubles before each further one. Defaults to 2.
     verify : `bool`
-        Compare the hashes of the files that are there, and not only their sizes.
+        Whether to compare the hashes of files that are in the folder, and not only their sizes. Defaults to `False`.
     dry_run : `bool`
-        Only find.
+        Whether to find pairs without downloading them. Defaults to `False`.
     progress : `bool`
-        Whether to show a progress bar on a terminal.
+        Whether to show a progress bar on a terminal. Defaults to `True`.
 
     Returns
     -------
     `Fetched`
+        What was found, what was downloaded, and what failed.
 
     Raises
     ------
     ValueError
-        For an argument that is wrong, no address, no pair, or a folder in which another process fetches.
+        If an argument is wrong, no e-mail address is given, no pair is found, or another process downloads into the
+        folder.
     drms.DrmsError
-        If the archive refuses; the message says why.
+        If the archive refuses a request; the message says why.
     OSError
-        If it does not answer.
+        If the archive does not answer.
     """
-    start, end, cadence, tolerance = _check(start, end, cadence, tolerance)
+    start, end, cadence, tolerance = _checked(start, end, cadence, tolerance)
     for name, value in (("workers", workers), ("attempts", attempts)):
         if value < 1:
             msg = f"{name} must be 1 or more, got {value}."
             raise ValueError(msg)
-    logging.getLogger("drms").setLevel(logging.WARNING)  # it tells of every question whether files are there
+    logging.getLogger("drms").setLevel(logging.WARNING)  # it logs each time it asks whether files are ready
     client = make_client(_address(email), server=server, wait=wait)
     folder = Path(folder)
     options = {"start": start, "end": end, "cadence": cadence, "tolerance": tolerance}
@@ -197,7 +221,7 @@ def fetch_pairs(
         msg = f"DIR must be a folder in which no other process fetches, got {folder}."
         raise ValueError(msg) from error
     try:
-        run = _Run(folder, client, workers=workers, attempts=attempts, wait=wait)
+        run = Retrieval(folder, client, workers=workers, attempts=attempts, wait=wait)
         missing = run.missing(pairs, verify=verify)
         begin = time.monotonic()
         run.download(missing, progress=progress)
@@ -205,8 +229,8 @@ def fetch_pairs(
     finally:
         lock.release()
     rows = run.manifest.rows
-    frames = [frame.path for pair in pairs for frame in pair]
-    failed = {path: rows[path]["reason"] for path in frames if rows[path]["state"] == "failed"}
+    paths = [frame.path for pair in pairs for frame in pair]
+    failed = {path: rows[path]["reason"] for path in paths if rows[path]["state"] == "failed"}
     whole = sum(all(rows[frame.path]["state"] == "done" for frame in pair) for pair in pairs)
     megabytes = sum(rows[frame.path]["bytes"] for frame in missing if rows[frame.path]["state"] == "done") / 1e6
     count = sum(rows[frame.path]["state"] == "done" for frame in missing)
@@ -228,8 +252,8 @@ def _address(email):
     return found
 
 
-def _check(start, end, cadence, tolerance):
-    """Times and durations of what the user said."""
+def _checked(start, end, cadence, tolerance):
+    """Turn start and end into times, and cadence and tolerance into quantities."""
     found = []
     for name, value in (("start", start), ("end", end)):
         try:
@@ -250,87 +274,3 @@ def _check(start, end, cadence, tolerance):
             msg = f"{name} must be a time above 0, got {value}."
             raise ValueError(msg)
     return found
-
-
-class _Run:
-    """One fetch into a folder."""
-
-    def __init__(self, folder, client, *, workers, attempts, wait):
-        self.folder, self.partial = folder, folder / ".partial"
-        self.partial.mkdir(exist_ok=True)
-        self.workers, self.attempts, self.wait = workers, attempts, wait
-        self.manifest = Manifest(folder)
-        self.exports = Exports(client, folder / ".requests.json", wait=wait)
-
-    def missing(self, pairs, *, verify):
-        """Frames that are to be downloaded; what a killed run has left is put in its place."""
-        missing = []
-        for pair in pairs:
-            for frame in pair:
-                self.manifest.add(pair[0].stamp, frame)
-                left = self.partial / frame.path.rpartition("/")[2]
-                if left.is_file():
-                    self._settle(left, frame)
-                if not self.manifest.has(frame, verify=verify):
-                    missing.append(frame)
-        self.manifest.write()
-        return missing
-
-    def _settle(self, left, frame):
-        with contextlib.suppress(DamagedFileError):  # broken off in the middle
-            self.manifest.done(frame, settle(left, frame, self.folder))
-
-    def download(self, missing, *, progress):
-        """Batch by batch, and file by file again where one fails."""
-        batches = [
-            frames[first : first + _BATCH]
-            for frames in ([one for one in missing if one.series is series] for series in (MDI, HMI))
-            for first in range(0, len(frames), _BATCH)
-        ]
-        with tqdm(total=len(missing), desc="fetch", unit="file", disable=None if progress else True) as bar:
-            try:
-                for batch in batches:
-                    self._download(batch, bar)
-                    self.manifest.write()
-            finally:
-                self.manifest.write()
-
-    def _download(self, batch, bar):
-        def done(frame, facts):
-            self.manifest.done(frame, facts)
-            bar.update()
-
-        for attempt in range(self.attempts):
-            bar.set_postfix_str("the archive prepares files")
-            urls = self._urls(batch)
-            bar.set_postfix_str("")
-            for frame in batch:
-                self.manifest.rows[frame.path]["attempts"] += 1
-            batch = [frame for frame in batch if frame.t_rec in urls]
-            options = {"workers": self.workers, "done": done}
-            failed = download_files(urls, batch, self.folder, self.partial, **options) if batch else {}
-            gone = [frame for frame, (_, may_help) in failed.items() if not may_help]
-            self.exports.forget(gone)  # the archive keeps what it made for some days only
-            for frame, (why, _) in failed.items():
-                self.manifest.failed(frame, why)
-            batch = [frame for frame in failed if frame not in gone or attempt == 0]
-            if not batch:
-                return
-            if attempt < self.attempts - 1:
-                time.sleep(self.wait * 2**attempt)
-
-    def _urls(self, batch):
-        """Where files are; a batch that the archive refuses is halved until it is known for which frame."""
-        try:
-            urls = self.exports.urls(batch)
-        except drms.DrmsError as error:
-            if len(batch) > 1:
-                half = len(batch) // 2
-                return self._urls(batch[:half]) | self._urls(batch[half:])
-            urls, why = {}, str(error)
-        else:
-            why = "the archive has no file of it"
-        for frame in batch:
-            if frame.t_rec not in urls:
-                self.manifest.failed(frame, why)
-        return urls

@@ -1,7 +1,10 @@
-"""What MDI reads for 1 G of HMI in one pair of frames, and how blurred it is."""
+"""What MDI reads where HMI reads 1 G, and how much more MDI is blurred, measured on one pair."""
+
+from __future__ import annotations
 
 import dataclasses
 import itertools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.optimize
@@ -9,16 +12,21 @@ from astropy.table import Table
 
 from sunpy_magsr.forward_model import MDI_GAIN, hmi_per_mdi
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
 __all__ = ["WIDTHS", "Gain", "fit_gain", "gain_table"]
 
-#: Widths (FWHM in arcsec) of MDI's point-spread function for which the expectation is computed; between them it is
-#: interpolated.
+#: Widths of MDI's point-spread function (FWHM in arcsec) for which HMI is blurred. For other widths the blurred images
+#: are interpolated.
 WIDTHS = (0.8, 1.8, 2.8, 3.8)
-_LEAST_FIELD = 20.0  # Gauss, in the table
-_BOUNDS = (0.0, 4.5)  # of the width
+_LEAST_FIELD = 20.0  # Gauss; weaker pixels are left out of the table by place on the disk
+_BOUNDS = (0.0, 4.5)  # of the width, arcsec
 _RESPONSE_ERROR = 0.1  # of the reading, beside the noise
 _PARTS = 4  # along each axis, for the errors
-_LEAST_MU = 0.35
+_LEAST_MU = 0.35  # cosine of the heliocentric angle; pixels nearer to the limb are left out
 _STRENGTHS = (20, 50, 100, 200, 400, 800, 1600)
 _MUS = (0.3, 0.5, 0.7, 0.85, 0.95, 1.0)
 _FEWEST = 200  # pixels of a slope
@@ -27,14 +35,15 @@ _FEWEST = 200  # pixels of a slope
 @dataclasses.dataclass(frozen=True)
 class Gain:
     """
-    Response of a frame.
+    Gain and blur of an MDI frame.
 
-    Attributes
+    Parameters
     ----------
     value, error : `float`
-        What MDI reads for 1 G of HMI, and its standard error.
+        What MDI reads where HMI reads 1 G, and its standard error.
     psf_fwhm : `float`
-        Of the Gaussian by which HMI is blurred before MDI's pixel, arcsec.
+        Full width at half maximum in arcsec of the Gaussian by which HMI must be blurred, before it is averaged over MDI's
+        pixels, to look like MDI.
     """
 
     value: float
@@ -43,44 +52,55 @@ class Gain:
 
 
 def blurred(images, width):
-    """Expectation for a width between those of `WIDTHS`, by cubic interpolation in its square."""
+    """Blurred image for any width (FWHM in arcsec), by cubic interpolation in its square between those of `WIDTHS`."""
     squares, at = np.square(WIDTHS), width**2
     weights = [np.prod([(at - other) / (one - other) for other in squares if other != one]) for one in squares]
     return sum(np.float32(weight) * image for weight, image in zip(weights, images, strict=True))
 
 
-def fit_gain(reading, images, valid, mu, *, noise, seen_noise):
+def fit_gain(
+    reading: npt.NDArray,
+    images: Sequence[npt.NDArray],
+    valid: npt.NDArray[np.bool_],
+    mu: npt.NDArray,
+    *,
+    noise: float,
+    seen_noise: npt.ArrayLike,
+) -> Gain:
     r"""
-    Fit gain and blur jointly, by least squares weighted by noise and an error of the response of a tenth.
+    Fit the gain and the blur of an MDI frame together.
 
-    HMI's own noise would make the slope smaller (in a quiet frame by 1 %), so its variance :math:`v` is taken out of what is
-    summed: :math:`g = \sum w\,d\,m / \sum w\,(m^2 - v)` of readings :math:`d` and expectations :math:`m` (Fuller 1987,
-    Measurement Error Models, section 1.2). Pixels within a cosine of the heliocentric angle of 0.35 are used. The error is
-    that of a jackknife over 4 x 4 parts of the frame (Efron & Stein 1981, :doi:`10.1214/aos/1176345462`).
+    The fit is by least squares. Each pixel is weighted by MDI's noise and by an error of the response of 10 % of the
+    reading. HMI's own noise would make the gain too small (by 1 % in a quiet frame), so its variance :math:`v` is
+    subtracted: the gain is :math:`g = \sum w\,d\,m / \sum w\,(m^2 - v)` with MDI's readings :math:`d`, HMI's blurred field
+    :math:`m` and the weights :math:`w` (Fuller 1987, Measurement Error Models, section 1.2). Only pixels whose cosine of the
+    heliocentric angle is above 0.35 are used. The error is that of a jackknife over 4 x 4 parts of the frame (Efron & Stein
+    1981, :doi:`10.1214/aos/1176345462`).
 
     Parameters
     ----------
     reading : `numpy.ndarray`
-        MDI, Gauss ``[y, x]``.
+        MDI's magnetogram in Gauss ``[y, x]``.
     images : sequence of `numpy.ndarray`
-        What HMI saw, at MDI's pixels and blurred by each of `WIDTHS`.
+        HMI's magnetogram at MDI's pixels in Gauss ``[y, x]``, blurred by each of `WIDTHS`.
     valid : `numpy.ndarray`
-        bool ``[y, x]``.
+        Pixels in which both are known, bool ``[y, x]``.
     mu : `numpy.ndarray`
         Cosine of the heliocentric angle ``[y, x]``.
     noise : `float`
-        Of MDI, Gauss.
+        Standard deviation of MDI's noise in Gauss.
     seen_noise : sequence of `float`
-        Of the images, Gauss.
+        Standard deviation of HMI's noise in each of the images, in Gauss.
 
     Returns
     -------
     `Gain`
+        The gain with its error, and the width of the blur.
 
     Raises
     ------
     ValueError
-        If there are fewer than 200 such pixels.
+        If fewer than 200 pixels can be used.
     """
     used = valid & (mu > _LEAST_MU)
     if used.sum() < _FEWEST:
@@ -111,31 +131,33 @@ def fit_gain(reading, images, valid, mu, *, noise, seen_noise):
     return Gain(float(gain), float(error), float(width))
 
 
-def gain_table(reading, expected, valid, mu):
+def gain_table(reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], mu: npt.NDArray) -> Table:
     """
-    Gain by the strength of the field and by the place on the disk, to be compared with what is published.
+    Measure the gain in bins of field strength and of place on the disk, for a comparison with published values.
 
     Parameters
     ----------
     reading : `numpy.ndarray`
-        MDI, Gauss ``[y, x]``.
+        MDI's magnetogram in Gauss ``[y, x]``.
     expected : `numpy.ndarray`
-        What HMI saw at MDI's resolution, Gauss ``[y, x]``.
-    valid : `numpy.ndarray`
-        bool ``[y, x]``.
-    mu : `numpy.ndarray`
-        Cosine of the heliocentric angle ``[y, x]``.
+        HMI's magnetogram at MDI's resolution and pixels, in Gauss on HMI's scale ``[y, x]``.
+    valid, mu : `numpy.ndarray`
+        Pixels in which both are known, and the cosine of the heliocentric angle, as for `fit_gain`.
 
     Returns
     -------
     `astropy.table.Table`
-        ``by`` (``"strength"`` in Gauss of HMI, or ``"mu"``), ``from``, ``to``, ``hmi_per_mdi`` as measured, with
-        ``error``, ``known`` from `~sunpy_magsr.forward_model.hmi_per_mdi` for these readings, and ``pixels``.
+        One row for each bin: the quantity that is binned (``by``: ``"strength"`` for HMI's field in Gauss, or ``"mu"``), its
+        bounds (``from`` and ``to``), the ratio of HMI to MDI as measured (``hmi_per_mdi``) with its standard ``error``,
+        the ratio that `~sunpy_magsr.forward_model.hmi_per_mdi` gives for the same readings (``known``), and the number of
+        ``pixels``. Bins of fewer than 200 pixels are left out.
     """
     strength = np.abs(expected)
     near = valid & (mu > _LEAST_MU)
     strong = valid & (strength > _LEAST_FIELD)
-    bins = [("strength", edges, near & _between(strength, edges)) for edges in itertools.pairwise(_STRENGTHS)]
+    bins: list[tuple] = [
+        ("strength", edges, near & _between(strength, edges)) for edges in itertools.pairwise(_STRENGTHS)
+    ]
     bins += [("mu", edges, strong & _between(mu, edges)) for edges in itertools.pairwise(_MUS)]
     rows = []
     for by, (low, high), used in bins:

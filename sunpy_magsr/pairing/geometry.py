@@ -1,6 +1,9 @@
-"""Where one instrument saw what another saw: pixels to pixels, by way of the turning surface of the Sun."""
+"""From the pixels of one instrument to those of another, by way of the rotating surface of the Sun."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -11,71 +14,77 @@ from sunpy.coordinates import HeliographicCarrington, propagate_with_solar_surfa
 from sunpy_magsr.prep.disk import fill_missing
 from sunpy_magsr.prep.exposure import observation_time
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
+
 __all__ = ["PixelMap", "interpolate", "map_pixels"]
 
 _STEP = 2.0  # pixels between the nodes
 _ORDER = 5  # of the splines
 _STRIP = 256  # rows that are interpolated at once
-_COVERED = 0.01  # of the weight of missing pixels
+_COVERED = 0.01  # share of missing pixels beyond which the result is NaN
 
 
 @dataclasses.dataclass(frozen=True)
 class PixelMap:
     """
-    Places in one image of what is seen at places of another, smooth enough to be interpolated between nodes.
+    Function from the pixels of one image to the pixels of another that show the same place on the Sun.
 
-    Attributes
+    The function is computed on a coarse grid of nodes and interpolated between them.
+
+    Parameters
     ----------
     nodes : `numpy.ndarray`
-        Spline coefficients ``[2, ny, nx]`` of the pixel ``(y, x)`` in the second image.
+        Cubic spline coefficients ``[2, ny, nx]`` of the pixel ``(y, x)`` in the second image.
     step : `float`
-        Pixels of the first image between nodes; the first node is at pixel 0.
+        Distance of the nodes in pixels of the first image. The first node is at pixel 0.
     """
 
-    nodes: np.ndarray
+    nodes: npt.NDArray[np.float64]
     step: float
 
-    def at(self, y, x):
+    def at(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """
-        Places in the second image.
+        Find the pixels of the second image that show the same places.
 
         Parameters
         ----------
-        y, x : `numpy.ndarray`
-            Pixels of the first image, of one shape, the first being 0; they need not be whole.
+        y, x : array-like
+            Pixels of the first image, counted from 0. They need not be whole numbers.
 
         Returns
         -------
         `numpy.ndarray`
-            Pixels ``[2, ...]``, y and x.
+            Pixels of the second image along y and x, counted from 0, ``[2, ...]``.
         """
         place = [np.asarray(y) / self.step, np.asarray(x) / self.step]
         options = {"order": 3, "prefilter": False, "mode": "nearest"}
         return np.stack([scipy.ndimage.map_coordinates(one, place, **options) for one in self.nodes])
 
 
-def map_pixels(low, high):
+def map_pixels(low: GenericMap, high: GenericMap) -> PixelMap:
     """
-    Follow the headers of two maps from the pixels of one to those of the other.
+    Find which pixels of one map show the same places on the Sun as the pixels of another, from the headers of both.
 
-    Light is followed back from the first instrument's pixel to the surface of the Sun, the surface is turned from one
-    time to the other (differentially, `sunpy.coordinates.propagate_with_solar_surface`; the times are the middles of the
-    exposures), and seen from the other instrument: distance, parallax, roll and plate scale are those of the headers.
+    A pixel of the first map is projected onto the surface of the Sun. The surface is rotated differentially from the
+    middle of one exposure to that of the other (`sunpy.coordinates.propagate_with_solar_surface`). Then it is seen from the
+    second instrument. Distance, parallax, roll and plate scale are taken from the headers.
 
     Parameters
     ----------
     low, high : `sunpy.map.GenericMap`
-        The two, helioprojective or heliographic.
+        First and second map, helioprojective or heliographic.
 
     Returns
     -------
     `PixelMap`
-        Pixels of ``low`` to pixels of ``high``. Off the disk it is continued.
+        Function from pixels of ``low`` to pixels of ``high``. It is continued off the disk.
 
     Raises
     ------
     ValueError
-        If no pixel of ``low`` shows what ``high`` can see.
+        If no pixel of ``low`` shows a place that ``high`` can see.
     """
     y, x = (np.arange(0, size + _STEP, _STEP) for size in low.data.shape)
     grid = np.meshgrid(y, x, indexing="ij")
@@ -93,7 +102,7 @@ def map_pixels(low, high):
 
 
 def _places(low, high, y, x):
-    """Pixels of ``high`` at pixels of ``low``, NaN where there is no Sun."""
+    """Pixels of ``high`` that show the same places as pixels of ``low``, NaN off the disk."""
     celestial = low.wcs.celestial
     angles = celestial.pixel_to_world_values(x, y)
     angles = [angle * u.Unit(unit) for angle, unit in zip(angles, celestial.world_axis_units, strict=True)]
@@ -114,7 +123,7 @@ def _places(low, high, y, x):
 
 
 def _frame(smap):
-    """Coordinate frame at the middle of the exposure, whatever date sunpy takes for the instrument."""
+    """Coordinate frame of a map at the middle of its exposure, which is not for all instruments the date of the map."""
     time = observation_time(smap)
     observer = smap.observer_coordinate
     if "hgln_obs" not in smap.meta:  # else given against the Earth, which is the same a minute later
@@ -126,26 +135,27 @@ def _frame(smap):
     return smap.coordinate_frame.replicate_without_data(**options)
 
 
-def interpolate(data, place, factor):
+def interpolate(data: npt.NDArray, place: npt.NDArray, factor: int) -> npt.NDArray[np.float32]:
     """
-    Look at an image at the places of four times finer pixels.
+    Interpolate an image to a grid that is finer by a factor than given pixels.
 
-    By splines of the fifth degree, once: they keep all of the power at 4 arcsec and 98 % of that between 2 and 1.33
-    arcsec, where adaptive resampling with anti-aliasing keeps 82 % and 59 % (``docs/dev_guide/decisions.rst``).
+    The interpolation uses splines of the fifth degree. They keep all of the power at 4 arcsec and 98 % of the power between
+    2 and 1.33 arcsec of HMI's magnetograms, while adaptive resampling with anti-aliasing keeps 82 % and 59 %
+    (``docs/dev_guide/decisions/pairs.rst``).
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``, NaN where nothing is measured.
+        Image in Gauss ``[y, x]``, NaN where nothing is measured.
     place : `numpy.ndarray`
-        Pixels ``[2, rows, columns]`` (y and x) of the image at which the coarse pixels look.
+        Places of the coarse pixels in the image: its pixels along y and x, counted from 0, ``[2, rows, columns]``.
     factor : `int`
-        Fine pixels along a coarse one.
+        Number of fine pixels along a coarse one.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 Gauss ``[factor rows, factor columns]``, NaN where a missing pixel is near or the image ends.
+        float32 Gauss ``[factor rows, factor columns]``. NaN next to missing pixels and beyond the edges of the image.
     """
     lacking = np.isnan(data)
     options = {"order": _ORDER, "output": np.float32, "mode": "nearest"}

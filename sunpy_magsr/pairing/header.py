@@ -1,40 +1,40 @@
-"""Header of an HMI magnetogram that was brought onto MDI's pixels."""
+"""FITS header of an HMI magnetogram that was brought onto MDI's pixels."""
 
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep.exposure import observation_time
 
 __all__ = ["GAIN_CARD", "aligned_header", "is_on_grid"]
 
-#: What MDI read for 1 G in the frame whose pixels these are, in the header of an aligned HMI magnetogram.
+#: Card of an aligned HMI magnetogram that holds the gain of its MDI frame: what MDI reads where HMI reads 1 G.
 GAIN_CARD = "mdi_gain"
 
 _FACTOR = 4
-#: Where the pixels are, and who sees them: MDI's.
+#: Cards that are taken from MDI: where the pixels are and from where they were observed.
 _GRID = (
     *(f"{card}{axis}" for card in ("ctype", "cunit", "crpix", "crval", "cdelt", "crota") for axis in (1, 2)),
     *(f"{card}{i}_{j}" for card in ("pc", "cd") for i in (1, 2) for j in (1, 2)),
     *("wcsname", "crln_obs", "crlt_obs", "dsun_obs", "hgln_obs", "hglt_obs", "car_rot"),
     *("obs_l0", "obs_b0", "obs_dist", "solar_b0", "rsun_obs", "rsun_ref"),
 )
-#: What was measured, and how well: HMI's.
+#: Cards that are taken from HMI: what was measured, and how well.
 _IDENTITY = ("telescop", "instrume", "wavelnth", "waveunit", "quality", "missvals", "calver64", "object")
 
 
 def aligned_header(low, high, *, gain):
     """
-    Cards of an HMI magnetogram on four times finer pixels of MDI.
+    Make the header of an HMI magnetogram on MDI's grid with four times finer pixels.
 
     Parameters
     ----------
     low, high : `sunpy.map.GenericMap`
-        MDI and HMI; not changed.
+        The MDI map and the HMI map, which are not changed.
     gain : `float`
-        What MDI reads for 1 G of HMI.
+        What MDI reads where HMI reads 1 G.
 
     Returns
     -------
     `dict`
-        The grid, the observer and the time are MDI's, the instrument is HMI, and the history says what was done.
+        FITS cards. The grid, the observer and the time are MDI's, the instrument is HMI, and HISTORY says what was done.
     """
     shape = tuple(_FACTOR * size for size in low.data.shape)
     fine = finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape)
@@ -58,7 +58,19 @@ def aligned_header(low, high, *, gain):
 
 
 def is_on_grid(low, high):
-    """Whether a map has four times finer pixels of another, at the same time and place."""
+    """
+    Find out whether an HMI map lies on an MDI map's grid with four times finer pixels, at the same time.
+
+    Parameters
+    ----------
+    low, high : `sunpy.map.GenericMap`
+        The MDI map and the HMI map.
+
+    Returns
+    -------
+    `bool`
+        Whether the coordinates of three corners agree, and the times to a second.
+    """
     shape = tuple(_FACTOR * size for size in low.data.shape)
     if high.data.shape != shape or abs(observation_time(low) - observation_time(high)).sec > 1:
         return False

@@ -1,4 +1,4 @@
-"""The manifest of a folder of pairs: every frame, where its file is, and its hash."""
+"""The manifest of a folder of pairs: a table of all frames with the paths and hashes of their files."""
 
 import io
 from pathlib import Path
@@ -18,17 +18,17 @@ _NEW = {"state": "wanted", "bytes": 0, "sha256": "", "attempts": 0, "reason": ""
 
 class Manifest:
     """
-    Table of frames.
+    Table of the frames of a folder of pairs.
 
     Parameters
     ----------
     folder : `pathlib.Path`
-        Of the pairs; its manifest is read if there is one.
+        Folder of the pairs. Its manifest is read if there is one.
 
     Attributes
     ----------
     rows : `dict`
-        By path in the folder; the keys of each row are the columns of the table.
+        Rows of the table, by the path of the file in the folder. Each row is a `dict` whose keys are the columns.
     """
 
     def __init__(self, folder):
@@ -40,26 +40,36 @@ class Manifest:
             self.rows = {row["path"]: {key: _plain(row[key]) for key in _COLUMNS} for row in table}
 
     def add(self, pair, frame):
-        """Enter a frame that is wanted; what is known of its file is kept."""
+        """
+        Enter a frame. What the table says about its file is kept.
+
+        Parameters
+        ----------
+        pair : `str`
+            Name of the pair to which the frame belongs.
+        frame : `~sunpy_magsr.pairing.records.Frame`
+            The frame.
+        """
         facts = {"pair": pair, "series": frame.series.name, "t_rec": frame.t_rec, "t_obs": frame.t_obs.tai.isot}
         self.rows[frame.path] = {**_NEW, **self.rows.get(frame.path, {}), **facts, "path": frame.path}
 
     def has(self, frame, *, verify):
         """
-        Whether the file of a frame is there.
+        Find out whether the complete file of a frame is in the folder.
 
-        A file that is there and not entered as done, for the process was killed in between, is checked and entered.
+        A file that is there but not entered, since the process was killed in between, is checked and entered.
 
         Parameters
         ----------
         frame : `~sunpy_magsr.pairing.records.Frame`
-            In `rows`.
+            Frame that was entered before.
         verify : `bool`
-            Compare its hash too, and not only its size.
+            Whether to compare the hash of the file, and not only its size.
 
         Returns
         -------
         `bool`
+            Whether the file is there.
         """
         row, path = self.rows[frame.path], self.folder / frame.path
         if not path.is_file():
@@ -78,15 +88,33 @@ class Manifest:
         return is_same
 
     def done(self, frame, facts):
-        """Enter that a file is in its place."""
+        """
+        Enter that the file of a frame is in its place.
+
+        Parameters
+        ----------
+        frame : `~sunpy_magsr.pairing.records.Frame`
+            The frame.
+        facts : `dict`
+            Size (``bytes``) and hash (``sha256``) of the file.
+        """
         self.rows[frame.path].update(state="done", reason="", **facts)
 
     def failed(self, frame, why):
-        """Enter that a file cannot be had."""
+        """
+        Enter that the file of a frame could not be downloaded.
+
+        Parameters
+        ----------
+        frame : `~sunpy_magsr.pairing.records.Frame`
+            The frame.
+        why : `str`
+            The reason.
+        """
         self.rows[frame.path].update(state="failed", reason=why)
 
     def write(self):
-        """Write the table, whole or not at all."""
+        """Write the table to the folder. A reader never sees a part of it."""
         rows = sorted(self.rows.values(), key=lambda row: (row["pair"], row["series"]))
         table = Table(rows=rows, names=_COLUMNS) if rows else Table(names=_COLUMNS)
         text = io.StringIO()
@@ -101,17 +129,17 @@ def _plain(value):
 
 def pairs_of(folder):
     """
-    Pairs of a folder whose two files are there.
+    List the pairs of a folder whose two files are there.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        From ``magsr-train fetch``.
+        Folder that ``magsr-train fetch`` or `~sunpy_magsr.pairing.fetch.fetch_pairs` has filled.
 
     Returns
     -------
     `list` of `tuple`
-        Name, and paths of MDI and HMI, in the order of time.
+        Name, path of the MDI file and path of the HMI file of each pair, sorted by time.
 
     Raises
     ------

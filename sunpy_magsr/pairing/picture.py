@@ -1,4 +1,4 @@
-"""A picture by which to judge the alignment of a pair."""
+"""A picture that shows how well a pair is aligned."""
 
 import io
 
@@ -7,29 +7,29 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
 from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.forward_model import MDI_GAIN
 from sunpy_magsr.pairing.shifts import LEAST_CORRELATION
 
 __all__ = ["draw_pair"]
 
 _GAUSS = 150.0
 _STRONGEST = 1500.0  # Gauss, of the comparison of readings
-_PUBLISHED = 0.701  # HMI / MDI, Liu et al. 2025
 
 
 def draw_pair(pair, path, *, title, refused=""):
     """
-    Draw what MDI read, what was expected of it, their difference, the shifts, and the gain.
+    Draw MDI's readings, what HMI lets expect of them, their difference, the local shifts, and the gain.
 
     Parameters
     ----------
     pair : `~sunpy_magsr.pairing.align.AlignedPair`
         The pair.
     path : `str` or `pathlib.Path`
-        The PNG file, which is replaced.
+        PNG file. A file that is there is replaced.
     title : `str`
-        Name of the pair.
+        Name of the pair, for the title.
     refused : `str`
-        Why it was refused.
+        Reason for which the pair was refused. Defaults to an empty string, for a pair that was not.
 
     Returns
     -------
@@ -69,7 +69,7 @@ def draw_pair(pair, path, *, title, refused=""):
 
 
 def _shifts(axis, pair):
-    """What the neighborhoods are displaced by, less the shift of disk center."""
+    """Draw the shifts of neighborhoods relative to the shift of disk center."""
     shifts, disk = pair.shifts, pair.displacement.disk
     used = shifts["correlation"] > LEAST_CORRELATION
     middle = pair.displacement.at(disk.y, disk.x)
@@ -93,7 +93,7 @@ def _readings(axis, pair):
 
 def _gains(axis, pair):
     table = pair.gains[pair.gains["by"] == "strength"]
-    axis.axhline(_PUBLISHED, color="tab:gray", linestyle=":", label="0.701 (Liu et al. 2025)")
+    axis.axhline(1 / MDI_GAIN, color="tab:gray", linestyle=":", label=f"{1 / MDI_GAIN:.3f} (Liu et al. 2025)")
     if len(table):
         strength = np.sqrt(table["from"] * table["to"])
         axis.errorbar(strength, table["hmi_per_mdi"], table["error"], fmt="o", label="this pair")

@@ -1,34 +1,42 @@
 """How good an aligned pair is, and when it is refused."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.stats import mad_std
 from scipy.ndimage import uniform_filter
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr.pairing.align import AlignedPair
+
 __all__ = ["Limits", "PairQuality", "RefusedPairError", "check_pair", "damaged_windows", "frame_noise"]
 
 _WINDOWS = (16, 32, 64)  # pixels of MDI
-_RESPONSE_ERROR = 0.3  # of the reading: what evolves, saturates or is badly modelled is no damage
+_RESPONSE_ERROR = 0.3  # of the reading: field that evolves, saturates or is badly modelled is not damaged
 _LARGEST_MISFIT = 3.0  # of the expected root mean square; MDI's noise differs by a factor of 2 over its detector
 _LEAST_MEASURED = 0.8  # of a window
-_TOLD = 12.8  # correlation to expect, times the side, from which a window that is unlike is damaged
+_TOLD = 12.8  # expected correlation times the side in pixels; windows that expect less are not judged by it
 _LOST = 0.5  # of the expected correlation
 
 
 class RefusedPairError(ValueError):
     """
-    A pair that shows not the same Sun, or not well enough; the message says why.
+    Raised for a pair that is not good enough. The message says why.
 
     Parameters
     ----------
     message : `str`
-        Why.
+        The reasons.
     pair : `~sunpy_magsr.pairing.align.AlignedPair`
-        The pair, for a picture.
+        The pair, for example to draw it. It is also an attribute of the error.
     """
 
-    def __init__(self, message, pair):
+    def __init__(self, message: str, pair: AlignedPair) -> None:
         super().__init__(message)
         self.pair = pair
 
@@ -36,31 +44,31 @@ class RefusedPairError(ValueError):
 @dataclasses.dataclass(frozen=True)
 class Limits:
     """
-    What a pair may be at worst.
+    Limits beyond which a pair is refused; see `PairQuality` for what is limited.
 
-    Attributes
+    Parameters
     ----------
     shift : `float`
-        Displacement of disk center, arcsec.
+        Largest displacement of disk center in arcsec. Defaults to 12.
     roll : `float`
-        Beyond CROTA2, degrees.
+        Largest roll in degrees. Defaults to 1.
     stretch : `float`
-        Relative error of the plate scale.
+        Largest relative error of the plate scale. Defaults to 0.01.
     clock : `float`
-        Seconds by which the turning of the Sun disagrees with the headers' times.
+        Largest error of the time in seconds. Defaults to 600.
     likeness : `float`
-        Least correlation of the pair within 0.9 solar radii, as a share of what MDI's noise leaves possible.
+        Smallest likeness. Defaults to 0.7.
     alignment_error : `float`
-        Standard error of the alignment within 0.9 solar radii, MDI pixels.
+        Largest standard error of the alignment in MDI pixels. Defaults to 0.1.
     gain : `tuple` of `float`
-        Least and largest reading of MDI for 1 G of HMI. Published is 1.43 (1 / 0.701, Liu et al. 2025,
-        :doi:`10.1007/s11207-025-02523-y`); true pairs have 1.26 to 1.39.
+        Smallest and largest gain. Defaults to 1 and 2. `~sunpy_magsr.forward_model.MDI_GAIN` is the published value, and
+        true pairs have 1.26 to 1.39.
     missing : `float`
-        Share of the disk's pixels that either instrument lacks.
+        Largest share of the disk's pixels that may be missing. Defaults to 0.02.
     constant : `int`
-        Pixels of MDI's size that hold one value in lines or blocks, in either frame.
+        Largest number of pixels of a constant value. Defaults to 100.
     damaged : `int`
-        Windows that do not show what the other instrument shows; see `damaged_windows`.
+        Largest number of damaged windows. Defaults to 0.
     """
 
     shift: float = 12.0
@@ -69,7 +77,7 @@ class Limits:
     clock: float = 600.0
     likeness: float = 0.7
     alignment_error: float = 0.1
-    gain: tuple = (1.0, 2.0)
+    gain: tuple[float, float] = (1.0, 2.0)
     missing: float = 0.02
     constant: int = 100
     damaged: int = 0
@@ -78,32 +86,43 @@ class Limits:
 @dataclasses.dataclass(frozen=True)
 class PairQuality:
     """
-    Numbers of an aligned pair.
+    Numbers that say how good an aligned pair is.
 
-    Attributes
+    Parameters
     ----------
     likeness : `float`
-        The quality number: correlation of MDI and what is expected of it within 0.9 solar radii, as a share of what
-        MDI's noise leaves possible. 1 if nothing but white noise separates the two.
+        Correlation of MDI's readings with what HMI lets expect of them, within 0.9 solar radii, divided by the correlation
+        that MDI's noise leaves possible. It is 1 if the two differ by nothing but white noise.
     correlation : `float`
         The correlation itself.
-    shift_y, shift_x, roll, stretch, clock, clock_error
-        Of the displacement; arcsec, degrees and seconds. See `~sunpy_magsr.pairing.displacement.Rigid`.
-    alignment_error, scatter : `float`
-        Standard error of the alignment within 0.9 solar radii and root mean square of what it leaves of the shifts of
-        neighborhoods, MDI pixels along one axis.
+    shift_y, shift_x : `float`
+        Displacement of disk center along y and x, in arcsec.
+    roll : `float`
+        Degrees by which MDI is rolled beyond CROTA2.
+    stretch : `float`
+        Relative error of MDI's plate scale.
+    clock : `float`
+        Seconds by which MDI shows the Sun later than its header says, from how far the Sun has rotated.
+    clock_error : `float`
+        Standard error of ``clock`` in seconds.
+    alignment_error : `float`
+        Standard error of the alignment within 0.9 solar radii, in MDI pixels along one axis.
+    scatter : `float`
+        Root mean square of what the alignment leaves of the shifts of neighborhoods, in MDI pixels along one axis.
     neighborhoods, outliers : `int`
-        That were used, and refused.
-    gain, gain_error, psf_fwhm : `float`
-        See `~sunpy_magsr.pairing.gain.Gain`.
+        Number of neighborhoods that the alignment was fitted to, and number of those that it left out as outliers.
+    gain, gain_error : `float`
+        What MDI reads where HMI reads 1 G, and its standard error.
+    psf_fwhm : `float`
+        Width of the blur between HMI and MDI, in arcsec; see `~sunpy_magsr.pairing.gain.Gain`.
     noise : `float`
-        Of MDI, Gauss, from what the pair differs by where the field is weak.
+        Noise of MDI in Gauss, from what the pair differs by where the field is weak.
     missing : `float`
-        Share of the disk's pixels that either instrument lacks.
+        Share of the disk's pixels that either instrument has not measured.
     constant : `int`
-        Pixels of MDI's size that hold one value in lines or blocks, in either frame.
+        Number of pixels of MDI's size in lines or blocks of one value, in both frames together.
     damaged : `int`
-        Windows that do not show what the other instrument shows.
+        Number of windows in which MDI does not show what HMI shows; see `damaged_windows`.
     """
 
     likeness: float
@@ -127,33 +146,51 @@ class PairQuality:
     damaged: int
 
 
-def frame_noise(reading, expected, valid):
-    """Standard deviation in Gauss of what is left where the field is weak, whatever happens elsewhere."""
-    weak = valid & (np.abs(expected) < np.nanpercentile(np.abs(expected[valid]), 60))
-    return float(mad_std((reading - expected)[weak]))
-
-
-def damaged_windows(reading, expected, valid, *, noise):
+def frame_noise(reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_]) -> float:
     """
-    Windows that do not show what the other instrument shows.
-
-    A window of 16, 32 or 64 pixels is damaged if it differs by three times of what the frame's noise and an error of the
-    response of 30 % explain, or if it should be like the expectation to a correlation of 0.8, 0.4 or 0.2, as the noise of its
-    own pixels would leave it, and has half of that.
+    Measure the noise of a reading from its difference to what is expected of it.
 
     Parameters
     ----------
     reading, expected : `numpy.ndarray`
-        Gauss ``[y, x]``.
+        What the instrument read and what is expected of it, in Gauss ``[y, x]``.
     valid : `numpy.ndarray`
-        bool ``[y, x]``.
+        Pixels in which both are known, bool ``[y, x]``.
+
+    Returns
+    -------
+    `float`
+        Standard deviation of the difference in Gauss, where the expected field is below its 60th percentile. It is found
+        from the median absolute deviation, so that outliers do not matter.
+    """
+    weak = valid & (np.abs(expected) < np.nanpercentile(np.abs(expected[valid]), 60))
+    return float(mad_std((reading - expected)[weak]))
+
+
+def damaged_windows(
+    reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], *, noise: npt.NDArray
+) -> npt.NDArray[np.int_]:
+    """
+    Find square windows in which a reading does not show what is expected of it.
+
+    The windows have sides of 16, 32 and 64 pixels and overlap by half. A window is damaged if one of two things is so:
+
+    - Its root mean square difference is more than three times as large as the noise of the frame and an error of the
+      response of 30 % explain.
+    - The noise of its pixels allows a correlation above 0.8, 0.4 or 0.2 (for the three sides), and the correlation is less
+      than half of what is allowed.
+
+    Parameters
+    ----------
+    reading, expected, valid : `numpy.ndarray`
+        What was read, what is expected, and where both are known, as for `frame_noise`.
     noise : `numpy.ndarray`
-        Standard deviation in Gauss ``[y, x]``.
+        Standard deviation of each pixel's noise in Gauss ``[y, x]``.
 
     Returns
     -------
     `numpy.ndarray`
-        Pixels ``[n, 3]``: y and x of the middle, and the side, of windows that overlap by half.
+        The damaged windows ``[n, 3]``: y and x of the middle, and the side, in pixels.
     """
     frame = np.mean(noise[valid] ** 2)
     reading, expected = (np.where(valid, one, 0.0).astype(float) for one in (reading, expected))
@@ -175,21 +212,21 @@ def damaged_windows(reading, expected, valid, *, noise):
     return np.array(found, dtype=int).reshape(-1, 3)
 
 
-def check_pair(pair, limits):
+def check_pair(pair: AlignedPair, limits: Limits) -> None:
     """
-    Raise if a pair is not good enough.
+    Raise an error if a pair is beyond limits.
 
     Parameters
     ----------
     pair : `~sunpy_magsr.pairing.align.AlignedPair`
-        The pair.
+        The pair that is judged by its ``quality``.
     limits : `Limits`
-        What it may be at worst.
+        The limits.
 
     Raises
     ------
     RefusedPairError
-        The message names everything that is wrong, most telling first.
+        If the pair is beyond a limit. The message names all such limits.
     """
     quality = pair.quality
     shift = np.hypot(quality.shift_y, quality.shift_x)

@@ -1,4 +1,4 @@
-"""Records of the archive: found, judged by their quality, and matched in time."""
+"""Records of the archive: how they are found, selected by their quality, and matched in time."""
 
 import collections
 import dataclasses
@@ -19,18 +19,18 @@ _EARLIEST = Time("1995-12-01", scale="tai")  # what the archive says for an unkn
 @dataclasses.dataclass(frozen=True)
 class Series:
     """
-    A series of the archive.
+    Series of magnetograms in the archive.
 
-    Attributes
+    Parameters
     ----------
     name : `str`
-        Of the series.
+        Name in the archive, such as ``hmi.M_720s``.
     segment : `str`
-        That holds the magnetogram.
+        Segment of the series that holds the magnetogram.
     folder : `str`
-        For its files.
+        Name of the folder for its files.
     megabytes : `float`
-        Size of a file as the archive exports it, about.
+        Approximate size of a file as the archive exports it.
     """
 
     name: str
@@ -46,16 +46,16 @@ HMI = Series("hmi.M_720s", "magnetogram", "hmi", 14.0)
 @dataclasses.dataclass(frozen=True)
 class Frame:
     """
-    A record of a series.
+    One record of a series.
 
-    Attributes
+    Parameters
     ----------
     series : `Series`
-        Which.
+        Series of the record.
     t_rec : `str`
-        Its nominal time, which names it: ``2011.04.01_00:00:00_TAI``.
+        Nominal time, by which the archive finds the record, such as ``2011.04.01_00:00:00_TAI``.
     t_obs : `~astropy.time.Time`
-        Middle of the exposure.
+        Time of the middle of the exposure.
     """
 
     series: Series
@@ -64,35 +64,39 @@ class Frame:
 
     @property
     def stamp(self):
-        """Such as ``20110401_000000``."""
+        """Nominal time as in names of files, such as ``20110401_000000``."""
         return self.t_rec.removesuffix("_TAI").replace(".", "").replace(":", "")
 
     @property
+    def file_name(self):
+        """Name of its file, without folders."""
+        return f"{self.series.name}.{self.stamp}_TAI.{self.series.segment}.fits"
+
+    @property
     def path(self):
-        """Of its file in the folder of pairs."""
-        name = f"{self.series.name}.{self.stamp}_TAI.{self.series.segment}.fits"
-        return f"{self.series.folder}/{self.stamp[:4]}/{self.stamp[4:6]}/{name}"
+        """Path of its file in the folder of pairs."""
+        return f"{self.series.folder}/{self.stamp[:4]}/{self.stamp[4:6]}/{self.file_name}"
 
 
 def query_frames(client, series, start, end):
     """
-    Ask for the records of a span.
+    Ask the archive for the records of a time span.
 
     Parameters
     ----------
     client : `drms.Client`
-        Of the archive.
+        Client of the archive.
     series : `Series`
-        Which.
+        Series of the records.
     start, end : `~astropy.time.Time`
-        Nominal times.
+        First and last nominal time.
 
     Returns
     -------
     frames : `list` of `Frame`
-        Those that are good enough, in the order of their observation.
+        Records of sufficient quality, sorted by time of observation.
     rejected : `collections.Counter`
-        How many are not, by reason.
+        Number of the other records, by reason.
     """
     times = "-".join(time.tai.strftime(_STAMP) for time in (start, end))
     table = client.query(f"{series.name}[{times}]", key=",".join(_KEYS), convert_numeric=False)
@@ -112,7 +116,7 @@ def query_frames(client, series, start, end):
 
 
 def _time_of(text):
-    """A time of the archive; `None` if it says that there is none."""
+    """Time of a keyword such as T_OBS; `None` if the record has none."""
     day, _, clock = str(text).removesuffix("_TAI").partition("_")
     try:
         time = Time(f"{day.replace('.', '-')}T{clock}", scale="tai")
@@ -122,7 +126,7 @@ def _time_of(text):
 
 
 def _whole(value):
-    """An integer; `None` if the series has no such keyword."""
+    """Value of a keyword as an integer; `None` if the series has no such keyword."""
     try:
         return int(value, 0) if isinstance(value, str) else int(value)
     except (TypeError, ValueError):
@@ -131,25 +135,25 @@ def _whole(value):
 
 def match_frames(mdi, hmi, *, start, cadence, tolerance):
     """
-    Pair frames of the two instruments by the middles of their exposures.
+    Match each MDI frame with the HMI frame that is closest in time.
 
     Parameters
     ----------
     mdi, hmi : `list` of `Frame`
-        From `query_frames`.
+        Frames of each instrument, as `query_frames` returns them.
     start : `~astropy.time.Time`
-        From which slots of ``cadence`` are counted.
+        Time from which slots of the length ``cadence`` are counted.
     cadence : `~astropy.units.Quantity`
-        The first pair of each slot is taken.
+        Length of a time slot. The first pair of each slot is taken.
     tolerance : `~astropy.units.Quantity`
-        Largest time between the two.
+        Largest time between the middles of the two exposures.
 
     Returns
     -------
     pairs : `list` of `tuple` of `Frame`
-        MDI and HMI. No frame is in two pairs.
+        The MDI frame and the HMI frame of each pair. No frame is in two pairs.
     rejected : `collections.Counter`
-        How many MDI frames are not in a pair, by reason.
+        Number of MDI frames that are in no pair, by reason.
     """
     pairs, rejected, slots, taken = [], collections.Counter(), set(), set()
     seconds = np.array([(frame.t_obs - start).sec for frame in hmi])

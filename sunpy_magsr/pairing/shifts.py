@@ -1,35 +1,46 @@
-"""Residual shifts between a magnetogram and what is expected of it, neighborhood by neighborhood."""
+"""Shifts that are left between a magnetogram and what is expected of it, measured in small neighborhoods."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from skimage.filters import window
 from skimage.registration import phase_cross_correlation
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = ["LEAST_CORRELATION", "common_shift", "local_shifts"]
 
 _SIDE = 48  # pixels of a neighborhood
-_UPSAMPLING = 100  # steps of a pixel
-_LEAST_SHARE = 0.9  # of a neighborhood that is measured
-#: Neighborhoods that are less alike say nothing of the shift.
+_UPSAMPLING = 100  # the shift is found to a hundredth of a pixel
+_LEAST_SHARE = 0.9  # of a neighborhood that must be measured
+#: Neighborhoods whose correlation is lower are not used, as their shifts are not reliable.
 LEAST_CORRELATION = 0.2
 
 
-def common_shift(reading, expected, valid, *, largest):
+def common_shift(
+    reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], *, largest: int
+) -> npt.NDArray[np.float64]:
     """
-    Shift of a whole image, to a pixel.
+    Measure the shift of a whole image, to a whole pixel.
 
     Parameters
     ----------
-    reading, expected : `numpy.ndarray`
-        Gauss ``[y, x]``.
+    reading : `numpy.ndarray`
+        Image in Gauss ``[y, x]`` whose shift is measured.
+    expected : `numpy.ndarray`
+        Image in Gauss ``[y, x]`` without the shift.
     valid : `numpy.ndarray`
-        bool ``[y, x]``: where both are known.
+        Pixels in which both images are known, bool ``[y, x]``.
     largest : `int`
-        Pixels along each axis that are tried.
+        Largest shift in pixels along each axis that is tried.
 
     Returns
     -------
     `numpy.ndarray`
-        Pixels ``(y, x)`` by which the reading is displaced, whole numbers.
+        Pixels along y and x by which the reading is displaced.
     """
     spectra = [np.fft.rfft2(np.where(valid, np.clip(one, -500, 500), 0)) for one in (reading, expected)]
     product = np.fft.irfft2(spectra[0] * spectra[1].conj(), s=valid.shape)
@@ -38,29 +49,31 @@ def common_shift(reading, expected, valid, *, largest):
     return np.array([near[one] for one in np.unravel_index(np.argmax(peak), peak.shape)], dtype=float)
 
 
-def local_shifts(reading, expected, valid, *, side=_SIDE):
+def local_shifts(
+    reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], *, side: int = _SIDE
+) -> dict[str, npt.NDArray]:
     """
-    Sub-pixel shifts of neighborhoods that overlap by half.
+    Measure the shifts of small neighborhoods, to a fraction of a pixel.
 
-    Each is the peak of the cross-correlation under a Hann window, by upsampled Fourier transforms (Guizar-Sicairos et al.
-    2008, :doi:`10.1364/OL.33.000156`; `skimage.registration.phase_cross_correlation`). The window draws the peak towards
-    zero, so a large shift must be taken out and the rest measured again.
+    The neighborhoods are squares that overlap by half. The shift of each is the place of the maximum of the
+    cross-correlation under a Hann window, found by upsampled Fourier transforms (Guizar-Sicairos et al. 2008,
+    :doi:`10.1364/OL.33.000156`; `skimage.registration.phase_cross_correlation`). The window moves the maximum towards
+    zero, so a large shift must be removed and the rest be measured again.
 
     Parameters
     ----------
-    reading, expected : `numpy.ndarray`
-        Gauss ``[y, x]``.
-    valid : `numpy.ndarray`
-        bool ``[y, x]``: where both are known.
+    reading, expected, valid : `numpy.ndarray`
+        The two images and where both are known, as for `common_shift`.
     side : `int`
-        Pixels of a neighborhood.
+        Side of a neighborhood in pixels. Defaults to 48.
 
     Returns
     -------
     `dict`
-        Arrays ``[n]``: ``y``, ``x``, the middle in pixels; ``dy``, ``dx``, by how many pixels the reading is displaced;
-        ``correlation`` of the two, and ``scatter``, what is left when the expectation fits best, against the noise-free
-        signal in the neighborhood (a standard error of the shift in pixels up to a factor).
+        Arrays with one number for each neighborhood: the pixel of its middle (``y`` and ``x``), the pixels by which the
+        reading is displaced (``dy`` and ``dx``), the ``correlation`` of the two images, and the ``error``: the standard
+        deviation of what the best fit leaves, divided by the root of the summed squares of the gradient. This is the
+        standard error of the shift in pixels up to a factor.
     """
     taper = window("hann", (side, side)).astype(np.float32)
     rows = []
@@ -70,17 +83,13 @@ def local_shifts(reading, expected, valid, *, side=_SIDE):
             known = valid[part]
             if known.mean() < _LEAST_SHARE:
                 continue
-            rows.append(
-                {
-                    "y": y + (side - 1) / 2,
-                    "x": x + (side - 1) / 2,
-                    **_shift(reading[part], expected[part], known * taper),
-                }
-            )
+            middle = {"y": y + (side - 1) / 2, "x": x + (side - 1) / 2}
+            rows.append(middle | _shift(reading[part], expected[part], known * taper))
     return {name: np.array([row[name] for row in rows]) for name in ("y", "x", "dy", "dx", "correlation", "error")}
 
 
 def _shift(reading, expected, weight):
+    """Shift of one neighborhood, with the correlation and the error."""
     one, two = (weight * (field - np.average(field, weights=weight)) for field in (reading, expected))
     norm = np.sqrt((one**2).sum() * (two**2).sum())
     if norm == 0:
