@@ -1,4 +1,4 @@
-"""What the low-resolution instrument would see of a high-resolution field."""
+"""Forward model: what a low-resolution instrument would read of a high-resolution field."""
 
 from sunpy_magsr.forward_model.defects import find_bad_pixels, without_bad_pixels, without_constant_pixels
 from sunpy_magsr.forward_model.degrade import degrade

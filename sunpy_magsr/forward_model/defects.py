@@ -1,15 +1,24 @@
-"""Pixels that are no measurements of the Sun although they hold numbers: hits, dead or constant pixels, saturated umbrae."""
+"""Bad pixels, which hold numbers but no measurements: cosmic-ray hits, dead or constant pixels, saturated umbrae."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
+from astropy.stats import gaussian_fwhm_to_sigma
 from skimage.morphology import reconstruction
 
 from sunpy_magsr.forward_model.noise import input_noise
 from sunpy_magsr.prep.disk import fill_missing
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr.prep import Magnetogram
 
 __all__ = ["find_bad_pixels", "without_bad_pixels", "without_constant_pixels"]
 
@@ -28,36 +37,39 @@ _LEAST_BESIDE = 0.08  # of a real source, on the neighbors along either axis; 0.
 _ROUNDS = 3
 _SATURATED = 1800.0  # Gauss
 _DEPTH = 0.35  # of the field around
-_FWHM_TO_SIGMA = 1 / math.sqrt(8 * math.log(2))
 
 
-def find_bad_pixels(data, valid, noise=None):
+def find_bad_pixels(
+    data: npt.NDArray, valid: npt.NDArray[np.bool_], noise: npt.NDArray | None = None
+) -> npt.NDArray[np.bool_]:
     r"""
-    Find pixels that no Sun can have made.
+    Find pixels that cannot be measurements of the Sun.
 
-    - **Dead or constant**: 4 x 4 pixels, or 10 in a line, of exactly one value.
-    - **Hits**, where the noise is given: a pixel that differs from what its neighbors say of it (the linear prediction
-      of a field that a point-spread function and a pixel have smoothed) by more than noise does, 4.7 standard deviations
-      of the prediction's error (with a noise of at least 8 G), and by 2.2 times the field of its second strongest neighbor
-      more, while its neighbors along one axis or the other have next to nothing of its sign: the optics spread a real
-      source, however small, over several pixels.
-    - **Saturated umbrae**, likewise: a hole of more than 35 % in a field of one polarity above 1800 G, as MDI makes where
-      the line leaves its filters' range (Liu et al. 2007, :doi:`10.1007/s11207-007-0316-5`).
+    Three kinds of bad pixels are found, the last two only if the noise is given:
+
+    - **Dead or constant pixels**: blocks of 4 x 4 pixels, or lines of 10, of exactly the same value.
+    - **Cosmic-ray hits**: single pixels that do not fit to their neighbors. The optics spread even the smallest real source
+      over several pixels, so a pixel can be predicted from its neighbors (by the linear prediction of a field that is
+      smoothed by a point-spread function and a pixel). A hit differs from the prediction by more than 4.7 standard
+      deviations of its error, for which the noise counts as 8 G or more, plus 2.2 times the field of the second strongest
+      neighbor beyond the noise. And along at least one axis its two neighbors have almost no field of its sign.
+    - **Saturated umbrae**: holes with more than 35 % less field within a field of one polarity above 1800 G. MDI makes them
+      where the spectral line leaves the range of its filters (Liu et al. 2007, :doi:`10.1007/s11207-007-0316-5`).
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``, without NaN.
+        Magnetogram in Gauss ``[y, x]``, without NaN.
     valid : `numpy.ndarray`
-        bool ``[y, x]``: the pixels that are measurements as far as the file says.
+        Pixels that are measurements according to the file, bool ``[y, x]``.
     noise : `numpy.ndarray`, optional
-        Standard deviation in Gauss ``[y, x]``, for an instrument whose optics are known to be no sharper than its
-        pixels. Without it hits and saturation are not looked for.
+        Standard deviation of each pixel's noise in Gauss ``[y, x]``. It may be given only for an instrument whose optics
+        are not sharper than its pixels, such as MDI.
 
     Returns
     -------
     `numpy.ndarray`
-        bool ``[y, x]``.
+        The bad pixels, bool ``[y, x]``.
 
     Examples
     --------
@@ -81,21 +93,23 @@ def find_bad_pixels(data, valid, noise=None):
     return bad | (_saturated(data) & valid)
 
 
-def without_bad_pixels(magnetogram):
+def without_bad_pixels(magnetogram: Magnetogram) -> tuple[Magnetogram, int]:
     """
-    A magnetogram whose bad pixels are not valid, and hold the nearest measured value.
+    Replace the bad pixels of a magnetogram.
 
     Parameters
     ----------
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        The input. Hits and saturation are looked for in MDI's frames only: what HMI averages to a pixel may be small.
+        The magnetogram. Hits and saturated umbrae are searched for only if it is from MDI: in an HMI magnetogram that was
+        averaged to larger pixels, a real source may fill a single pixel.
 
     Returns
     -------
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        With the noise of each pixel, if it is MDI's.
+        The magnetogram, in which bad pixels are not valid and hold the nearest measured value. For MDI it also holds the
+        noise of each pixel.
     count : `int`
-        How many pixels were taken out.
+        Number of pixels that were replaced.
     """
     is_mdi = magnetogram.instrument == "MDI"
     noise = input_noise(magnetogram) if is_mdi else None
@@ -109,19 +123,19 @@ def without_bad_pixels(magnetogram):
     return dataclasses.replace(cleaned, noise=input_noise(cleaned) if is_mdi else magnetogram.noise), count
 
 
-def without_constant_pixels(data):
+def without_constant_pixels(data: npt.NDArray) -> npt.NDArray:
     """
-    A field whose dead or constant pixels are NaN: of an instrument of which no more is known, such as HMI.
+    Set the dead or constant pixels of a field to NaN.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``, NaN where nothing is measured.
+        Field in Gauss ``[y, x]``, NaN where nothing is measured.
 
     Returns
     -------
     `numpy.ndarray`
-        The same array if there are none, else a copy.
+        The same array if it has no such pixels, otherwise a copy with NaN in them.
     """
     valid = np.isfinite(data)
     bad = find_bad_pixels(np.where(valid, data, 0), valid)
@@ -129,7 +143,7 @@ def without_constant_pixels(data):
 
 
 def _constant(data, valid):
-    """Pixels in blocks and lines of one value, of measured pixels alone."""
+    """Measured pixels in blocks and lines of one value."""
     bad = np.zeros(data.shape, dtype=bool)
     same = [
         valid[:, 1:] & valid[:, :-1] & (data[:, 1:] == data[:, :-1]),
@@ -158,7 +172,7 @@ def _either_end(pairs, axis, shape):
 
 
 def _hits(data, noise):
-    """Pixels unlike what their neighbors say of them."""
+    """Cosmic-ray hits: pixels that do not fit to their neighbors."""
     kernel = _prediction()
     noise = np.maximum(noise, np.float32(_LEAST_NOISE))
     residual = data - scipy.ndimage.correlate(data, kernel.astype(data.dtype), mode="nearest")
@@ -187,7 +201,7 @@ def _hits(data, noise):
 def _prediction():
     """Weights ``[5, 5]`` of the neighbors in the best linear prediction of a pixel."""
     y, x = (axis.ravel() for axis in np.mgrid[-2:3, -2:3])
-    variance = 2 * (_SHARPEST * _FWHM_TO_SIGMA) ** 2 + 2 / 12
+    variance = 2 * (_SHARPEST * gaussian_fwhm_to_sigma) ** 2 + 2 / 12
     alike = _SIGNAL_TO_NOISE * np.exp(-((y[:, None] - y) ** 2 + (x[:, None] - x) ** 2) / (2 * variance))
     others = np.flatnonzero((y != 0) | (x != 0))
     middle = np.flatnonzero((y == 0) & (x == 0))[0]

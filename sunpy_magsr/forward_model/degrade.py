@@ -1,48 +1,66 @@
-"""The one degradation operator: point-spread function, gain, sampling, noise."""
+"""The degradation operator: point-spread function, gain, sampling, noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sunpy_magsr.forward_model.psf import sampling_kernel
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = ["degrade"]
 
 
-def degrade(field, *, factor=4, psf_fwhm=0.0, offset=(0.0, 0.0), gain=1.0, noise=0.0, seed=None):
+def degrade(
+    field: npt.NDArray,
+    *,
+    factor: int = 4,
+    psf_fwhm: float = 0.0,
+    offset: tuple[float, float] = (0.0, 0.0),
+    gain: float | npt.NDArray = 1.0,
+    noise: float | npt.NDArray = 0.0,
+    seed: int | None = None,
+) -> npt.NDArray:
     r"""
-    Low-resolution image of a field.
+    Make the low-resolution image of a field.
 
-    :math:`d = g \langle P * B \rangle + n`: convolution with a Gaussian point-spread function, mean over blocks of
-    ``factor x factor`` pixels, gain, and white noise. With the defaults it is the block mean alone, which is how
-    Ramunno et al. 2025 (:doi:`10.1051/0004-6361/202453205`) make their "MDI-equivalent" input from HMI.
-    `sunpy_magsr.models.degradation.degrade` is the same on tensors.
+    The image is :math:`d = \langle P * (g B) \rangle + n`: the field :math:`B` times a gain :math:`g`, convolved with a
+    Gaussian point-spread function :math:`P`, averaged over blocks of ``factor x factor`` pixels, plus white noise
+    :math:`n`. With the defaults it is the mean over blocks alone. In this way Ramunno et al. 2025
+    (:doi:`10.1051/0004-6361/202453205`) make their "MDI-equivalent" input from HMI.
+    `sunpy_magsr.models.degradation.degrade` does the same with tensors.
 
     Parameters
     ----------
     field : `numpy.ndarray`
-        Gauss ``[..., y, x]``; rows and columns must be multiples of ``factor``. A block with a NaN is NaN.
+        Field in Gauss ``[..., y, x]``. The numbers of rows and columns must be multiples of ``factor``. A NaN makes all
+        pixels of the image NaN to which it contributes.
     factor : `int`
-        Pixels along one output pixel.
+        Number of pixels of the field along one pixel of the image. Defaults to 4.
     psf_fwhm : `float`
-        Full width at half maximum of the point-spread function in ``field``'s pixels; 0 for none.
+        Full width at half maximum of the point-spread function in pixels of the field. Defaults to 0, no blur.
     offset : `tuple` of `float`
-        Shift of the low-resolution grid along y and x in ``field``'s pixels.
+        Shift of the grid of the image along y and x, in pixels of the field. Defaults to no shift.
     gain : `float` or `numpy.ndarray`
-        What the instrument reads for 1 G, one number or one for each pixel of the field; see
-        `sunpy_magsr.forward_model.MDI_GAIN`.
+        What the instrument reads for 1 G: one number, or one for each pixel of the field. Defaults to 1.
+        `~sunpy_magsr.forward_model.MDI_GAIN` is that of MDI.
     noise : `float` or `numpy.ndarray`
-        Standard deviation of the noise in Gauss, one number or one for each low-resolution pixel.
+        Standard deviation of the noise in Gauss: one number, or one for each pixel of the image. Defaults to 0.
     seed : `int`, optional
-        Of the noise; needed if ``noise`` is not 0.
+        Seed of the noise. It must be given if ``noise`` is not 0.
 
     Returns
     -------
     `numpy.ndarray`
-        ``[..., y / factor, x / factor]``.
+        Image in Gauss ``[..., y / factor, x / factor]``, of the data type of the field.
 
     Raises
     ------
     ValueError
-        If the shape is not a multiple of the factor, or noise is asked for without a seed.
+        If the shape is no multiple of ``factor``, or ``noise`` is given without ``seed``.
 
     Examples
     --------

@@ -1,39 +1,46 @@
-"""Scale between the two instruments."""
+"""The scales of MDI and HMI: how the readings of the two instruments differ by a factor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = ["MDI_GAIN", "MDI_GAIN_SPREAD", "gain_factor", "hmi_per_mdi"]
 
-#: What MDI (level 1.8.2) reads for a field in which HMI reads 1 G, as one number: HMI = 0.701 MDI (Liu et al. 2025,
-#: :doi:`10.1007/s11207-025-02523-y`); 1.40 in Liu et al. 2012 (:doi:`10.1007/s11207-012-9976-x`).
+#: What MDI (level 1.8.2) reads where HMI reads 1 G, as one number for all fields: HMI = 0.701 MDI (Liu et al. 2025,
+#: :doi:`10.1007/s11207-025-02523-y`). Liu et al. 2012 (:doi:`10.1007/s11207-012-9976-x`) give 1.40.
 MDI_GAIN = 1 / 0.701
-#: How much it differs from frame to frame, as a standard deviation of its logarithm: what `hmi_per_mdi` leaves of the
-#: true pairs' factors, which are +9, -3 and -6 % off it.
+#: Standard deviation of the logarithm of the gain from frame to frame. The factors of the three true pairs differ from
+#: `hmi_per_mdi` by +9, -3 and -6 %.
 MDI_GAIN_SPREAD = 0.08
 
-# Of HMI over MDI in the true pairs of `docs/validation.rst`, by the strength that MDI reads.
+# HMI over MDI in the true pairs of `docs/validation.rst`, where MDI reads weak and strong field
 _WEAK, _STRONG = 0.655, 0.755
 _FIELD = 850.0  # Gauss
 
 
-def hmi_per_mdi(reading):
+def hmi_per_mdi(reading: float | npt.NDArray) -> float | npt.NDArray:
     r"""
-    What HMI reads where MDI reads 1 G.
+    Compute the ratio of HMI's reading to MDI's reading of the same field.
 
-    MDI's response is less in strong field: in the true pairs HMI / MDI is 0.655 in weak field and 0.70 to 0.80 above
-    1500 G. The curve is :math:`0.655 + 0.1\,B^2 / (B^2 + (850\,\mathrm{G})^2)`; it passes 0.701, the one number of
-    Liu et al. 2025 (:doi:`10.1007/s11207-025-02523-y`), at 780 G.
+    The ratio is larger in strong field, where MDI's response is weaker. In the true pairs it is 0.655 in weak field and 0.70
+    to 0.80 above 1500 G. The function is :math:`0.655 + 0.1\,B^2 / (B^2 + (850\,\mathrm{G})^2)`. At 780 G it is 0.701, the
+    one number that Liu et al. 2025 (:doi:`10.1007/s11207-025-02523-y`) give for all fields.
 
     Parameters
     ----------
     reading : `numpy.ndarray` or `float`
-        MDI's field in Gauss, at MDI's resolution.
+        MDI's reading :math:`B` in Gauss, at MDI's resolution.
 
     Returns
     -------
     `numpy.ndarray` or `float`
-        Of the same shape.
+        HMI's reading divided by MDI's, of the shape of ``reading``.
 
     Examples
     --------
@@ -45,21 +52,23 @@ def hmi_per_mdi(reading):
     return _WEAK + (_STRONG - _WEAK) * squared / (squared + _FIELD**2)
 
 
-def gain_factor(sample):
+def gain_factor(sample: int) -> float:
     """
-    Factor by which the scale between the instruments may be off in a frame, for one member of an ensemble.
+    Compute a factor by which the ratio of the two instruments may differ in a frame, for one member of an ensemble.
 
-    The members of an ensemble share the quantiles of a log-normal distribution of width `MDI_GAIN_SPREAD` evenly, in the
-    order of van der Corput's sequence: 1/2, 1/4, 3/4, 1/8, ... A single sample so has the most likely scale.
+    The ratio differs from frame to frame, and nobody knows it for a single frame. So each member of an ensemble takes
+    another quantile of a log-normal distribution of the width `MDI_GAIN_SPREAD`. The quantiles follow van der Corput's
+    sequence: 1/2, 1/4, 3/4, 1/8, ... The first member has the median, a factor of 1.
 
     Parameters
     ----------
     sample : `int`
-        Number of the member, from 0.
+        Number of the member, counted from 0.
 
     Returns
     -------
     `float`
+        Factor for `hmi_per_mdi`.
     """
     quantile, share, left = 0.0, 0.5, sample + 1
     while left:

@@ -1,29 +1,36 @@
 """Noise of the high-resolution instrument."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["BOTH_CAMERAS", "earlier_noise"]
 
-#: Decimal year (2016 April 13) from which HMI's 720 s series combine both cameras (Hoeksema et al. 2018,
-#: :doi:`10.1007/s11207-018-1259-8`), with less noise.
+#: Decimal year (2016 April 13) from which HMI's 720 s series combine both cameras and have less noise (Hoeksema et al.
+#: 2018, :doi:`10.1007/s11207-018-1259-8`).
 BOTH_CAMERAS = 2016.28
-# Power of the noise that came to that of today before, in G^2 (of a white field of that variance), by wavenumber in cycles
-# per pixel of 0.03 degrees: the difference between quiet windows in SHARP patches of 2011 and 2012 and those of 2025. The
-# noise of those years has 2.3 times the power of today's at all wavenumbers; below 0.25 it hides beneath the Sun.
+# Power of the additional noise before that date, by wavenumber in cycles per pixel of 0.03 degrees: the difference between
+# quiet windows in SHARP patches of 2011 and 2012 and those of 2025, in G^2 (the variance of a white field of that power).
+# The noise of those years has 2.3 times the power of today's at all wavenumbers; below 0.25 the power of the Sun covers it.
 _WAVENUMBER = (0.0, 0.094, 0.156, 0.219, 0.281, 0.344, 0.406, 0.469, 0.531, 0.594, 0.72)
 _POWER = (7.5, 7.5, 7.0, 7.0, 5.6, 3.9, 2.1, 1.0, 0.55, 0.22, 0.0)
 
 
-def earlier_noise(shape, *, seed):
+def earlier_noise(shape: tuple[int, int], *, seed: int) -> npt.NDArray[np.float64]:
     """
-    What makes an HMI patch of today as noisy as one of before `BOTH_CAMERAS`.
+    Draw noise that makes an HMI patch of today as noisy as one from before `BOTH_CAMERAS`.
 
     Parameters
     ----------
     shape : `tuple` of `int`
-        Rows and columns, pixels of 0.03 degrees (0.5 arcsec).
+        Number of rows and columns, of pixels of 0.03 degrees (0.5 arcsec).
     seed : `int`
-        Of the noise.
+        Seed of the random numbers.
 
     Returns
     -------

@@ -1,45 +1,54 @@
 """Noise of the low-resolution instrument."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.ndimage
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr.prep import Magnetogram
+
 __all__ = ["MDI_NOISE", "MDI_RESPONSE_ERROR", "input_noise", "local_noise", "misfit_error"]
 
-#: Noise of an MDI pixel in Gauss by exposure in seconds, where nothing better can be measured: medians over the disks
-#: of 2011 and 1999 that were measured for `docs/dev_guide/decisions.rst`. Liu et al. 2012
+#: Noise of an MDI pixel in Gauss, by exposure in seconds. It is used where the noise cannot be measured. The values are
+#: medians over the disks of 2011 and 1999 (``docs/dev_guide/decisions/mdi.rst``). Liu et al. 2012
 #: (:doi:`10.1007/s11207-012-9976-x`) give 16.2 G for 5-minute and 26.4 G for 1-minute magnetograms as upper bounds.
 MDI_NOISE = {300: 11.0, 30: 22.5}
 
-#: By how much MDI's reading differs from what the forward model says of it besides the noise, as a share of the reading:
-#: 7 % in the true pair of 2010, 10 and 11 % in those of 2011, whose MDI frames were turned by the nearest neighbor.
-#: Measured with `sunpy_magsr.forward_model.measure_response`; see `docs/validation.rst`. The value is a little above that of the worst.
+#: Relative error of the forward model: by which share of the reading MDI differs, besides the noise, from what the model
+#: says. `measure_response` finds 7 % in the true pair of 2010, and 10 and 11 % in the pairs of 2011, whose MDI frames were
+#: rotated by the nearest neighbor (``docs/validation.rst``). The value is a little above the largest of these.
 MDI_RESPONSE_ERROR = 0.12
 
 _QUIET_FIELD = 80.0  # Gauss, of the mean over 3 x 3 pixels
 _WINDOW = 10.0  # standard deviation of the Gaussian window, pixels
 _REACH = 3.5  # standard deviations
-_PRIOR = 60.0  # pixels' worth of the nominal noise
-_GAIN = 6.0  # of the filter below for white noise
+_PRIOR = 60.0  # pixels: weight of the nominal noise
+_GAIN = 6.0  # by which the filter in `local_noise` amplifies white noise
 _MEAN_TO_SIGMA = np.sqrt(np.pi / 2)
 
 
-def input_noise(magnetogram):
+def input_noise(magnetogram: Magnetogram) -> npt.NDArray[np.float32]:
     """
-    Noise of each pixel of an input.
+    Estimate the noise of each pixel of a magnetogram.
 
-    `local_noise`, with the nominal noise of its exposure (that of 300 s where the header does not say). In heliographic
-    maps (SMARP) the nominal noise alone: their interpolation takes away the wavelengths at which noise is measured, but
-    leaves it at others.
+    The noise is measured by `local_noise`. Where this is not possible, it is the noise of MDI for the exposure, `MDI_NOISE`
+    (that of 300 s if the header does not give the exposure). For heliographic maps (SMARP) it is this number everywhere:
+    the interpolation to their grid removes the noise at the wavelengths at which it is measured, but not at others.
 
     Parameters
     ----------
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        The input.
+        The magnetogram. If it holds its noise already, that is returned.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 Gauss ``[y, x]``.
+        Standard deviation of the noise in Gauss ``[y, x]``, float32.
     """
     if magnetogram.noise is not None:
         return magnetogram.noise
@@ -50,19 +59,20 @@ def input_noise(magnetogram):
     return local_noise(magnetogram.data, magnetogram.valid, nominal)
 
 
-def misfit_error(magnetogram):
+def misfit_error(magnetogram: Magnetogram) -> npt.NDArray[np.float32]:
     """
-    By how much an input may differ from what the forward model makes of the true field.
+    Estimate by how much each pixel of a magnetogram may differ from what the forward model makes of the true field.
 
     Parameters
     ----------
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        The input.
+        Magnetogram of any instrument.
 
     Returns
     -------
     `numpy.ndarray`
-        Standard deviation in Gauss ``[y, x]``, float32: `input_noise`, and for MDI `MDI_RESPONSE_ERROR` of the reading.
+        Standard deviation of the difference in Gauss ``[y, x]``, float32. It is `input_noise`; for MDI,
+        `MDI_RESPONSE_ERROR` times the reading is added in quadrature.
     """
     noise = input_noise(magnetogram)
     if magnetogram.instrument != "MDI":
@@ -70,27 +80,29 @@ def misfit_error(magnetogram):
     return np.hypot(noise, np.float32(MDI_RESPONSE_ERROR) * magnetogram.data)
 
 
-def local_noise(data, valid, nominal):
+def local_noise(data: npt.NDArray, valid: npt.NDArray[np.bool_], nominal: float) -> npt.NDArray[np.float32]:
     r"""
-    White noise of each pixel, from its neighborhood.
+    Measure the white noise of each pixel in its neighborhood.
 
-    MDI's noise differs by a factor of two and more over its detector, so it is measured: the mean absolute second
-    difference along both axes where the field is weak, in a window of 35 pixels to each side. At these wavelengths, two
-    pixels along both axes, an instrument with a point-spread function sees next to nothing of the Sun.
+    MDI's noise differs by a factor of two and more over its detector, so one number is not enough. The noise is found from
+    the mean absolute second difference along both axes where the field is weak, in a Gaussian window that reaches 35 pixels
+    to each side. The second differences contain wavelengths near two pixels along both axes, at which the optics leave
+    almost nothing of the Sun.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``.
+        Magnetogram in Gauss ``[y, x]``, without NaN.
     valid : `numpy.ndarray`
-        bool ``[y, x]``: the pixels that are measurements.
+        Pixels that are measurements, bool ``[y, x]``.
     nominal : `float`
-        Gauss; what to fall back on where there is little quiet Sun.
+        Noise in Gauss that is expected before anything is measured. It counts as much as 60 pixels of quiet Sun, so the
+        result is near it where there is little quiet Sun.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 Gauss ``[y, x]``.
+        Standard deviation of the noise in Gauss ``[y, x]``, float32.
 
     Examples
     --------

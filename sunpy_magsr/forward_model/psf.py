@@ -1,51 +1,60 @@
-"""Point-spread functions and what a pixel of the low-resolution instrument adds up."""
+"""Point-spread functions, and how a pixel of the low-resolution instrument averages the field."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.special import ndtr
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["HMI_PSF_FWHM", "MDI_PSF_FWHM", "MDI_PSF_FWHM_SPREAD", "sampling_kernel"]
 
-#: Width of HMI's own point-spread function: 1.03 lambda / D of its 14 cm aperture at 617.3 nm (Schou et al. 2012,
-#: :doi:`10.1007/s11207-011-9842-2`). It is part of what is called the field here, as nothing sharper is predicted.
+#: Full width at half maximum of HMI's own point-spread function: 1.03 lambda / D of its 14 cm aperture at 617.3 nm (Schou
+#: et al. 2012, :doi:`10.1007/s11207-011-9842-2`). The field that models predict includes this blur.
 HMI_PSF_FWHM = 0.94 * u.arcsec
-#: Gaussian that, with MDI's pixel, makes MDI's magnetogram of HMI's: what is expected of a frame of which nothing is
-#: known. Spectra of frames as JSOC has them ask for 0.7 to 2.3 arcsec (`docs/dev_guide/decisions.rst`); the true pairs of
-#: `docs/validation.rst`, which their publishers interpolated, for 2.7 to 3.3 (`sunpy_magsr.forward_model.measure_response`),
-#: and another comparison pixel by pixel used 3.32 (:doi:`10.1051/0004-6361/202450102`, Table 2).
+#: Full width at half maximum of the Gaussian that turns HMI's magnetograms into MDI's, before they are averaged over MDI's
+#: pixels. This value is expected of a frame of which nothing else is known. Spectra of frames from JSOC correspond to 0.7
+#: to 2.3 arcsec (``docs/dev_guide/decisions/mdi.rst``). The true pairs of ``docs/validation.rst``, which their publishers
+#: interpolated, have 2.7 to 3.3 arcsec (`measure_response`), and another comparison pixel by pixel used 3.32 arcsec
+#: (:doi:`10.1051/0004-6361/202450102`, Table 2).
 MDI_PSF_FWHM = 2.2 * u.arcsec
-#: By how much it differs from frame to frame, as a standard deviation.
+#: Standard deviation of `MDI_PSF_FWHM` from frame to frame.
 MDI_PSF_FWHM_SPREAD = 0.8 * u.arcsec
 
-_FWHM_TO_SIGMA = 1 / math.sqrt(8 * math.log(2))
 _REACH = 5.0  # standard deviations
 
 
-def sampling_kernel(fwhm, *, factor=4, offset=0.0, reach=None):
+def sampling_kernel(
+    fwhm: float, *, factor: int = 4, offset: float = 0.0, reach: int | None = None
+) -> npt.NDArray[np.float64]:
     r"""
-    Weights of the high-resolution pixels along one axis in one low-resolution pixel.
+    Compute the weights with which high-resolution pixels along one axis contribute to one low-resolution pixel.
 
-    The integral of a Gaussian point-spread function, a low-resolution pixel and a high-resolution pixel; without blur
-    and offset they are ``1 / factor`` each.
+    Each weight is the integral of the product of a Gaussian point-spread function, a low-resolution pixel and a
+    high-resolution pixel. Without blur and offset, each of the ``factor`` pixels has the weight ``1 / factor``.
 
     Parameters
     ----------
     fwhm : `float`
-        Full width at half maximum of the point-spread function in high-resolution pixels; 0 for none.
+        Full width at half maximum of the point-spread function in high-resolution pixels; 0 for no blur.
     factor : `int`
-        High-resolution pixels along a low-resolution one.
+        Number of high-resolution pixels along a low-resolution one. Defaults to 4.
     offset : `float`
-        Shift of the low-resolution grid in high-resolution pixels.
+        Shift of the low-resolution grid in high-resolution pixels. Defaults to 0.
     reach : `int`, optional
-        High-resolution pixels on both sides of the low-resolution one that are looked at; 5 standard deviations and
-        the offset by default.
+        Number of high-resolution pixels on both sides of the low-resolution one that contribute. By default it covers 5
+        standard deviations of the point-spread function and the offset.
 
     Returns
     -------
     `numpy.ndarray`
-        float64 ``[factor + 2 reach]``, of sum 1.
+        Weights ``[factor + 2 reach]``, float64. Their sum is 1.
 
     Examples
     --------
@@ -53,7 +62,7 @@ def sampling_kernel(fwhm, *, factor=4, offset=0.0, reach=None):
     >>> sampling_kernel(0.0)
     array([0.25, 0.25, 0.25, 0.25])
     """
-    sigma = fwhm * _FWHM_TO_SIGMA
+    sigma = fwhm * gaussian_fwhm_to_sigma
     if reach is None:
         reach = math.ceil(_REACH * sigma + abs(offset))
     place = np.arange(-reach, factor + reach) - (factor - 1) / 2 - offset

@@ -1,6 +1,9 @@
 """Blur, gain, shift and noise of an instrument, measured on a true pair."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -10,6 +13,9 @@ from astropy.stats import mad_std
 
 from sunpy_magsr.forward_model.degrade import degrade
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = ["Response", "measure_response"]
 
 _BLOCKS = 4  # along each axis, for the errors
@@ -17,26 +23,30 @@ _QUIET_FIELD = 30.0  # Gauss, of what the high-resolution instrument sees within
 _BOUNDS = ([-8.0, -8.0, 0.0], [8.0, 8.0, 16.0])  # shifts and FWHM in high-resolution pixels
 _START = (0.0, 0.0, 4.0)
 _STEP = 0.05  # high-resolution pixels, of the derivatives
+_MARGIN = 2  # low-resolution pixels at the edges that are left out, as the shift moves unknown field into them
 
 
 @dataclasses.dataclass(frozen=True)
 class Response:
     """
-    How a low-resolution instrument saw a field, each with its standard error.
+    Result of `measure_response`: how a low-resolution instrument saw a field.
 
-    Attributes
+    Parameters
     ----------
     psf_fwhm, psf_fwhm_error : `~astropy.units.Quantity`
-        Full width at half maximum of the Gaussian point-spread function, the low-resolution pixel aside, arcsec.
+        Full width at half maximum of the Gaussian point-spread function in arcsec, without the low-resolution pixel, and
+        its standard error.
     gain, gain_error : `float`
-        What the low-resolution instrument reads for 1 G of the other, over the whole image.
+        What the low-resolution instrument reads where the other one reads 1 G, over the whole image, and its standard
+        error.
     shift, shift_error : `~astropy.units.Quantity`
-        By how much the low-resolution image is displaced along y and x, arcsec ``[2]``.
+        Displacement of the low-resolution image along y and x in arcsec ``[2]``, and its standard error.
     noise : `~astropy.units.Quantity`
-        Standard deviation of what is left where the field is weak, Gauss on the low-resolution instrument's scale; an
-        upper limit, as it contains what the model of the response misses there.
+        Standard deviation of what the fit leaves where the field is weak, in Gauss on the low-resolution instrument's
+        scale. It is an upper limit of the noise, as it contains errors of the fitted model.
     response_error : `float`
-        What is left where the field is strong, as a share of the reading.
+        Root mean square of what the fit leaves where the field is strong, without the noise, relative to the reading. NaN
+        if no field is strong.
     """
 
     psf_fwhm: u.Quantity
@@ -49,32 +59,33 @@ class Response:
     response_error: float
 
 
-def measure_response(low, high, *, plate_scale):
+def measure_response(low: npt.NDArray, high: npt.NDArray, *, plate_scale: u.Quantity) -> Response:
     r"""
-    Measure blur, gain, shift and noise of a pair jointly.
+    Measure the blur, gain, shift and noise of a pair of images together.
 
-    The low-resolution image is fitted by :math:`g\,\langle P_w * B(x - s) \rangle`, the high-resolution one shifted by
-    :math:`s`, blurred by a Gaussian of FWHM :math:`w`, averaged over the low-resolution pixels and multiplied by
-    :math:`g`, by least squares. The errors are those of a jackknife over 4 x 4 parts of the image (Efron & Stein 1981,
-    :doi:`10.1214/aos/1176345462`), since what is left over is no white noise.
+    The model :math:`g\,\langle P_w * B(x - s) \rangle` is fitted to the low-resolution image by least squares: the
+    high-resolution image :math:`B` is shifted by :math:`s`, blurred by a Gaussian :math:`P_w` of the width :math:`w` (FWHM),
+    averaged over the low-resolution pixels and multiplied by :math:`g`. What the fit leaves is no white noise, so the errors
+    are found by a jackknife over 4 x 4 parts of the image (Efron & Stein 1981, :doi:`10.1214/aos/1176345462`).
 
     Parameters
     ----------
     low : `numpy.ndarray`
-        Gauss ``[y, x]``.
+        Low-resolution image in Gauss ``[y, x]``.
     high : `numpy.ndarray`
-        Gauss ``[f y, f x]`` with a whole number f; NaN where nothing is to be compared.
+        High-resolution image in Gauss ``[f y, f x]`` with a whole number f. NaN where the images shall not be compared.
     plate_scale : `~astropy.units.Quantity`
-        Of the high-resolution image, arcsec/pix.
+        Plate scale of the high-resolution image in arcsec/pix.
 
     Returns
     -------
     `Response`
+        The measured numbers with their errors.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit, or a side of the part to be compared has fewer than 16 low-resolution pixels.
+        If the shapes do not fit, or a side of the part that is compared has fewer than 16 low-resolution pixels.
 
     Examples
     --------
@@ -87,54 +98,16 @@ def measure_response(low, high, *, plate_scale):
     >>> print(f"{found.psf_fwhm:.2f}, {found.gain:.2f}")
     2.50 arcsec, 1.40
     """
-    factor = high.shape[0] // low.shape[0]
-    if low.ndim != 2 or high.shape != tuple(factor * side for side in low.shape):
-        msg = f"high must have a whole number of pixels for one of low, got shapes {high.shape} and {low.shape}."
-        raise ValueError(msg)
-    known = np.isfinite(degrade(np.where(np.isfinite(high), 0.0, np.nan), factor=factor)) & np.isfinite(low)
-    rows, columns = (np.flatnonzero(known.any(axis)) for axis in (1, 0))
-    if min(len(rows), len(columns)) < _BLOCKS**2:
-        msg = f"low and high must overlap in at least {_BLOCKS**2} pixels of low a side, got {len(rows)} x {len(columns)}."
-        raise ValueError(msg)
-    spectrum = np.fft.fftn(np.nan_to_num(high.astype(float)))
+    known, factor = _compared(low, high)
+    part = _parts(known)
     low = np.nan_to_num(low.astype(float))
-    margin = 2  # low-resolution pixels, that what is shifted in does not reach
-    inner = scipy.ndimage.binary_erosion(known, np.ones((3, 3)), iterations=margin)
-
-    def seen(parameters):
-        *shift, width = parameters
-        moved = np.fft.ifftn(scipy.ndimage.fourier_shift(spectrum, shift)).real
-        return degrade(moved, factor=factor, psf_fwhm=float(width))
-
-    part = np.zeros(low.shape, dtype=int)
-    for axis, where in enumerate((rows, columns)):
-        place = np.clip(np.arange(low.shape[axis]) - where[0], 0, len(where) - 1) * _BLOCKS // len(where)
-        part += np.expand_dims(place * _BLOCKS ** (1 - axis), 1 - axis)
-
-    def solved(where, start):
-        def left(parameters):
-            model = seen(parameters)[where]
-            return low[where] - model * (model @ low[where]) / (model @ model)
-
-        step = _STEP / np.maximum(np.abs(start), 1)
-        found = scipy.optimize.least_squares(left, start, bounds=_BOUNDS, diff_step=step, x_scale=[1.0, 1.0, 2.0])
-        model = seen(found.x)[where]
-        return np.array([*found.x, (model @ low[where]) / (model @ model)])
-
-    best = solved(inner, np.array(_START))
-    others = np.array([solved(inner & (part != one), best[:3]) for one in np.unique(part[inner])])
+    inner = scipy.ndimage.binary_erosion(known, np.ones((3, 3)), iterations=_MARGIN)
+    seen = _seen(high, factor)
+    best = _fitted(low, seen, inner, np.array(_START))
+    others = np.array([_fitted(low, seen, inner & (part != one), best[:3]) for one in np.unique(part[inner])])
     count = len(others)
     error = np.sqrt((count - 1) / count * ((others - others.mean(0)) ** 2).sum(0))
-    model = best[3] * seen(best[:3])
-    left = low - model
-    strength = scipy.ndimage.maximum_filter(np.abs(model) / best[3], 5)
-    quiet = inner & (strength < _QUIET_FIELD)
-    quiet = quiet if quiet.any() else inner
-    noise = float(mad_std(left[quiet]))
-    strong = inner & (np.abs(model) > 10 * noise)
-    relative = np.nan
-    if strong.any():
-        relative = float(np.sqrt(max((left[strong] ** 2).mean() - noise**2, 0) / (model[strong] ** 2).mean()))
+    noise, response_error = _left_over(low, seen(best[:3]), best[3], inner)
     pixel = plate_scale * u.pix
     return Response(
         psf_fwhm=best[2] * pixel,
@@ -144,5 +117,66 @@ def measure_response(low, high, *, plate_scale):
         shift=best[:2] * pixel,
         shift_error=error[:2] * pixel,
         noise=noise * u.G,
-        response_error=relative,
+        response_error=response_error,
     )
+
+
+def _compared(low, high):
+    """Low-resolution pixels that both images have measured, bool ``[y, x]``, and how many fine pixels are along one."""
+    factor = high.shape[0] // low.shape[0]
+    if low.ndim != 2 or high.shape != tuple(factor * side for side in low.shape):
+        msg = f"high must have a whole number of pixels for one of low, got shapes {high.shape} and {low.shape}."
+        raise ValueError(msg)
+    known = np.isfinite(degrade(np.where(np.isfinite(high), 0.0, np.nan), factor=factor)) & np.isfinite(low)
+    sides = [int(known.any(axis).sum()) for axis in (1, 0)]
+    if min(sides) < _BLOCKS**2:
+        msg = f"low and high must overlap in at least {_BLOCKS**2} pixels of low a side, got {sides[0]} x {sides[1]}."
+        raise ValueError(msg)
+    return known, factor
+
+
+def _parts(known):
+    """Number of the part, of 4 x 4, that each pixel is in, int ``[y, x]``."""
+    part = np.zeros(known.shape, dtype=int)
+    for axis in (0, 1):
+        where = np.flatnonzero(known.any(1 - axis))
+        place = np.clip(np.arange(known.shape[axis]) - where[0], 0, len(where) - 1) * _BLOCKS // len(where)
+        part += np.expand_dims(place * _BLOCKS ** (1 - axis), 1 - axis)
+    return part
+
+
+def _seen(high, factor):
+    """Make a function of shifts along y and x and of the blur, which returns what a gain of 1 would read."""
+    spectrum = np.fft.fftn(np.nan_to_num(high.astype(float)))
+
+    def seen(parameters):
+        *shift, width = parameters
+        moved = np.fft.ifftn(scipy.ndimage.fourier_shift(spectrum, shift)).real
+        return degrade(moved, factor=factor, psf_fwhm=float(width))
+
+    return seen
+
+
+def _fitted(low, seen, where, start):
+    """Shifts along y and x, blur and gain that fit best to the pixels ``where``."""
+
+    def left(parameters):
+        model = seen(parameters)[where]
+        return low[where] - model * (model @ low[where]) / (model @ model)
+
+    step = _STEP / np.maximum(np.abs(start), 1)
+    found = scipy.optimize.least_squares(left, start, bounds=_BOUNDS, diff_step=step, x_scale=[1.0, 1.0, 2.0])
+    model = seen(found.x)[where]
+    return np.array([*found.x, (model @ low[where]) / (model @ model)])
+
+
+def _left_over(low, seen, gain, inner):
+    """Noise in Gauss, from where the field is weak, and relative error of the response, from where it is strong."""
+    model = gain * seen
+    left = low - model
+    quiet = inner & (scipy.ndimage.maximum_filter(np.abs(seen), 5) < _QUIET_FIELD)
+    noise = float(mad_std(left[quiet if quiet.any() else inner]))
+    strong = inner & (np.abs(model) > 10 * noise)
+    if not strong.any():
+        return noise, np.nan
+    return noise, float(np.sqrt(max((left[strong] ** 2).mean() - noise**2, 0) / (model[strong] ** 2).mean()))
