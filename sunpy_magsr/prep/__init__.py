@@ -1,4 +1,4 @@
-"""From a Map to the array, mask and plate scale that a model needs."""
+"""Preparation of Maps: from a Map to the array, mask and plate scale that a model needs."""
 
 from sunpy_magsr.prep.magnetogram import Magnetogram, prepare
 

@@ -1,27 +1,38 @@
-"""What is refused as input of a model."""
+"""Checks of the input of a model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sunpy_magsr.prep.products import COMPONENTS
 
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.prep.products import Product
+    from sunpy_magsr.prep.reading import Reading
+
 __all__ = ["MINIMUM_SIDE", "check_component", "check_magnetogram"]
 
+#: Smallest number of rows or columns of an input.
 MINIMUM_SIDE = 16
 _FAINT = 1e-3  # of the largest value
 _UNIPOLAR_SIDE = 32  # pixels; a smaller cutout may lie within a sunspot
 _PROVENANCE = "magsrver"
 
 
-def check_magnetogram(smap, reading):
+def check_magnetogram(smap: GenericMap, reading: Reading) -> None:
     """
-    Raise if a Map that could be read is none that can be super-resolved.
+    Raise an error if a Map that could be read cannot be super-resolved.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map that a user wants to super-resolve.
     reading : `~sunpy_magsr.prep.reading.Reading`
-        What was found in it.
+        What was read from it.
 
     Raises
     ------
@@ -49,7 +60,7 @@ def check_magnetogram(smap, reading):
     values = reading.data[reading.valid]
     if min(smap.data.shape) < _UNIPOLAR_SIDE:
         return
-    # Not so a source on an empty field, or one value everywhere, as people try things with.
+    # A source on an empty field and a field of one value pass, as people try such fields.
     if 0 <= values.min() < values.max() and np.median(values) > _FAINT * values.max():
         msg = (
             "smap must be a signed component of the field, got no pixel below 0: field strengths, errors and bitmaps "
@@ -58,26 +69,26 @@ def check_magnetogram(smap, reading):
         raise ValueError(msg)
 
 
-def check_component(component, product):
+def check_component(component: str | None, product: Product) -> str:
     """
-    Component that a map shows, from what the user and the header say.
+    Decide which component of the field a map shows, from what the user and the header say.
 
     Parameters
     ----------
     component : `str` or `None`
-        What the user says.
+        Component that the user gives.
     product : `~sunpy_magsr.prep.products.Product`
         What the header says.
 
     Returns
     -------
     `str`
-        One of `~sunpy_magsr.prep.products.COMPONENTS`; the line of sight where nobody says.
+        One of `~sunpy_magsr.prep.products.COMPONENTS`. It is the line of sight if neither says it.
 
     Raises
     ------
     ValueError
-        If it is none, or not that of the header.
+        If ``component`` is not one of them, or not that of the header.
     """
     if component is not None and component not in COMPONENTS:
         msg = f"component must be None or one of {', '.join(map(repr, COMPONENTS))}, got {component!r}."

@@ -1,4 +1,8 @@
-"""Which pixels are measurements of the Sun, and what to put into the others."""
+"""Which pixels are measurements of the Sun, where they are on the disk, and how the others are filled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
@@ -7,26 +11,30 @@ from sunpy.map.maputils import all_coordinates_from_map
 
 from sunpy_magsr.prep.wcs import is_helioprojective
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
+
 __all__ = ["fill_missing", "limb_cosine", "measured_pixels", "valid_pixels"]
 
 
-def measured_pixels(smap):
+def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     """
-    Pixels that are on the Sun and not masked, whatever they hold.
+    Find the pixels that are on the Sun and not masked, whatever value they have.
+
+    In a helioprojective map a pixel is on the Sun if its center is on the disk of radius ``smap.rsun_obs``.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map whose mask and coordinates are read.
 
     Returns
     -------
     `numpy.ndarray`
-        bool ``[y, x]``.
+        These pixels, bool ``[y, x]``.
     """
-    measured = (
-        ~np.ma.getmaskarray(smap.data) if isinstance(smap.data, np.ma.MaskedArray) else np.ones(smap.data.shape, bool)
-    )
+    measured = ~np.ma.getmaskarray(smap.data)
     if smap.mask is not None:
         measured &= ~np.asarray(smap.mask, dtype=bool)
     if is_helioprojective(smap):
@@ -36,42 +44,40 @@ def measured_pixels(smap):
     return measured
 
 
-def valid_pixels(smap):
+def valid_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     """
-    Pixels that are measurements of the Sun.
-
-    Finite, not masked, and (in a helioprojective map) with their center on the disk of radius ``smap.rsun_obs``. Zero
-    is a measurement.
+    Find the pixels that are measurements of the Sun: the `measured_pixels` that are finite. Zero is a measurement.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map with NaN where nothing was measured.
 
     Returns
     -------
     `numpy.ndarray`
-        bool ``[y, x]``.
+        The measurements, bool ``[y, x]``.
     """
     return measured_pixels(smap) & np.isfinite(np.asarray(np.ma.getdata(smap.data)))
 
 
-def limb_cosine(smap):
+def limb_cosine(smap: GenericMap) -> npt.NDArray[np.float32]:
     r"""
-    Cosine of the heliocentric angle, :math:`\mu`: 1 at disk center, 0 at the limb.
+    Compute the cosine of the heliocentric angle, :math:`\mu`: 1 at disk center, 0 at the limb.
 
-    In a helioprojective map :math:`\sqrt{1 - (\rho / R)^2}` with the angular distance :math:`\rho` from disk center
-    and the radius ``smap.rsun_obs``; in a heliographic one the angle between a pixel and the observer's foot point.
+    In a helioprojective map it is :math:`\sqrt{1 - (\rho / R)^2}` with the angular distance :math:`\rho` from disk center
+    and the radius :math:`R`, ``smap.rsun_obs``. In a heliographic map the angle is that between a pixel and the place on the
+    Sun below the observer.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Helioprojective or heliographic map.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 ``[y, x]``, NaN off the disk and on the far side.
+        The cosine of each pixel's center, float32 ``[y, x]``. NaN off the disk and on the far side.
     """
     coordinates = all_coordinates_from_map(smap)
     if is_helioprojective(smap):
@@ -88,21 +94,21 @@ def limb_cosine(smap):
     return np.where(cosine < 0, np.nan, cosine).astype(np.float32)
 
 
-def fill_missing(data, valid):
+def fill_missing(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> npt.NDArray:
     """
     Give every pixel that is not valid the value of the nearest valid one.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        ``[y, x]``.
+        Image ``[y, x]``, which is not changed.
     valid : `numpy.ndarray`
-        bool ``[y, x]``, not all false.
+        The valid pixels, bool ``[y, x]``. There must be at least one.
 
     Returns
     -------
     `numpy.ndarray`
-        A new array.
+        The filled image, a new array.
     """
     if valid.all():
         return data.copy()

@@ -1,30 +1,37 @@
-"""When a magnetogram was taken, and how long that took."""
+"""Time and length of the exposure of a magnetogram."""
+
+from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from astropy.time import Time
 from sunpy.time import parse_time
+
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
 
 __all__ = ["exposure_time", "observation_time"]
 
 _LONGEST = 86400.0  # seconds
 
 
-def observation_time(smap):
+def observation_time(smap: GenericMap) -> Time:
     """
-    Middle of the exposure.
+    Find the middle of the exposure.
 
-    ``T_OBS`` where there is one: sunpy's date is the start of the exposure for MDI and its middle for HMI.
+    It is the T_OBS card if there is one, otherwise the date of the Map. (The date that sunpy reads is the start of the
+    exposure for MDI and its middle for HMI.)
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The Map.
+        Magnetogram of any instrument.
 
     Returns
     -------
     `astropy.time.Time`
-        UTC.
+        Time in UTC.
     """
     card = str(smap.meta.get("t_obs") or "")
     if not card:
@@ -34,29 +41,29 @@ def observation_time(smap):
     return Time(f"{day.replace('.', '-')}T{clock or '00:00:00'}", scale=scale).utc
 
 
-def exposure_time(smap, *, name="smap"):
+def exposure_time(smap: GenericMap, *, name: str = "smap") -> float | None:
     """
-    Seconds over which an MDI magnetogram was averaged: about 30 or 300.
+    Find how many seconds an MDI magnetogram was averaged over: about 30 or 300.
 
-    The INTERVAL card; where there is none (SMARP), twice the time from the start of the exposure (DATE-OBS) to its
-    middle (T_OBS).
+    It is the INTERVAL card if there is one. Otherwise (SMARP) it is twice the time from the start of the exposure
+    (DATE-OBS) to its middle (T_OBS).
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The Map.
+        MDI magnetogram.
     name : `str`
-        Of the argument, for messages.
+        Name of this argument in the error message. Defaults to ``"smap"``.
 
     Returns
     -------
     `float` or `None`
-        `None` if the header does not say.
+        Time in seconds, `None` if the header does not say it.
 
     Raises
     ------
     ValueError
-        If INTERVAL is no time.
+        If the INTERVAL card is not a time.
     """
     interval = smap.meta.get("interval")
     if interval:

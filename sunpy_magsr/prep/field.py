@@ -1,6 +1,9 @@
-"""One form for what is measured: a Map, a Quantity or an array in Gauss becomes numbers with a plate scale."""
+"""One form for all fields: a Map, a Quantity or an array in Gauss becomes numbers with a plate scale."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -9,45 +12,52 @@ from astropy.constants import R_sun, au
 
 from sunpy_magsr.prep.reading import read_map
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr._fields import FieldLike
+
 __all__ = ["Field", "read_field", "read_pair"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Field:
     """
-    A magnetic field to be measured.
+    Magnetic field with its plate scale, for measurements.
 
-    Attributes
+    Parameters
     ----------
     data : `numpy.ndarray`
-        float64 Gauss ``[y, x]``, NaN where there is no measurement.
+        Field in Gauss ``[y, x]``, float64, NaN where there is no measurement.
     plate_scale : `tuple` of `~astropy.units.Quantity` or `None`
-        Along x and y in arcsec/pix, or deg/pix of heliographic longitude and latitude; `None` if not known.
+        Plate scale along x and y in arcsec/pix, or in deg/pix of heliographic longitude and latitude. `None` if it is not
+        known.
     smap : `sunpy.map.GenericMap` or `None`
-        The Map it came from.
+        Map from which the field was read, if it was.
     is_radial : `bool`
-        Whether that says that it shows a component of the vector field.
+        Whether the Map says that it shows a component of the vector field. Defaults to `False`.
     """
 
-    data: np.ndarray
-    plate_scale: tuple | None
-    smap: object = None
+    data: npt.NDArray[np.float64]
+    plate_scale: tuple[u.Quantity, ...] | None
+    smap: GenericMap | None = None
     is_radial: bool = False
 
     @property
-    def valid(self):
+    def valid(self) -> npt.NDArray[np.bool_]:
         """Measured pixels, bool ``[y, x]``."""
         return np.isfinite(self.data)
 
     @property
-    def is_cea(self):
+    def is_cea(self) -> bool:
         """Whether the plate scale is in heliographic degrees."""
         return self.plate_scale is not None and self.plate_scale[0].unit == u.deg / u.pix
 
     @property
-    def arcsec(self):
+    def arcsec(self) -> tuple[float, ...]:
         """
-        Plate scale along x and y in arcsec, without unit.
+        Plate scale along x and y as numbers in arcsec.
 
         A heliographic degree counts as what it subtends at disk center from 1 AU, so 0.03 deg is 0.505 arcsec.
         """
@@ -62,23 +72,25 @@ class Field:
         return tuple(float((u.rad * side / (au - R_sun)).to_value(u.arcsec)) for side in length)
 
 
-def read_field(field, *, plate_scale=None, name="field"):
+def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name: str = "field") -> Field:
     """
-    Read a Map, Quantity or array. Nothing is changed in it.
+    Read a Map, a Quantity or an array, which is not changed.
 
     Parameters
     ----------
     field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Two-dimensional magnetic field; a plain array is in Gauss. NaN, masked and (in Maps of the plane of the sky)
-        off-disk pixels are not measured.
+        Two-dimensional magnetic field. A plain array is in Gauss. Pixels that are NaN, masked or (in helioprojective Maps)
+        off the disk count as not measured.
     plate_scale : `~astropy.units.Quantity`, optional
-        Of an array: scalar or ``(x, y)``, in arcsec/pix, or deg/pix for heliographic (CEA) grids. A Map knows its own.
+        Plate scale of a Quantity or an array: one value, or two along x and y, in arcsec/pix, or in deg/pix for
+        heliographic (CEA) grids. The plate scale of a Map is read from its header.
     name : `str`
-        Of the argument, for messages.
+        Name of the argument in error messages. Defaults to ``"field"``.
 
     Returns
     -------
     `Field`
+        The field in Gauss with its plate scale.
 
     Raises
     ------
@@ -99,26 +111,26 @@ def read_field(field, *, plate_scale=None, name="field"):
     return Field(_checked(data, name), _scales(plate_scale))
 
 
-def read_pair(result, truth, *, plate_scale=None):
+def read_pair(result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None) -> tuple[Field, Field]:
     """
-    Read two fields on one grid; see `read_field`.
+    Read two fields that are on the same grid; see `read_field`.
 
     Parameters
     ----------
     result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        The two.
+        The two fields, of the same shape.
     plate_scale : `~astropy.units.Quantity`, optional
-        Of arrays.
+        Plate scale of fields that are no Maps.
 
     Returns
     -------
     result, truth : `Field`
-        NaN in both where either has no measurement.
+        The two fields. Both are NaN where one of them has no measurement.
 
     Raises
     ------
     ValueError
-        As `read_field`, and if their shapes differ or no pixel is measured in both.
+        If `read_field` does not accept one of them, their shapes differ, or no pixel is measured in both.
     """
     first = read_field(result, plate_scale=plate_scale, name="result")
     second = read_field(truth, plate_scale=plate_scale, name="truth")
@@ -130,10 +142,11 @@ def read_pair(result, truth, *, plate_scale=None):
         msg = "result and truth must have a measured pixel in common, got none."
         raise ValueError(msg)
     known = first.plate_scale or second.plate_scale
-    return tuple(
+    first, second = (
         dataclasses.replace(one, data=np.where(both, one.data, np.nan), plate_scale=one.plate_scale or known)
         for one in (first, second)
     )
+    return first, second
 
 
 def _checked(data, name):

@@ -1,30 +1,48 @@
 """Files of magnetograms."""
 
+from __future__ import annotations
+
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import sunpy.map
 from astropy.io import fits
 
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
+
 __all__ = ["file_digest", "open_magnetogram", "reason", "stem_of"]
 
 
-def file_digest(path):
-    """SHA-256 of a file."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def open_magnetogram(path):
+def file_digest(path: str | Path) -> str:
     """
-    Open a FITS file as a Map.
-
-    HMI's SHARP series as JSOC exports it has no BUNIT card but ``_BUNIT``, which is taken in its place.
+    Compute the hash of a file.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The file; its first two-dimensional image is read.
+        The file.
+
+    Returns
+    -------
+    `str`
+        SHA-256 in 64 hexadecimal digits.
+    """
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def open_magnetogram(path: str | Path) -> GenericMap:
+    """
+    Open a FITS file as a Map.
+
+    Files of HMI's SHARP series that JSOC exports have a ``_BUNIT`` card instead of BUNIT. It is copied to BUNIT.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        FITS file. Its first two-dimensional image is read.
 
     Returns
     -------
@@ -33,8 +51,10 @@ def open_magnetogram(path):
 
     Raises
     ------
-    ValueError, OSError
-        If it holds no image, or sunpy cannot make a Map of it.
+    ValueError
+        If the file holds no two-dimensional image, or sunpy cannot make a Map of it.
+    OSError
+        If the file cannot be read.
     """
     with fits.open(path, memmap=False) as hdus:
         hdus.verify("silentfix")  # JSOC's exports hold a bare nan, which is no FITS value
@@ -48,23 +68,36 @@ def open_magnetogram(path):
     return sunpy.map.Map(data.astype(data.dtype.newbyteorder("=")), header)
 
 
-def reason(error):
-    """The message of an exception on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def stem_of(name):
+def reason(error: BaseException) -> str:
     """
-    The name of a FITS file without its endings.
+    Put the message of an exception on one line.
 
     Parameters
     ----------
-    name : `str`
-        With or without folders.
+    error : `BaseException`
+        The exception.
 
     Returns
     -------
     `str`
+        Its message without line breaks, or the name of its class if the message is empty.
+    """
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def stem_of(name: str) -> str:
+    """
+    Remove the endings of the name of a FITS file, such as ``.fits`` or ``.fits.gz``.
+
+    Parameters
+    ----------
+    name : `str`
+        Name of a file, with or without folders.
+
+    Returns
+    -------
+    `str`
+        The name without ``.fits``, ``.fit`` or ``.fts``, and without ``.gz`` or ``.fz`` after it.
     """
     for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
         name = name.removesuffix(ending)

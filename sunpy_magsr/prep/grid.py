@@ -1,16 +1,25 @@
 """Pixel grids: finer by a whole factor, or resampled to a given plate scale."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
 
 __all__ = ["refined_reference_pixel", "resample", "resampled_size"]
 
 _STENCIL = 16
 
 
-def refined_reference_pixel(crpix, factor, offset=0.0):
+def refined_reference_pixel(crpix: float, factor: float, offset: float = 0.0) -> float:
     r"""
-    FITS reference pixel on a grid that is finer by ``factor``.
+    Convert a FITS reference pixel to a grid that is finer by a factor.
 
     FITS pixel centers are whole numbers, so the lower edge of the first pixel is at 1/2 on both grids and
     :math:`\mathrm{crpix}' = (\mathrm{crpix} - 1/2) f + 1/2 - o` (Greisen & Calabretta 2002,
@@ -19,16 +28,16 @@ def refined_reference_pixel(crpix, factor, offset=0.0):
     Parameters
     ----------
     crpix : `float`
-        On the input's grid.
+        Reference pixel on the input's grid.
     factor : `float`
-        Output pixels along one input pixel.
+        Number of output pixels along one input pixel.
     offset : `float`
-        Output pixels by which the output's lower edge lies above the input's.
+        Output pixels by which the output's lower edge lies above the input's. Defaults to 0.
 
     Returns
     -------
     `float`
-        On the output's grid.
+        Reference pixel on the output's grid.
 
     Examples
     --------
@@ -39,20 +48,21 @@ def refined_reference_pixel(crpix, factor, offset=0.0):
     return (crpix - 0.5) * factor + 0.5 - offset
 
 
-def resampled_size(size, ratio):
-    """Pixels along an axis of ``size`` after resampling, and the offset that keeps the two centers together.
+def resampled_size(size: int, ratio: float) -> tuple[int, float]:
+    """
+    Compute the number of pixels along an axis after resampling, and the offset with which the centers stay together.
 
     Parameters
     ----------
     size : `int`
-        Pixels along the input's axis.
+        Number of pixels along the input's axis.
     ratio : `float`
-        Output pixels along one input pixel.
+        Number of output pixels along one input pixel.
 
     Returns
     -------
     size : `int`
-        Pixels along the output's axis; its extent differs by at most half an output pixel.
+        Number of pixels along the output's axis. Its extent differs from the input's by at most half an output pixel.
     offset : `float`
         Output pixels by which the output's lower edge lies above the input's.
     """
@@ -60,7 +70,7 @@ def resampled_size(size, ratio):
     return new, (size * ratio - new) / 2
 
 
-def resample(field, ratio):
+def resample(field: npt.NDArray, ratio: Sequence[float]) -> npt.NDArray:
     """
     Resample a field of flux density so that flux is conserved.
 
@@ -71,14 +81,14 @@ def resample(field, ratio):
     Parameters
     ----------
     field : `numpy.ndarray`
-        ``[y, x]``, without NaN.
+        Field ``[y, x]`` without NaN.
     ratio : sequence of `float`
-        Output pixels along one input pixel, in x and y.
+        Number of output pixels along one input pixel, along x and y.
 
     Returns
     -------
     `numpy.ndarray`
-        Same dtype; its sizes are those of `resampled_size`.
+        The resampled field, of the same data type. `resampled_size` gives its numbers of rows and columns.
     """
     rows = _operator(field.shape[0], ratio[1])
     columns = _operator(field.shape[1], ratio[0])

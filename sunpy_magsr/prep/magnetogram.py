@@ -1,7 +1,10 @@
 """The array form of a magnetogram Map."""
 
+from __future__ import annotations
+
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -9,6 +12,10 @@ import numpy as np
 from sunpy_magsr.prep.checks import check_component, check_magnetogram
 from sunpy_magsr.prep.disk import fill_missing
 from sunpy_magsr.prep.reading import read_map
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
 
 __all__ = ["Magnetogram", "prepare"]
 
@@ -19,41 +26,41 @@ _ANCHOR = 0.3137
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Magnetogram:
     """
-    What a model needs to know of a Map.
+    What a model needs to know about a Map.
 
-    Attributes
+    Parameters
     ----------
     data : `numpy.ndarray`
-        float32 Gauss ``[y, x]``; pixels that are no measurement hold the nearest measured value.
+        Magnetic field in Gauss ``[y, x]``, float32. Pixels that are no measurements hold the nearest measured value.
     valid : `numpy.ndarray`
-        bool ``[y, x]``: the pixels that are measurements.
+        Pixels that are measurements, bool ``[y, x]``.
     origin : `tuple` of `int`
-        Pixel ``(y, x)`` of the lower left corner, counted from the pixel of the WCS reference point: cutouts of
-        one frame agree on it.
+        Position ``(y, x)`` of the lower left pixel relative to the pixel of the WCS reference point. By it, cutouts of one
+        frame agree on the number of each pixel.
     plate_scale : `tuple` of `~astropy.units.Quantity`
-        Along x and y.
+        Plate scale along x and y.
     is_cea : `bool`
         Whether the map is in a heliographic projection, with a plate scale in degrees.
     instrument : `str`
-        ``"MDI"``, ``"HMI"`` or what the header says.
+        Name of the instrument, such as ``"MDI"`` or ``"HMI"``; see `~sunpy_magsr.prep.products.Product`.
     component : `str`
-        Of the field; one of `~sunpy_magsr.prep.products.COMPONENTS`.
+        Component of the field, one of `~sunpy_magsr.prep.products.COMPONENTS`. Defaults to ``"los"``.
     is_guess : `bool`
-        Whether neither the user nor the header says the component.
+        Whether neither the user nor the header says the component. Defaults to `False`.
     absurd : `int`
-        Pixels on the disk that are infinite or stronger than any field, which are not valid.
+        Number of pixels on the disk that are infinite or stronger than any field. They are not valid. Defaults to 0.
     exposure : `float` or `None`
-        Seconds over which an MDI magnetogram was averaged.
+        Seconds over which an MDI magnetogram was averaged, if they are known.
     psf_fwhm : `float` or `None`
-        Full width at half maximum of the point-spread function in pixels, if the user knows it.
+        Full width at half maximum of the point-spread function in pixels, if the user says it.
     noise : `numpy.ndarray` or `None`
-        Standard deviation in Gauss ``[y, x]``, if it was estimated before.
+        Standard deviation of each pixel's noise in Gauss ``[y, x]``, if it was estimated before.
     """
 
-    data: np.ndarray
-    valid: np.ndarray
-    origin: tuple
-    plate_scale: tuple
+    data: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    origin: tuple[int, ...]
+    plate_scale: tuple[u.Quantity, u.Quantity]
     is_cea: bool
     instrument: str
     component: str = "los"
@@ -61,29 +68,29 @@ class Magnetogram:
     absurd: int = 0
     exposure: float | None = None
     psf_fwhm: float | None = None
-    noise: np.ndarray | None = None
+    noise: npt.NDArray[np.float32] | None = None
 
     @property
-    def is_radial(self):
+    def is_radial(self) -> bool:
         """Whether the field is a component of the vector field rather than the line-of-sight one."""
         return self.component != "los"
 
 
-def prepare(smap, *, component=None):
+def prepare(smap: GenericMap, *, component: str | None = None) -> Magnetogram:
     """
     Check a Map and turn it into a `Magnetogram`. The Map is not changed.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        A line-of-sight or radial magnetogram.
+        A magnetogram that shows the line of sight or another component of the field.
     component : {"los", "br", "bp", "bt", None}
-        What it shows, if the header does not say.
+        Component that it shows, if the header does not say it.
 
     Returns
     -------
     `Magnetogram`
-        Its array form.
+        The array form of the Map.
 
     Raises
     ------

@@ -1,14 +1,20 @@
-"""What instrument a magnetogram is of, and which component of the field it shows."""
+"""The instrument of a magnetogram, and the component of the field that it shows, found from its header."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
 import re
 import tomllib
 from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
 
 __all__ = ["COMPONENTS", "Product", "product_of"]
 
-#: Components of the field: along the line of sight; radial; and the two transverse ones, as SHARP names them.
+#: Names of the components of the field: along the line of sight, radial, and the two transverse ones, as SHARP names them.
 COMPONENTS = ("los", "br", "bp", "bt")
 _INSTRUMENT_CARDS = ("instrume", "telescop", "detector", "camera", "drms_id", "origin", "obs-site")
 _TEXT_CARDS = ("content", "dpc_obsr", "physparm", "obs_type", "btype", "imtype")
@@ -18,18 +24,21 @@ _SEGMENT_OF_FILE = re.compile(r"_TAI\.([a-z]\w*)\.fits?(\.gz|\.fz)?$", re.IGNORE
 @dataclasses.dataclass(frozen=True)
 class Product:
     """
-    What a magnetogram is.
+    Instrument and component of a map.
 
-    Attributes
+    Parameters
     ----------
     instrument : `str`
-        A name of ``data/products.toml``, or what the header says in capitals.
+        Name of the instrument from ``data/products.toml``. For instruments that are not in this table, the name in the
+        header in capital letters.
     component : `str`
-        One of `COMPONENTS`; empty if it is not said, or if it is none.
+        One of `COMPONENTS`. It is empty if the header does not say it, or if the map shows no component of the field.
     refused : `str`
-        What it must be and what it is, if it is no magnetogram; else empty.
+        Words for an error message, if the map is no magnetogram: what it must be and what it is. Defaults to an empty
+        string.
     told : `bool`
-        Whether the component is known from the instrument or its header; if not, the line of sight is a guess.
+        Whether the header or the instrument says which component it is. If not, the line of sight is a guess. Defaults to
+        `True`.
     """
 
     instrument: str
@@ -38,26 +47,28 @@ class Product:
     told: bool = True
 
     @property
-    def is_radial(self):
-        """Whether it is a component of the vector field rather than the field along the line of sight."""
+    def is_radial(self) -> bool:
+        """Whether the map shows a component of the vector field rather than the field along the line of sight."""
         return self.component in COMPONENTS[1:]
 
 
-def product_of(smap, *, name=""):
+def product_of(smap: GenericMap, *, name: str = "") -> Product:
     """
-    Find out what a Map is.
+    Find out from which instrument a Map is and which component of the field it shows.
+
+    The header is compared with the table ``data/products.toml`` of the package.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The Map.
+        Map of any instrument and quantity.
     name : `str`
-        Of its file, which counts where the header does not say.
+        Name of the file of the Map. It is used if the header does not say the component. Defaults to an empty string.
 
     Returns
     -------
     `Product`
-        As ``data/products.toml`` has it.
+        Instrument and component.
     """
     instrument, components = _instrument(smap)
     for source, words in _said(smap, name):
@@ -71,6 +82,7 @@ def product_of(smap, *, name=""):
 
 
 def _named(source, words):
+    """What a map was recognized by, in words for an error message."""
     words = words[:80]
     return {
         "segment": f"the segment {words!r}",
@@ -81,7 +93,7 @@ def _named(source, words):
 
 
 def _said(smap, name):
-    """Yield where something may be said of the component, and the words."""
+    """Yield the kind of each place that may say the component, and the words that are there."""
     series, _, segment = str(smap.meta.get("drms_id") or "").rpartition(":")
     files = (name, str(smap.meta.get("filename") or ""))
     yield "segment", segment if series else ""
@@ -94,6 +106,7 @@ def _said(smap, name):
 
 
 def _fits(pattern, source, words):
+    """Find out whether words match the pattern of a row of the table."""
     find = re.fullmatch if source == "segment" else re.search
     return find(pattern, words.strip(), re.IGNORECASE) is not None
 

@@ -1,6 +1,9 @@
-"""The door: a Map is read once, and what is behind works on what was found."""
+"""Reading of Maps: each is checked here once, and the rest of the package works with the result."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -12,69 +15,73 @@ from sunpy_magsr.prep.products import Product, product_of
 from sunpy_magsr.prep.units import magnetic_unit
 from sunpy_magsr.prep.wcs import check_coordinates, is_helioprojective, plate_scale
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
+
 __all__ = ["STRONGEST", "Reading", "read_map"]
 
-#: Gauss. No magnetogram shows more: the strongest field that was ever measured is 8.2 kG (Castellanos Duran et al. 2020,
-#: :doi:`10.3847/1538-4357/ab83f1`), and more is a number for what is missing (-32768, 1e30, infinity) or another unit.
+#: Field strength in Gauss that no magnetogram reaches: the strongest field that was ever measured is 8.2 kG (Castellanos
+#: Duran et al. 2020, :doi:`10.3847/1538-4357/ab83f1`). Larger numbers stand for missing data (-32768, 1e30, infinity) or are
+#: in another unit.
 STRONGEST = 2e4
 
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
     """
-    What a Map says, checked.
+    What was read from a Map.
 
-    Attributes
+    Parameters
     ----------
     data : `numpy.ndarray`
-        float64 Gauss ``[y, x]``, 0 where it is not valid.
+        Magnetic field in Gauss ``[y, x]``, float64. It is 0 where it is not valid.
     valid : `numpy.ndarray`
-        bool ``[y, x]``: finite, below `STRONGEST`, not masked and on the disk.
+        Pixels that are finite, below `STRONGEST`, not masked and on the disk, bool ``[y, x]``.
     absurd : `int`
-        Pixels that are on the disk and not masked, and infinite or of `STRONGEST` and more.
+        Number of pixels on the disk that are not masked and are infinite or not below `STRONGEST`.
     plate_scale : `tuple` of `~astropy.units.Quantity`
-        Along x and y, in arcsec/pix, or in deg/pix for a heliographic map.
+        Plate scale along x and y in arcsec/pix, or in deg/pix for a heliographic map.
     is_cea : `bool`
         Whether the map is in a heliographic projection.
     product : `~sunpy_magsr.prep.products.Product`
-        Instrument and component.
+        Instrument and component of the field.
     exposure : `float` or `None`
-        Seconds over which an MDI magnetogram was averaged, if it is one and its header says.
+        Seconds over which an MDI magnetogram was averaged. `None` for other instruments, or if the header does not say it.
     """
 
-    data: np.ndarray
-    valid: np.ndarray
+    data: npt.NDArray[np.float64]
+    valid: npt.NDArray[np.bool_]
     absurd: int
-    plate_scale: tuple
+    plate_scale: tuple[u.Quantity, u.Quantity]
     is_cea: bool
     product: Product
     exposure: float | None
 
 
-def read_map(smap, *, name="smap"):
+def read_map(smap: GenericMap, *, name: str = "smap") -> Reading:
     """
-    Read and check a Map, which is not changed.
-
-    Its unit must be one of magnetic field, its numbers real, and its header must say where the pixels are, when they were
-    observed and from where, in a way that sunpy makes coordinates of.
+    Read the magnetic field of a Map and check its header.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Two-dimensional map of real numbers in a unit of magnetic field. From its header sunpy must be able to compute where
+        the pixels are, when they were observed and from where. The map is not changed.
     name : `str`
-        Of the argument, for messages.
+        Name of the argument in error messages. Defaults to ``"smap"``.
 
     Returns
     -------
     `Reading`
+        Field, valid pixels, plate scale, instrument and component.
 
     Raises
     ------
     TypeError
-        If it is no Map.
+        If ``smap`` is not a Map.
     ValueError
-        If it is not two-dimensional or its header or numbers are none that can be used; the message says why.
+        If the Map is not two-dimensional, or its header or its numbers cannot be used; the message says why.
     """
     if not isinstance(smap, sunpy.map.GenericMap):
         msg = f"{name} must be a sunpy Map, got {type(smap).__name__}."
@@ -86,13 +93,7 @@ def read_map(smap, *, name="smap"):
         msg = f"{name} must hold real numbers, got an array of {smap.data.dtype}."
         raise ValueError(msg)
     product = product_of(smap)
-    try:
-        unit = magnetic_unit(smap, name=name)
-    except ValueError as error:
-        if not product.refused:
-            raise
-        msg = f"{name} must be {product.refused}."  # says more than that its unit is that of something else
-        raise ValueError(msg) from error
+    unit = _unit(smap, product, name)
     check_coordinates(smap, name=name)
     values = np.asarray(np.ma.getdata(smap.data))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -118,3 +119,14 @@ def read_map(smap, *, name="smap"):
         product=product,
         exposure=exposure_time(smap, name=name) if product.instrument == "MDI" else None,
     )
+
+
+def _unit(smap, product, name):
+    """Unit of the map. If the product is refused, the message says so, which is more than that its unit is wrong."""
+    try:
+        return magnetic_unit(smap, name=name)
+    except ValueError as error:
+        if not product.refused:
+            raise
+        msg = f"{name} must be {product.refused}."
+        raise ValueError(msg) from error

@@ -1,37 +1,43 @@
 """The unit of a magnetogram."""
 
+from __future__ import annotations
+
 import re
+from typing import TYPE_CHECKING
 
 import astropy.units as u
+
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
 
 __all__ = ["magnetic_unit"]
 
 _MAXWELL_PER_SQUARE_CM = re.compile(r"^\s*mx\s*(/\s*cm\s*(\^|\*\*)?\s*2|\s*cm\s*(\^|\*\*)?\s*-2)\s*$", re.IGNORECASE)
 
 
-def magnetic_unit(smap, *, name="smap"):
+def magnetic_unit(smap: GenericMap, *, name: str = "smap") -> u.UnitBase:
     """
-    Unit of a Map's data, which must be one of magnetic field.
+    Find the unit of a Map's data, which must be a unit of magnetic field.
 
-    ``Mx/cm^2``, which the SHARP and SMARP series carry, is 1 G. sunpy reads it for HMI maps only, and no map's
-    ``_BUNIT``, which JSOC's exports of 2025 have in the place of ``BUNIT``.
+    Two cards are read beyond what sunpy reads: ``Mx/cm^2``, which is 1 G, in maps of all instruments (the SHARP and SMARP
+    series have it), and ``_BUNIT``, which JSOC's exports of 2025 have instead of ``BUNIT``.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map whose header says the unit.
     name : `str`
-        Of the argument, for messages.
+        Name of the map in error messages.
 
     Returns
     -------
     `astropy.units.Unit`
-        Convertible to Gauss.
+        Unit that can be converted to Gauss.
 
     Raises
     ------
     ValueError
-        If there is no unit or it is not one of magnetic field.
+        If there is no unit, or it is not one of magnetic field.
     """
     card = str(smap.meta.get("bunit") or smap.meta.get("_bunit") or "").strip()
     if _MAXWELL_PER_SQUARE_CM.match(card):

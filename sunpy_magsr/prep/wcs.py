@@ -1,6 +1,9 @@
-"""What a Map's header says about its pixels, in whichever of the FITS ways."""
+"""What a Map's header says about the coordinates of its pixels, in any of the forms that FITS allows."""
+
+from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -9,6 +12,10 @@ from astropy.time import Time
 from sunpy.time import is_time, parse_time
 
 from sunpy_magsr.prep.exposure import observation_time
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
 
 __all__ = [
     "CD_CARDS",
@@ -20,6 +27,7 @@ __all__ = [
     "unread_roll",
 ]
 
+#: Cards of the matrix that some headers have instead of CDELT and PC.
 CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
 _HELIOPROJECTIVE = ("HPLN", "SOLAR")
 _LATITUDE_OF = {"HPLN": "HPLT", "SOLA": "SOLA", "CRLN": "CRLT", "HGLN": "HGLT"}
@@ -28,7 +36,8 @@ _NUMBER_CARDS = re.compile(
 )
 _DATE_CARDS = ("date-obs", "date_obs", "date-avg", "date-beg", "date-end")
 _DISTORTED = ("a_order", "b_order", "cpdis1", "cpdis2", "cqdis1", "cqdis2", "d2imdis1", "d2imdis2")
-# Arcsec or degrees a pixel: from a tenth of what any telescope has to the Sun on three pixels, or a heliographic map of few.
+# Smallest and largest plate scale, in arcsec or degrees a pixel: from a tenth of that of any telescope to the whole Sun on a
+# few pixels.
 _SKY_SCALES = (1e-3, 1e3)
 _HELIOGRAPHIC_SCALES = (1e-4, 30.0)
 _NEAREST, _FARTHEST = 1.5, 20000.0  # solar radii of the observer from the center of the Sun; the second is 93 au
@@ -39,23 +48,24 @@ _TURN = 360.0
 _LONGEST = 400  # characters of a message
 
 
-def check_coordinates(smap, *, name="smap"):
+def check_coordinates(smap: GenericMap, *, name: str = "smap") -> None:
     """
-    Raise if a Map's header does not say where its pixels are, when they were observed and from where.
+    Raise an error if a Map's header does not say where its pixels are, when they were observed and from where.
 
-    Its coordinates are used once: at the corners and the center, with their derivatives.
+    sunpy and astropy read most of a header only when its coordinates are used. So the coordinates are computed here, at the
+    corners and at the center with their derivatives.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map whose header is checked.
     name : `str`
-        Of the argument, for the message.
+        Name of the map in the error message.
 
     Raises
     ------
     ValueError
-        With the card that is wrong, or what sunpy or astropy say of the header, as they read most of it at its first use.
+        If the header is wrong. The message names the card, or holds what sunpy or astropy say about the header.
     """
     try:
         wrong = _wrong(smap)
@@ -69,7 +79,7 @@ def check_coordinates(smap, *, name="smap"):
 
 
 def _wrong(smap):
-    """What a header must have and has not; `None` if it is sound."""
+    """What a header must have but does not have, in words; `None` if nothing is wrong."""
     checks = (_wrong_cards, _wrong_axes, _wrong_numbers, _wrong_scale, _wrong_observer, _wrong_date)
     return next((wrong for check in checks if (wrong := check(smap))), None)
 
@@ -161,26 +171,38 @@ def _wrong_date(smap):
     return None
 
 
-def is_helioprojective(smap):
-    """Whether the map shows the plane of the sky, rather than a heliographic projection."""
-    return str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE)
-
-
-def jacobian(smap, x, y):
+def is_helioprojective(smap: GenericMap) -> bool:
     """
-    Derivatives of a Map's coordinates.
+    Find out whether a map is in helioprojective coordinates.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map in helioprojective or heliographic coordinates.
+
+    Returns
+    -------
+    `bool`
+        `True` for a map of the plane of the sky, `False` for a heliographic projection.
+    """
+    return str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE)
+
+
+def jacobian(smap: GenericMap, x: float, y: float) -> npt.NDArray[np.float64]:
+    """
+    Compute the derivatives of a Map's coordinates at a place.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        Map whose WCS is differentiated.
     x, y : `float`
-        Place in pixels, the first being 0.
+        Place in pixels, counted from 0.
 
     Returns
     -------
     `numpy.ndarray`
-        ``[world, pixel]`` in degrees a pixel.
+        Derivatives of longitude and latitude along x and y, in degrees a pixel ``[world, pixel]``.
     """
     step = 0.5
     ends = np.array(
@@ -192,55 +214,55 @@ def jacobian(smap, x, y):
     return steps
 
 
-def linear_transformation(smap):
+def linear_transformation(smap: GenericMap) -> npt.NDArray[np.float64]:
     """
-    Matrix from pixels to intermediate world coordinates, whichever of CDELT, PC, CD and CROTA2 the header holds.
+    Compute the matrix from pixels to intermediate world coordinates.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map whose header holds any of CDELT, PC, CD and CROTA2.
 
     Returns
     -------
     `numpy.ndarray`
-        ``[world, pixel]`` in ``smap.spatial_units`` a pixel.
+        Matrix ``[world, pixel]`` in ``smap.spatial_units`` a pixel.
     """
     scales = [scale.to_value(unit / u.pix) for scale, unit in zip(smap.scale, smap.spatial_units, strict=True)]
     return np.array(scales)[:, None] * np.asarray(smap.rotation_matrix)
 
 
-def plate_scale(smap):
+def plate_scale(smap: GenericMap) -> tuple[u.Quantity, u.Quantity]:
     """
-    Plate scale along the two pixel axes.
+    Compute the plate scale along the two axes of the pixels, also for a rotated map.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Map in helioprojective or heliographic coordinates.
 
     Returns
     -------
     `tuple` of `~astropy.units.Quantity`
-        Along x and y, positive.
+        Plate scale along x and y, which is positive.
     """
-    lengths = np.hypot(*linear_transformation(smap))
-    return tuple(length * unit / u.pix for length, unit in zip(lengths, smap.spatial_units, strict=True))
+    x, y = np.hypot(*linear_transformation(smap))
+    return x * smap.spatial_units[0] / u.pix, y * smap.spatial_units[1] / u.pix
 
 
-def unread_roll(smap):
+def unread_roll(smap: GenericMap) -> float | None:
     """
-    Roll of an early MDI header that sunpy does not read.
+    Find the roll that an early MDI header holds in SOLAR_P0, a card which sunpy does not read.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        Magnetogram of any instrument.
 
     Returns
     -------
     `float` or `None`
-        CROTA2 in degrees that follows from SOLAR_P0, where no card says it in a way that sunpy reads.
+        CROTA2 in degrees. `None` if there is no SOLAR_P0, or if a card that sunpy reads says the roll.
     """
     angle = smap.meta.get("solar_p0")
     read = ("crota2", "pc1_1", "pc1_2", "pc2_1", "pc2_2", *CD_CARDS)
