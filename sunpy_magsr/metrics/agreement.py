@@ -1,6 +1,9 @@
 """Whether the instrument would have seen its input in a result."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -10,6 +13,10 @@ import scipy.optimize
 from sunpy_magsr.forward_model import degrade, input_noise, misfit_error
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.prep import prepare
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
 
 __all__ = ["Agreement", "forward_agreement", "quiet_pixels"]
 
@@ -25,21 +32,23 @@ _MARGIN = 3  # from a pixel that is no measurement
 @dataclasses.dataclass(frozen=True)
 class Agreement:
     r"""
-    Reduced :math:`\chi^2` of an input given a result: mean square of the misfit over its error.
+    How well an input agrees with a result, as reduced :math:`\chi^2`; made by `forward_agreement`.
 
-    A field that could be the true one has 1: the misfit is noise. Less means that the input's noise is in the result,
-    more that the result contradicts the input.
+    The misfit is the difference between the input and what its instrument would have seen of the result. The numbers
+    are means of the squared misfit over its squared error. A field that could be the true one has 1, since its misfit
+    is the noise of the input. Less than 1 means that the noise of the input is in the result, more than 1 that the
+    result contradicts the input.
 
-    Attributes
+    Parameters
     ----------
     quiet, active : `float`
-        Where the field is weak and where it is strong; NaN where there is none.
+        Mean over the pixels where the field is weak, and over those where it is strong. NaN where there are none.
     quiet_pixels, active_pixels : `int`
-        How many input pixels that are.
+        Number of input pixels in these means.
     noise : `~astropy.units.Quantity`
-        Median of the noise.
+        Median of the input's noise.
     psf_fwhm : `~astropy.units.Quantity`
-        Width of the point-spread function that was assumed, arcsec.
+        Full width at half maximum, in arcsec, of the point-spread function that was assumed.
     """
 
     quiet: float
@@ -50,50 +59,51 @@ class Agreement:
     psf_fwhm: u.Quantity
 
 
-def quiet_pixels(data, valid):
+def quiet_pixels(data: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     """
-    Where an MDI magnetogram shows quiet Sun.
+    Find the pixels of an MDI magnetogram that show quiet Sun.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``, without NaN.
+        Magnetic field in Gauss ``[y, x]``, without NaN.
     valid : `numpy.ndarray`
-        bool ``[y, x]``: the pixels that are measurements.
+        Whether each pixel is a measurement, bool ``[y, x]``.
 
     Returns
     -------
     `numpy.ndarray`
-        bool ``[y, x]``: the mean over 3 x 3 pixels is below 60 G within 9 x 9 pixels.
+        Whether each pixel is quiet, bool ``[y, x]``: in all of the 9 x 9 pixels around it, the mean field over 3 x 3
+        pixels is weaker than 60 G.
     """
     smooth = np.abs(scipy.ndimage.uniform_filter(data, 3))
     return valid & (scipy.ndimage.maximum_filter(smooth, _NEIGHBORHOOD) < _QUIET_FIELD)
 
 
-def forward_agreement(high, low, *, psf_fwhm=None):
+def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity | None = None) -> Agreement:
     """
-    Compare what the low-resolution instrument would have seen of a result with its input.
+    Compare what the low-resolution instrument would have seen of a result with what it did see, the input.
 
     Parameters
     ----------
     high : `sunpy.map.GenericMap`
-        A result on the grid exactly four times finer (``plate_scale=None``).
+        A result on the grid exactly four times finer than that of its input (``plate_scale=None``).
     low : `sunpy.map.GenericMap`
-        Its input.
+        The input.
     psf_fwhm : `~astropy.units.Quantity`, optional
-        Width of the instrument's point-spread function in arcsec. By default the one with the least misfit, as it is
-        not known for a frame.
+        Full width at half maximum of the instrument's point-spread function in arcsec. It is not known for a frame, so
+        the default is the width with the least misfit.
 
     Returns
     -------
     `Agreement`
-        The error of the misfit is that of `sunpy_magsr.forward_model.misfit_error`. Pixels closer than 3 to one that is
-        no measurement are left out.
+        The comparison. It takes the error of the misfit from `sunpy_magsr.forward_model.misfit_error` and leaves out
+        pixels within 3 pixels of one that is no measurement.
 
     Raises
     ------
     ValueError
-        If the grids do not fit.
+        If ``low`` cannot be read, or the grids do not fit.
     """
     magnetogram = prepare(low)
     expected = tuple(_FACTOR * side for side in magnetogram.data.shape)
@@ -110,7 +120,7 @@ def forward_agreement(high, low, *, psf_fwhm=None):
     active = valid & (np.abs(scipy.ndimage.uniform_filter(magnetogram.data, 3)) > _ACTIVE_FIELD)
     quiet = quiet_pixels(magnetogram.data, valid)
 
-    def squared(fwhm):
+    def squared(fwhm: float) -> npt.NDArray[np.floating]:
         seen = degrade(field, psf_fwhm=_FACTOR * (fwhm * u.arcsec / pixel).to_value(u.one))
         return ((magnetogram.data - seen) / error) ** 2
 
@@ -121,6 +131,6 @@ def forward_agreement(high, low, *, psf_fwhm=None):
     else:
         fwhm = psf_fwhm.to_value(u.arcsec)
     found = squared(fwhm)
-    means = (float(found[where].mean()) if where.any() else np.nan for where in (quiet, active))
+    of_quiet, of_active = (float(found[where].mean()) if where.any() else np.nan for where in (quiet, active))
     noise = float(np.median(input_noise(magnetogram)[valid])) * u.G
-    return Agreement(*means, int(quiet.sum()), int(active.sum()), noise, fwhm * u.arcsec)
+    return Agreement(of_quiet, of_active, int(quiet.sum()), int(active.sum()), noise, fwhm * u.arcsec)

@@ -1,5 +1,9 @@
 """Flux elements: the patches of one polarity that a field consists of."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 import scipy.sparse
@@ -7,9 +11,15 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from sunpy_magsr.metrics.geometry import pixel_areas
+from sunpy_magsr._fields import FIELD, described_with
+from sunpy_magsr.metrics.geometry import AREA_PLATE_SCALE, pixel_areas
 from sunpy_magsr.metrics.options import read_option
 from sunpy_magsr.prep.field import read_field
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
 
 __all__ = ["MIN_AREA", "PROMINENCE", "THRESHOLD", "element_labels", "matched", "read_limits", "segmented"]
 
@@ -19,34 +29,41 @@ MIN_AREA = 0.5 * u.Mm**2
 _EIGHT = np.ones((3, 3))
 
 
-def element_labels(field, *, threshold=THRESHOLD, prominence=PROMINENCE, min_area=MIN_AREA, plate_scale=None):
+@described_with(field=FIELD, plate_scale=AREA_PLATE_SCALE)
+def element_labels(
+    field: FieldLike,
+    *,
+    threshold: u.Quantity = THRESHOLD,
+    prominence: u.Quantity = PROMINENCE,
+    min_area: u.Quantity = MIN_AREA,
+    plate_scale: u.Quantity | None = None,
+) -> npt.NDArray[np.int32]:
     r"""
-    Divide a field into its flux elements.
+    Divide a field into its flux elements and number them.
 
-    Each polarity is cut off at the threshold and divided by a watershed of :math:`-|B|` (8 neighbors): an element is a
-    peak and all that lies downhill from it. This is the "downhill" method of magnetic tracking (DeForest et al. 2007,
-    :doi:`10.1086/518994`). Two peaks are two elements if the field between them falls by the prominence below the lower
-    one.
+    Pixels at or below the threshold are cut off. What remains of each polarity is divided by a watershed of
+    :math:`-|B|` (8 neighbors), so that an element is a peak and all that lies downhill from it. This is the "downhill"
+    method of magnetic tracking (DeForest et al. 2007, :doi:`10.1086/518994`). Two peaks are two elements if the field
+    between them falls by at least the prominence below the lower peak.
 
     Parameters
     ----------
-    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        ``[y, x]``; arrays in Gauss.
+    {field}
     threshold : `~astropy.units.Quantity`
         Pixels with :math:`|B|` at or below it belong to no element. Defaults to 50 G, five times the noise of HMI's 45 s
         magnetograms.
     prominence : `~astropy.units.Quantity`
-        Of a peak. An element whose own peak is lower is none. Defaults to 50 G.
+        How far the field must rise to a peak from the valley that separates it from a higher one. A patch in which
+        :math:`|B|` never reaches this value is no element. Defaults to 50 G.
     min_area : `~astropy.units.Quantity`
-        Smallest element, as an area of the solar surface. Defaults to 0.5 Mm^2, four pixels of HMI at disk center.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of an array, which counts as lying at disk center, 1 AU away.
+        Area on the solar surface of the smallest element. Defaults to 0.5 Mm^2, four pixels of HMI at disk center.
+    {plate_scale}
 
     Returns
     -------
     `numpy.ndarray`
-        int32 ``[y, x]``: 0 where there is no element, else its number. Those of positive polarity come first. Where
-        :math:`\mu < 0.1` there are none.
+        The number of the element in which each pixel lies, int32 ``[y, x]``, and 0 where there is none. Elements of
+        positive polarity have the first numbers. Where :math:`\mu < 0.1` there are no elements.
 
     Raises
     ------
@@ -62,13 +79,30 @@ def element_labels(field, *, threshold=THRESHOLD, prominence=PROMINENCE, min_are
     >>> element_labels([[90.0, 300.0, 80.0, 200.0, -300.0, 9.0]], plate_scale=2 * u.arcsec / u.pix)
     array([[1, 1, 1, 2, 3, 0]], dtype=int32)
     """
-    field = read_field(field, plate_scale=plate_scale)
-    area = np.nan_to_num(pixel_areas(field).surface_area)
-    return segmented(np.nan_to_num(field.data), area, *read_limits(threshold, prominence, min_area))
+    measured = read_field(field, plate_scale=plate_scale)
+    area = np.nan_to_num(pixel_areas(measured).surface_area)
+    return segmented(np.nan_to_num(measured.data), area, *read_limits(threshold, prominence, min_area))
 
 
-def read_limits(threshold, prominence, min_area):
-    """The options of `element_labels` as numbers in Gauss, Gauss and cm^2."""
+def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quantity) -> tuple[float, float, float]:
+    """
+    Check the options of `element_labels` and give them as numbers.
+
+    Parameters
+    ----------
+    threshold, prominence, min_area : `~astropy.units.Quantity`
+        As for `element_labels`.
+
+    Returns
+    -------
+    threshold, prominence, min_area : `float`
+        In Gauss, Gauss and cm^2.
+
+    Raises
+    ------
+    ValueError
+        If one of them has another unit, or is too small.
+    """
     return (
         read_option(threshold, u.G, "threshold"),
         read_option(prominence, u.G, "prominence", zero=False),
@@ -76,23 +110,29 @@ def read_limits(threshold, prominence, min_area):
     )
 
 
-def segmented(data, area, threshold, prominence, min_area):
+def segmented(
+    data: npt.NDArray[np.floating],
+    area: npt.NDArray[np.floating],
+    threshold: float,
+    prominence: float,
+    min_area: float,
+) -> npt.NDArray[np.int32]:
     """
-    As `element_labels`, of plain numbers.
+    Divide a field into flux elements as `element_labels` does, from plain numbers.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``, 0 where not measured.
+        Magnetic field in Gauss ``[y, x]``, 0 where it is not measured.
     area : `numpy.ndarray`
-        Of the pixels on the surface, cm^2 ``[y, x]``.
+        Area of the pixels on the solar surface in cm^2 ``[y, x]``, 0 where no element may lie.
     threshold, prominence, min_area : `float`
-        As `read_limits` gives them.
+        The options as `read_limits` gives them.
 
     Returns
     -------
     `numpy.ndarray`
-        int32 ``[y, x]``.
+        The number of the element in which each pixel lies, int32 ``[y, x]``; 0 where there is none.
     """
     result, n_before = np.zeros(data.shape, np.int32), 0
     for polarity in (1, -1):
@@ -111,28 +151,40 @@ def segmented(data, area, threshold, prominence, min_area):
     return result
 
 
-def matched(labels, field, other_labels, other, *, share=1 / 3):
+def matched(
+    labels: npt.NDArray[np.integer],
+    field: npt.NDArray[np.floating],
+    other_labels: npt.NDArray[np.integer],
+    other: npt.NDArray[np.floating],
+    *,
+    share: float = 1 / 3,
+) -> npt.NDArray[np.bool_]:
     r"""
-    Which flux elements of a field are in another field as well.
+    Say which flux elements of a field are in another field as well.
 
-    The overlap of two elements is the flux that both have, :math:`\sum \min(|B_1|, |B_2|)` where their polarity is the
-    same. Two are one and the same if each is the one that the other overlaps most with (the dual-maximum-overlap
-    criterion of DeForest et al. 2007, :doi:`10.1086/518994`), and the overlap is at least a share of the stronger
-    one's flux, :math:`\sum |B|`. So one of less than a third of the strength, or moved by its own size, is another.
+    The overlap of two elements is the flux that both have, :math:`\sum \min(|B_1|, |B_2|)` over the pixels where their
+    polarity is the same. They match if each of them overlaps most with the other one (the dual-maximum-overlap
+    criterion of DeForest et al. 2007, :doi:`10.1086/518994`) and if the overlap is at least a share of the flux
+    :math:`\sum |B|` of the stronger one. So an element with less than a third of the strength, or one that lies its
+    own size away, does not match.
 
     Parameters
     ----------
-    labels, other_labels : `numpy.ndarray`
-        From `element_labels` or `segmented`, ``[y, x]`` on one grid.
-    field, other : `numpy.ndarray`
-        The fields, ``[y, x]``, 0 where not measured.
+    labels : `numpy.ndarray`
+        The elements of the field ``[y, x]``, from `element_labels` or `segmented`.
+    field : `numpy.ndarray`
+        The field ``[y, x]``, 0 where it is not measured.
+    other_labels : `numpy.ndarray`
+        The elements of the other field, on the same grid.
+    other : `numpy.ndarray`
+        The other field, in the same unit.
     share : `float`
-        0 to 1. Defaults to a third.
+        The least share, from 0 to 1. Defaults to a third.
 
     Returns
     -------
     `numpy.ndarray`
-        bool ``[elements]``, of those of ``labels``.
+        Whether each element of ``labels`` has a match, bool ``[element]``.
     """
     sizes = labels.max() + 1, other_labels.max() + 1
     if min(sizes) == 1:

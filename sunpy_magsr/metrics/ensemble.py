@@ -1,35 +1,61 @@
-"""Scores of an ensemble against the truth: sharp, and as uncertain as it should be."""
+"""Scores of an ensemble against the truth: how close it is, and whether its spread is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Sized
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 import scipy.special
 import sunpy.map
 
+from sunpy_magsr._fields import PARAMETERS, described_with
 from sunpy_magsr.prep.field import read_field
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
+
+    # An `~sunpy_magsr.uncertainty.Ensemble` gives Maps when it is iterated.
+    MembersLike: TypeAlias = Iterable[sunpy.map.GenericMap] | Sequence[FieldLike] | npt.ArrayLike
+    Values: TypeAlias = npt.NDArray[np.float64]
 
 __all__ = ["crps", "crps_gaussian", "read_members", "spread_skill"]
 
+_MEMBERS = """\
+members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
+    S members: an Ensemble, a sequence of Maps, Quantities or arrays ``[y, x]`` in Gauss, or an array ``[S, y, x]``.
+truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+    Magnetic field ``[y, x]`` on the same grid. Only the shapes are compared, not the coordinates.
+"""
+_WHERE = """\
+where : array-like of `bool`, optional
+    Pixels to measure, ``[y, x]``; all by default. Choose them without looking at the truth. Among pixels chosen by the
+    truth, ensembles that predict too much score better (Lerch et al. 2017, :doi:`10.1214/16-STS588`) and calibrated
+    ones look overconfident.
+"""
+_TEXTS = {"parameters": PARAMETERS + _MEMBERS + _WHERE, "members": _MEMBERS, "where": _WHERE}
 
-def read_members(members, truth, *, where=None):
+
+@described_with(**_TEXTS)
+def read_members(
+    members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None = None
+) -> tuple[Values, Values]:
     """
-    Read an ensemble and the truth over the pixels measured in all of them.
+    Read an ensemble and the truth where all of them are measured.
 
-    Parameters
-    ----------
-    members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
-        S members: an Ensemble, a sequence of Maps, Quantities or arrays ``[y, x]`` in Gauss, or an array
-        ``[S, y, x]``.
-    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        ``[y, x]`` on the same grid. Only the shapes are compared, not the coordinates.
-    where : array-like of `bool`, optional
-        ``[y, x]``, pixels to read; all by default.
+    {parameters}
 
     Returns
     -------
     members : `numpy.ndarray`
-        float64 Gauss ``[S, n]``, a new array.
+        The members at the n pixels that remain, float64 Gauss ``[S, n]``. It is a new array.
     truth : `numpy.ndarray`
-        float64 Gauss ``[n]``.
+        The truth at these pixels, float64 Gauss ``[n]``.
 
     Raises
     ------
@@ -46,47 +72,43 @@ def read_members(members, truth, *, where=None):
     >>> members.shape, truth
     ((3, 3), array([1., 2., 3.]))
     """
-    if isinstance(members, sunpy.map.GenericMap) or not hasattr(members, "__len__"):
+    if isinstance(members, sunpy.map.GenericMap) or not isinstance(members, Sized):
         msg = f"members must be an Ensemble, a sequence of fields or an array [S, y, x], got {type(members).__name__}."
         raise TypeError(msg)
-    member = members.sample if hasattr(members, "sample") else members.__getitem__
     names = [f"members[{number}]" for number in range(len(members))]
-    return _read((member(number) for number in range(len(members))), names, truth, where)
+    return _read(members, names, truth, where)
 
 
-def crps(members, truth, *, where=None):
+@described_with(**_TEXTS)
+def crps(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None = None) -> u.Quantity:
     r"""
-    Continuous ranked probability score of an ensemble, mean over the pixels; lower is better.
+    Continuous ranked probability score of an ensemble, as a mean over pixels; lower is better.
 
-    The fair estimate of Ferro 2014 (:doi:`10.1002/qj.2270`) of the score of Gneiting & Raftery 2007
-    (:doi:`10.1198/016214506000001437`),
+    The score of Gneiting & Raftery 2007 (:doi:`10.1198/016214506000001437`) is taken with the fair estimate of Ferro
+    2014 (:doi:`10.1002/qj.2270`),
 
     .. math:: \frac{1}{S} \sum_i |x_i - y| - \frac{1}{2 S (S - 1)} \sum_{i,j} |x_i - x_j| ,
 
-    has the same expectation for any number S of members, so ensembles of different size compare. With one member it
-    is the mean absolute error, so an ensemble and a deterministic result compare too. Pixels are scored one by one:
-    correlations between them do not count.
+    which has the same expectation for any number S of members. So ensembles of different size can be compared. With
+    one member it is the mean absolute error, so an ensemble can also be compared with a single result. Each pixel is
+    scored by itself: whether the correlations between pixels are right does not count.
 
-    Parameters
-    ----------
-    members, truth
-        As in `read_members`.
-    where : array-like of `bool`, optional
-        ``[y, x]``, pixels to score. Choose them without looking at the truth: a selection by the truth rewards
-        overprediction (Lerch et al. 2017, :doi:`10.1214/16-STS588`).
+    {parameters}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In Gauss. Single pixels, and by chance the mean, may be negative.
+        The score in Gauss. That of a pixel, and by chance the mean, can be negative.
 
     Raises
     ------
     TypeError, ValueError
-        As `read_members`.
+        As for `read_members`.
 
     Examples
     --------
+    Two members that are 30 G and 10 G too weak, and one that is 20 G too weak:
+
     >>> import numpy as np
     >>> from sunpy_magsr.metrics.ensemble import crps
     >>> crps([np.full((2, 2), 90.0), np.full((2, 2), 110.0)], np.full((2, 2), 120.0))
@@ -94,40 +116,42 @@ def crps(members, truth, *, where=None):
     >>> crps([np.full((2, 2), 100.0)], np.full((2, 2), 120.0))
     <Quantity 20. G>
     """
-    members, truth = read_members(members, truth, where=where)
-    size = len(members)
-    error = np.mean([np.abs(member - truth).mean() for member in members])
+    fields, true = read_members(members, truth, where=where)
+    size = len(fields)
+    error = np.mean([np.abs(field - true).mean() for field in fields])
     if size == 1:
         return error * u.G
-    members.sort(axis=0)
+    fields.sort(axis=0)
     # the sum over pairs i < j of |x_i - x_j| from the sorted members
     weights = 2 * np.arange(size) - size + 1
-    return (error - weights @ members.mean(axis=1) / (size * (size - 1))) * u.G
+    return (error - weights @ fields.mean(axis=1) / (size * (size - 1))) * u.G
 
 
-def crps_gaussian(mean, std, truth, *, where=None):
+@described_with(**_TEXTS)
+def crps_gaussian(
+    mean: FieldLike, std: FieldLike, truth: FieldLike, *, where: npt.ArrayLike | None = None
+) -> u.Quantity:
     r"""
-    Continuous ranked probability score of a Gaussian prediction, mean over the pixels; lower is better.
+    Continuous ranked probability score of a Gaussian prediction, as a mean over pixels; lower is better.
 
-    The closed form of Gneiting & Raftery 2007 (:doi:`10.1198/016214506000001437`), with
+    It is for methods that predict a mean :math:`\mu` and a standard deviation :math:`\sigma` of each pixel, and can be
+    compared with `crps`. The closed form is that of Gneiting & Raftery 2007 (:doi:`10.1198/016214506000001437`), with
     :math:`z = (y - \mu) / \sigma`,
 
-    .. math:: \sigma \left[ z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt{\pi} \right] ,
+    .. math:: \sigma \left[ z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt{\pi} \right] .
 
-    for methods that predict a mean and a standard deviation; it compares with `crps`. Where the standard deviation
-    is 0 it is the absolute error.
+    Where the standard deviation is 0, it is the absolute error.
 
     Parameters
     ----------
     mean, std, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        ``[y, x]`` on one grid; arrays in Gauss.
-    where : array-like of `bool`, optional
-        ``[y, x]``, pixels to score; see `crps`.
+        Predicted mean, predicted standard deviation and true field, ``[y, x]`` on one grid; plain arrays are in Gauss.
+    {where}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In Gauss.
+        The score in Gauss.
 
     Raises
     ------
@@ -141,73 +165,76 @@ def crps_gaussian(mean, std, truth, *, where=None):
     >>> crps_gaussian(np.zeros((2, 2)), np.full((2, 2), 10.0), np.zeros((2, 2)))
     <Quantity 2.33694978 G>
     """
-    (mean, std), truth = _read((mean, std), ("mean", "std"), truth, where)
-    if (std < 0).any():
-        msg = f"std must not be negative, got {std.min():.6g} G."
+    (center, width), true = _read((mean, std), ("mean", "std"), truth, where)
+    if (width < 0).any():
+        msg = f"std must not be negative, got {width.min():.6g} G."
         raise ValueError(msg)
-    error = truth - mean
-    z = np.divide(error, std, out=np.copysign(np.inf, error), where=std > 0)
+    error = true - center
+    z = np.divide(error, width, out=np.copysign(np.inf, error), where=width > 0)
     density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    score = error * scipy.special.erf(z / np.sqrt(2)) + std * (2 * density - 1 / np.sqrt(np.pi))
+    score = error * scipy.special.erf(z / np.sqrt(2)) + width * (2 * density - 1 / np.sqrt(np.pi))
     return score.mean() * u.G
 
 
-def spread_skill(members, truth, *, where=None):
+@described_with(**_TEXTS)
+def spread_skill(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None = None) -> float:
     r"""
-    Spread of the members over the error of their mean: 1 is right, below 1 is overconfident.
+    Ratio of the spread of the members to the error of their mean.
+
+    It is 1 where the spread is right and below 1 where the ensemble is overconfident. Fortin et al. 2014
+    (:doi:`10.1175/JHM-D-14-0008.1`) give it as
 
     .. math:: \sqrt{\left(1 + \frac{1}{S}\right) \langle s^2 \rangle \Big/ \langle (\bar{x} - y)^2 \rangle}
 
-    with the variance :math:`s^2` of the members (S - 1 in the denominator) and means over the pixels, Fortin et al.
-    2014 (:doi:`10.1175/JHM-D-14-0008.1`). Too little spread in one place and too much in another cancel: see it
-    with several ``where``, and `~sunpy_magsr.uncertainty.rank_histogram`.
+    with the variance :math:`s^2` of the members (S - 1 in the denominator) and means over the pixels. Too little spread
+    in one place and too much in another cancel. To see such places, use several ``where``, for instance the pixels with
+    more than 100 G in the mean of the members, and `~sunpy_magsr.uncertainty.rank_histogram`.
 
-    Parameters
-    ----------
-    members, truth
-        As in `read_members`; at least two members.
-    where : array-like of `bool`, optional
-        ``[y, x]``, pixels to measure, e.g. those above 100 G in the mean of the members. A selection by the truth
-        makes a calibrated ensemble look overconfident.
+    {parameters}
 
     Returns
     -------
     `float`
+        The ratio of spread to error.
 
     Raises
     ------
     TypeError, ValueError
-        As `read_members`; also if there is one member only or the mean has no error.
+        As for `read_members`. Also if there is only one member or the mean has no error.
 
     Examples
     --------
+    Members and a truth that are drawn from the same distribution:
+
     >>> import numpy as np
     >>> from sunpy_magsr.metrics.ensemble import spread_skill
     >>> field = np.random.default_rng(1).normal(0, 100, (9, 200, 200))
     >>> round(spread_skill(field[:8], field[8]), 1)
     1.0
     """
-    members, truth = read_members(members, truth, where=where)
-    size = len(members)
+    fields, true = read_members(members, truth, where=where)
+    size = len(fields)
     if size < 2:
         msg = f"members must be at least 2 to have a spread, got {size}."
         raise ValueError(msg)
-    mean = members.mean(axis=0)
-    variance = sum(np.mean((member - mean) ** 2) for member in members) / (size - 1)
-    error = np.mean((mean - truth) ** 2)
+    mean = fields.mean(axis=0)
+    variance = sum(np.mean((field - mean) ** 2) for field in fields) / (size - 1)
+    error = np.mean((mean - true) ** 2)
     if error == 0:
         msg = "truth must differ from the mean of the members in some pixel, got none."
         raise ValueError(msg)
     return float(np.sqrt((1 + 1 / size) * variance / error))
 
 
-def _read(fields, names, truth, where):
-    truth = read_field(truth, name="truth").data
-    chosen = np.isfinite(truth)
+def _read(
+    fields: Iterable[FieldLike], names: Sequence[str], truth: FieldLike, where: npt.ArrayLike | None
+) -> tuple[Values, Values]:
+    true = read_field(truth, name="truth").data
+    chosen = np.isfinite(true)
     if where is not None:
         where = np.asarray(where)
-        if where.dtype != bool or where.shape != truth.shape:
-            msg = f"where must be a bool array of shape {truth.shape}, got {where.dtype} {where.shape}."
+        if where.dtype != bool or where.shape != true.shape:
+            msg = f"where must be a bool array of shape {true.shape}, got {where.dtype} {where.shape}."
             raise ValueError(msg)
         chosen &= where
     if not names:
@@ -216,13 +243,13 @@ def _read(fields, names, truth, where):
     values = np.empty((len(names), np.count_nonzero(chosen)))
     for row, field, name in zip(values, fields, names, strict=True):
         data = read_field(field, name=name).data
-        if data.shape != truth.shape:
-            msg = f"{name} must have the shape of truth, {truth.shape}, got {data.shape}."
+        if data.shape != true.shape:
+            msg = f"{name} must have the shape of truth, {true.shape}, got {data.shape}."
             raise ValueError(msg)
         row[:] = data[chosen]
-    truth = truth[chosen]
+    true = true[chosen]
     measured = np.isfinite(values).all(axis=0)
     if not measured.any():
         msg = "truth must share a measured pixel inside where with all members, got none."
         raise ValueError(msg)
-    return (values, truth) if measured.all() else (values[:, measured], truth[measured])
+    return (values, true) if measured.all() else (values[:, measured], true[measured])

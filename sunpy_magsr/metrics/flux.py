@@ -1,71 +1,86 @@
 """Magnetic flux and its error."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.metrics.geometry import MINIMUM_MU, pixel_areas
+from sunpy_magsr._fields import FIELD, PAIR, PARAMETERS, described_with
+from sunpy_magsr.metrics.geometry import AREA_PLATE_SCALE, MINIMUM_MU, pixel_areas, read_pair_areas
 from sunpy_magsr.metrics.options import read_option
-from sunpy_magsr.prep.field import read_field, read_pair
+from sunpy_magsr.prep.field import read_field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
+    from sunpy_magsr.metrics.geometry import PixelGeometry
+    from sunpy_magsr.prep.field import Field
 
 __all__ = ["net_flux", "pixel_fluxes", "relative_error", "unsigned_flux", "unsigned_flux_error"]
 
-_THRESHOLD = 0 * u.G
+_OPTIONS = rf"""threshold : `~astropy.units.Quantity`
+    Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
+    Defaults to 0 G.
+{AREA_PLATE_SCALE}deproject : `bool`
+    Whether the field counts as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
+"""
+_TEXTS = {"field_parameters": PARAMETERS + FIELD + _OPTIONS, "pair_parameters": PARAMETERS + PAIR + _OPTIONS}
 
 
-def pixel_fluxes(field, geometry, *, deproject):
+def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> npt.NDArray[np.float64]:
     r"""
-    Signed flux through every pixel.
+    Magnetic flux through every pixel, with the sign of the field.
 
-    :math:`B A_\mathrm{sky}`, or deprojected :math:`B A / \mu` with the surface area :math:`A`, and :math:`B A` for a
-    Map of the radial component.
+    The flux is :math:`B A_\mathrm{sky}`. If the field counts as radial, it is :math:`B A / \mu` with the surface area
+    :math:`A`, and :math:`B A` for a Map that shows the radial component.
 
     Parameters
     ----------
     field : `~sunpy_magsr.prep.field.Field`
-        ``[y, x]``.
+        The field ``[y, x]``.
     geometry : `~sunpy_magsr.metrics.geometry.PixelGeometry`
-        Of its pixels.
+        The areas of its pixels.
     deproject : `bool`
         Whether the field counts as radial.
 
     Returns
     -------
     `numpy.ndarray`
-        In Mx ``[y, x]``, NaN where not measured, and deprojected where :math:`\mu` is below 0.1.
+        Flux in Mx ``[y, x]``. NaN where the field is not measured, and with ``deproject`` also where :math:`\mu` is
+        below 0.1.
     """
     if not deproject:
         return field.data * geometry.sky_area
     return field.data * geometry.surface_area / (1 if field.is_radial else np.maximum(geometry.mu, MINIMUM_MU))
 
 
-def unsigned_flux(field, *, threshold=_THRESHOLD, plate_scale=None, deproject=False):
+@described_with(**_TEXTS)
+def unsigned_flux(
+    field: FieldLike, *, threshold: u.Quantity = 0 * u.G, plate_scale: u.Quantity | None = None, deproject: bool = False
+) -> u.Quantity:
     r"""
-    Unsigned magnetic flux.
+    Unsigned magnetic flux of a field.
 
-    :math:`\Phi = \sum_{|B| > t} |B| A_\mathrm{sky}` with the area that a pixel covers on the plane of the sky: the
-    flux along the line of sight. With ``deproject`` the field counts as radial, :math:`B_r = B / \mu`, and
+    It is :math:`\Phi = \sum_{|B| > t} |B| A_\mathrm{sky}` with the area that a pixel covers on the plane of the sky:
+    the flux along the line of sight. With ``deproject`` the field counts as radial, :math:`B_r = B / \mu`, and
     :math:`\Phi = \sum |B| A / \mu` with the surface area :math:`A = A_\mathrm{sky} / \mu`; a Map of the radial
-    component needs no :math:`1 / \mu`. `~sunpy_magsr.metrics.geometry.pixel_areas` says how areas are found.
+    component needs no :math:`1 / \mu`. Pixels that are not measured carry no flux.
+    `~sunpy_magsr.metrics.geometry.pixel_areas` says how areas are found.
 
-    Without a threshold the result measures noise first: white Gaussian noise of standard deviation :math:`\sigma`
-    alone gives :math:`\sigma \sqrt{2 / \pi}` a pixel, and more so the finer the pixels. State the threshold and the
-    noise with the flux.
+    Without a threshold most of the flux may be noise: white Gaussian noise of standard deviation :math:`\sigma` alone
+    has a mean :math:`|B|` of :math:`\sigma \sqrt{2 / \pi}`. State the threshold and the noise with the flux.
 
-    Parameters
-    ----------
-    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        ``[y, x]``; arrays in Gauss. Pixels that are not measured carry no flux.
-    threshold : `~astropy.units.Quantity`
-        Pixels with :math:`|B|` at or below it are left out, as measured and not deprojected. Defaults to 0 G.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of an array, which counts as lying at disk center, 1 AU away.
-    deproject : `bool`
-        Whether to take the field as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
+    {field_parameters}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In Mx.
+        Unsigned flux in Mx.
 
     Raises
     ------
@@ -83,34 +98,30 @@ def unsigned_flux(field, *, threshold=_THRESHOLD, plate_scale=None, deproject=Fa
     >>> unsigned_flux(np.full((10, 10), 1000.0), plate_scale=side)
     <Quantity 1.e+20 Mx>
     """
-    field = read_field(field, plate_scale=plate_scale)
-    return _total(field, pixel_areas(field), threshold, deproject, np.abs)
+    measured = read_field(field, plate_scale=plate_scale)
+    return _total(measured, pixel_areas(measured), threshold, deproject, np.abs)
 
 
-def net_flux(field, *, threshold=_THRESHOLD, plate_scale=None, deproject=False):
+@described_with(**_TEXTS)
+def net_flux(
+    field: FieldLike, *, threshold: u.Quantity = 0 * u.G, plate_scale: u.Quantity | None = None, deproject: bool = False
+) -> u.Quantity:
     r"""
-    Net magnetic flux, :math:`\sum_{|B| > t} B A`, as `unsigned_flux` with the sign.
+    Net magnetic flux of a field, :math:`\sum_{|B| > t} B A`.
 
-    Parameters
-    ----------
-    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        ``[y, x]``; arrays in Gauss. Pixels that are not measured carry no flux.
-    threshold : `~astropy.units.Quantity`
-        Pixels with :math:`|B|` at or below it are left out. Defaults to 0 G.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of an array, which counts as lying at disk center, 1 AU away.
-    deproject : `bool`
-        Whether to take the field as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
+    It is `unsigned_flux` with the sign of the field.
+
+    {field_parameters}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In Mx.
+        Net flux in Mx, with the sign of the polarity that has more flux.
 
     Raises
     ------
     ValueError
-        As `unsigned_flux`.
+        As for `unsigned_flux`.
 
     Examples
     --------
@@ -119,34 +130,37 @@ def net_flux(field, *, threshold=_THRESHOLD, plate_scale=None, deproject=False):
     >>> net_flux([[500.0, -500.0]], plate_scale=2 * u.arcsec / u.pix)
     <Quantity 0. Mx>
     """
-    field = read_field(field, plate_scale=plate_scale)
-    return _total(field, pixel_areas(field), threshold, deproject, np.asarray)
+    measured = read_field(field, plate_scale=plate_scale)
+    return _total(measured, pixel_areas(measured), threshold, deproject, np.asarray)
 
 
-def unsigned_flux_error(result, truth, *, threshold=_THRESHOLD, plate_scale=None, deproject=False):
+@described_with(**_TEXTS)
+def unsigned_flux_error(
+    result: FieldLike,
+    truth: FieldLike,
+    *,
+    threshold: u.Quantity = 0 * u.G,
+    plate_scale: u.Quantity | None = None,
+    deproject: bool = False,
+) -> u.Quantity:
     r"""
-    Relative error of the unsigned flux, :math:`100 (\Phi / \Phi_0 - 1)` per cent.
+    Relative error of the unsigned flux of a result, :math:`100 (\Phi / \Phi_0 - 1)` per cent.
 
-    Positive where the result has more flux. Both are measured over the pixels they have in common and with one
-    geometry, the truth's. See `unsigned_flux` on noise: with no threshold a smoother result has less flux even where
-    every structure is right.
+    It is positive where the result has more flux than the truth. Both fluxes are measured over the pixels that both
+    fields have and with the same areas, those of the truth. Noise counts as flux (see `unsigned_flux`): with no
+    threshold a smoother result has less flux even where every structure is right.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Fields ``[y, x]`` on one grid; arrays in Gauss.
-    threshold, plate_scale, deproject
-        As in `unsigned_flux`.
+    {pair_parameters}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In per cent, with a sign.
+        The error in per cent, with its sign.
 
     Raises
     ------
     ValueError
-        As `unsigned_flux`, and if the shapes differ or the truth has no flux above the threshold.
+        As for `unsigned_flux`, and if the shapes differ or the truth has no flux above the threshold.
 
     Examples
     --------
@@ -155,31 +169,31 @@ def unsigned_flux_error(result, truth, *, threshold=_THRESHOLD, plate_scale=None
     >>> unsigned_flux_error([[110.0, -110.0]], [[100.0, -100.0]], plate_scale=2 * u.arcsec / u.pix)
     <Quantity 10. %>
     """
-    result, truth = read_pair(result, truth, plate_scale=plate_scale)
-    geometry = pixel_areas(result if truth.smap is None else truth)
-    return relative_error(*(_total(field, geometry, threshold, deproject, np.abs) for field in (result, truth)), "flux")
+    pair, geometry = read_pair_areas(result, truth, plate_scale=plate_scale)
+    flux, true_flux = (_total(field, geometry, threshold, deproject, np.abs) for field in pair)
+    return relative_error(flux, true_flux, "flux")
 
 
-def relative_error(result, truth, what):
+def relative_error(result: u.Quantity, truth: u.Quantity, what: str) -> u.Quantity:
     r"""
-    Relative error, :math:`100 (a / a_0 - 1)` per cent.
+    Relative error of a value :math:`a` whose true value is :math:`a_0`, :math:`100 (a / a_0 - 1)` per cent.
 
     Parameters
     ----------
     result, truth : `~astropy.units.Quantity`
         The two values.
     what : `str`
-        What they are, for the message.
+        The name of what is measured, for the message of the error.
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In per cent.
+        The error in per cent, positive where the result is larger than the truth.
 
     Raises
     ------
     ValueError
-        If the truth is zero.
+        If the true value is zero.
     """
     if truth == 0:
         msg = f"truth must have {what} above the threshold, got {truth}."
@@ -187,6 +201,8 @@ def relative_error(result, truth, what):
     return ((result / truth).to_value("") - 1) * 100 * u.percent
 
 
-def _total(field, geometry, threshold, deproject, part):
+def _total(
+    field: Field, geometry: PixelGeometry, threshold: u.Quantity, deproject: bool, part: Callable[..., np.ndarray]
+) -> u.Quantity:
     strong = np.abs(field.data) > read_option(threshold, u.G, "threshold")
     return np.nansum(part(pixel_fluxes(field, geometry, deproject=deproject)[strong])) * u.Mx

@@ -1,68 +1,81 @@
 """Areas of pixels and where they lie on the Sun."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
 from astropy.constants import R_sun, au
 from sunpy.map.maputils import all_coordinates_from_map
 
+from sunpy_magsr._fields import PAIR, PARAMETERS, PLATE_SCALE, described_with
+from sunpy_magsr.prep.field import read_pair
 from sunpy_magsr.prep.wcs import linear_transformation
 
-__all__ = ["MINIMUM_MU", "PixelGeometry", "pixel_areas", "pixel_lengths"]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
+    from sunpy_magsr.prep.field import Field
+
+__all__ = ["AREA_PLATE_SCALE", "MINIMUM_MU", "PixelGeometry", "pixel_areas", "pixel_lengths", "read_pair_areas"]
 
 MINIMUM_MU = 0.1
 """Cosine of the heliocentric angle below which nothing is deprojected."""
 
+#: What docstrings say of ``plate_scale`` where areas are measured.
+AREA_PLATE_SCALE = f"{PLATE_SCALE}    An array counts as lying at disk center, 1 AU away.\n"
+
 
 class PixelGeometry(NamedTuple):
     """
-    Pixels seen on the plane of the sky and on the Sun.
+    Areas of the pixels of a field, and how far each lies from the center of the disk.
 
-    Attributes
+    Parameters
     ----------
     sky_area : `numpy.ndarray`
-        Area projected on the plane of the sky in cm^2 ``[y, x]``.
+        Area of each pixel on the plane of the sky, in cm^2 ``[y, x]``.
     surface_area : `numpy.ndarray`
-        Area of the solar surface in cm^2 ``[y, x]``, NaN where ``mu`` is below 0.1.
+        Area of each pixel on the solar surface, in cm^2 ``[y, x]``. NaN where ``mu`` is below 0.1.
     mu : `numpy.ndarray`
-        Cosine of the angle between the line of sight and the surface normal ``[y, x]``, 0 where the pixel is not
-        seen.
+        Cosine of the angle between the line of sight and the normal of the surface, ``[y, x]``. It is 0 where the
+        observer does not see the pixel.
     """
 
-    sky_area: np.ndarray
-    surface_area: np.ndarray
-    mu: np.ndarray
+    sky_area: npt.NDArray[np.float64]
+    surface_area: npt.NDArray[np.float64]
+    mu: npt.NDArray[np.float64]
 
 
-def pixel_areas(field):
+def pixel_areas(field: Field) -> PixelGeometry:
     r"""
-    Area of every pixel of a field, and the cosine of the heliocentric angle.
+    Area of every pixel of a field, and the cosine of its heliocentric angle.
 
-    On the plane of the sky the area is :math:`\Omega D^2`, the solid angle of the pixel times the squared distance
-    from the observer to Sun center, and :math:`\Omega D^2 / \mu` on the surface with
+    On the plane of the sky the area is :math:`\Omega D^2`: the solid angle of the pixel times the squared distance
+    from the observer to Sun center. On the surface it is :math:`\Omega D^2 / \mu` with
     :math:`\mu^2 = 1 - \sin^2 \rho / \sin^2 \rho_\odot` at the elongation :math:`\rho`. In the equal-area projection
     (CEA; coordinates after Thompson 2006, :doi:`10.1051/0004-6361:20054262`) it is
     :math:`R_\odot^2 \Delta\phi \Delta\lambda` on the surface, and :math:`\mu` times that on the plane of the sky.
 
-    Approximations: the surface counts as lying at the distance of Sun center, which makes areas of a plane-of-sky Map
-    0.9 % too large at disk center and right at the limb; a pixel has one :math:`\mu`, that of its center; the change
-    of :math:`\Omega` across a gnomonic (TAN) image, below 1e-4 on the disk, is left out.
+    There are three approximations. The surface counts as lying at the distance of Sun center, which makes areas of a
+    plane-of-sky Map 0.9 % too large at disk center and right at the limb. A pixel has one :math:`\mu`, that of its
+    center. The change of :math:`\Omega` across a gnomonic (TAN) image, below 1e-4 on the disk, is left out.
 
     Parameters
     ----------
     field : `~sunpy_magsr.prep.field.Field`
-        With a plate scale. One without a Map counts as lying at disk center, 1 AU away.
+        A field with a plate scale. One without a Map counts as lying at disk center, 1 AU away.
 
     Returns
     -------
     `PixelGeometry`
-        In cm^2.
+        The areas in cm^2 and the cosines.
 
     Raises
     ------
     ValueError
-        If there is no plate scale, or the Map is in a heliographic projection that is not CEA.
+        If the field has no plate scale, or its Map is in a heliographic projection that is not CEA.
     """
     if field.smap is not None:
         return _of_cea_map(field.smap) if field.is_cea else _of_image(field.smap)
@@ -71,33 +84,55 @@ def pixel_areas(field):
     return PixelGeometry(full, full, np.ones(full.shape))
 
 
-def pixel_lengths(field):
+@described_with(parameters=PARAMETERS + PAIR + PLATE_SCALE)
+def read_pair_areas(
+    result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None
+) -> tuple[tuple[Field, Field], PixelGeometry]:
+    """
+    Read two fields on one grid and measure their pixels once for both.
+
+    {parameters}
+
+    Returns
+    -------
+    fields : `tuple` of `~sunpy_magsr.prep.field.Field`
+        The result and the truth.
+    geometry : `PixelGeometry`
+        The pixels of the truth, or those of the result where only the result is a Map.
+    """
+    fields = read_pair(result, truth, plate_scale=plate_scale)
+    return fields, pixel_areas(fields[0] if fields[1].smap is None else fields[1])
+
+
+def pixel_lengths(field: Field) -> tuple[float, float]:
     r"""
-    Lengths of a pixel's sides at disk center.
+    Lengths of the sides of a pixel at disk center.
 
     Parameters
     ----------
     field : `~sunpy_magsr.prep.field.Field`
-        With a plate scale.
+        A field with a plate scale.
 
     Returns
     -------
     x, y : `float`
-        In Mm: on the plane of the sky, or on the surface for heliographic degrees.
+        The lengths in Mm, on the plane of the sky, or on the surface if the plate scale is in heliographic degrees.
 
     Raises
     ------
     ValueError
-        If there is no plate scale.
+        If the field has no plate scale.
     """
     if field.plate_scale is None:
         msg = "plate_scale must be given for an array, as a Quantity in arcsec/pix or deg/pix, got None."
         raise ValueError(msg)
+    smap: Any = field.smap
     if field.is_cea:
-        distance = R_sun if field.smap is None else field.smap.rsun_meters
+        distance = R_sun if smap is None else smap.rsun_meters
     else:
-        distance = au if field.smap is None else field.smap.observer_coordinate.radius
-    return tuple(float(scale.to_value(u.rad / u.pix) * distance.to_value(u.Mm)) for scale in field.plate_scale)
+        distance = au if smap is None else smap.observer_coordinate.radius
+    x, y = (float(scale.to_value(u.rad / u.pix) * distance.to_value(u.Mm)) for scale in field.plate_scale)
+    return x, y
 
 
 def _of_image(smap):

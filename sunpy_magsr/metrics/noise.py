@@ -1,6 +1,13 @@
 """Noise of a magnetogram."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["quiet_noise"]
 
@@ -9,23 +16,24 @@ _MAD_TO_SIGMA = 1.4826
 _LOWEST_NOISE = 0.5
 
 
-def quiet_noise(data):
+def quiet_noise(data: npt.NDArray[np.floating]) -> float:
     """
-    Pixel-to-pixel noise of a magnetogram where the field is weak.
+    Noise from pixel to pixel of a magnetogram where the field is weak.
 
-    The scaled median absolute difference of horizontal neighbors, over sqrt(2), where ``|B| < 40 G``. It is the
-    noise of a single pixel where the noise of neighbors is independent and the field smooth, and less in
-    resampled (CEA) data: about 3 G in ``hmi.sharp_cea_720s`` line-of-sight fields, 17 G in Br.
+    It is the median absolute difference of horizontal neighbors where ``|B| < 40 G``, scaled to the standard deviation
+    of a normal distribution and divided by sqrt(2). Where the noise of neighbors is independent and the field is
+    smooth, this is the noise of a single pixel. In resampled (CEA) data it is less: about 3 G in the line-of-sight
+    fields of ``hmi.sharp_cea_720s`` and 17 G in their Br.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Field in Gauss ``[y, x]``.
+        Magnetic field in Gauss ``[y, x]``; NaN where it is not measured.
 
     Returns
     -------
     `float`
-        In Gauss; 0.5 G if it is less, or if no pixel is quiet.
+        The noise in Gauss. It is 0.5 G at least, and 0.5 G if no pixel is quiet.
     """
     difference = np.diff(data, axis=1)
     quiet = np.isfinite(difference) & (np.abs(data[:, 1:]) < _QUIET_FIELD)

@@ -1,30 +1,32 @@
 """Reading of the options that the metrics share."""
 
+from __future__ import annotations
+
 import astropy.units as u
 import numpy as np
 
 __all__ = ["read_option"]
 
 
-def read_option(value, unit, name, *, zero=True):
+def read_option(value: u.Quantity, unit: u.UnitBase, name: str, *, zero: bool = True) -> float:
     """
-    Number in a unit of a scalar option.
+    Check a scalar option and give its number in a unit.
 
     Parameters
     ----------
     value : `~astropy.units.Quantity`
-        Scalar, finite and not negative.
+        The option: a scalar that is finite and not negative.
     unit : `~astropy.units.Unit`
-        What to convert to.
+        The unit of the number.
     name : `str`
-        Of the argument, for messages.
+        What the message of an error calls the option.
     zero : `bool`
         Whether 0 is allowed. Defaults to `True`.
 
     Returns
     -------
     `float`
-        In ``unit``.
+        The number in ``unit``.
 
     Raises
     ------

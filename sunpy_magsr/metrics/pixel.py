@@ -1,43 +1,64 @@
 """Metrics that compare two fields pixel by pixel."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 import scipy.ndimage
 import scipy.stats
 import skimage.metrics
 
+from sunpy_magsr._fields import PAIR, PARAMETERS, RAISES, described_with
 from sunpy_magsr.metrics.options import read_option
 from sunpy_magsr.prep.field import read_pair
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
 
 __all__ = ["bias", "mae", "pearson", "psnr", "rmse", "ssim"]
 
 _WINDOW = 7
 _DATA_RANGE = 6000 * u.G
 
+_DATA_RANGE_TEXT = """\
+data_range : `~astropy.units.Quantity`
+    Range :math:`R` of the field in the formula. Defaults to 6000 G, from -3000 to 3000 G.
+"""
+_UNREADABLE = """\
+ValueError
+    If a field cannot be read, the shapes differ or no pixel is measured in both fields.
+"""
+_TEXTS = {
+    "parameters": PARAMETERS + PAIR,
+    "parameters_with_range": PARAMETERS + PAIR + _DATA_RANGE_TEXT,
+    "raises": RAISES + _UNREADABLE,
+}
 
-def psnr(result, truth, *, data_range=_DATA_RANGE):
+
+@described_with(**_TEXTS)
+def psnr(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_RANGE) -> float:
     r"""
-    Peak signal-to-noise ratio.
+    Peak signal-to-noise ratio of a result.
 
-    :math:`10 \log_{10} (R^2 / \langle (B - B_0)^2 \rangle)` dB with the data range :math:`R`. It follows the pixels of
-    the quiet Sun, which are nearly all of them, and favors smooth fields.
+    For a result :math:`B` and the truth :math:`B_0` it is :math:`10 \log_{10} (R^2 / \langle (B - B_0)^2 \rangle)` dB
+    with the data range :math:`R`. Nearly all pixels of a magnetogram are quiet Sun, so they decide the number, and
+    smooth results score best.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Fields ``[y, x]`` on one grid; arrays in Gauss. Pixels not measured in both are left out.
-    data_range : `~astropy.units.Quantity`
-        :math:`R`. Defaults to 6000 G, from -3000 to 3000 G.
+    {parameters_with_range}
 
     Returns
     -------
     `float`
-        In dB; infinite for identical fields.
+        The ratio in dB. It is infinite for identical fields.
 
     Raises
     ------
     ValueError
-        If a field cannot be read, the shapes differ or ``data_range`` is not a positive field.
+        If the fields cannot be compared (see `rmse`) or ``data_range`` is not a positive field.
 
     Examples
     --------
@@ -48,40 +69,37 @@ def psnr(result, truth, *, data_range=_DATA_RANGE):
     40.0
     """
     span = read_option(data_range, u.G, "data_range", zero=False)
-    result, truth = read_pair(result, truth)
+    first, second = read_pair(result, truth)
     with np.errstate(divide="ignore"):
         value = skimage.metrics.peak_signal_noise_ratio(
-            truth.data[truth.valid], result.data[truth.valid], data_range=span
+            second.data[second.valid], first.data[second.valid], data_range=span
         )
     return float(value)
 
 
-def ssim(result, truth, *, data_range=_DATA_RANGE):
+@described_with(**_TEXTS)
+def ssim(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_RANGE) -> float:
     r"""
-    Structural similarity (Wang et al. 2004, :doi:`10.1109/TIP.2003.819861`).
+    Structural similarity of two fields (Wang et al. 2004, :doi:`10.1109/TIP.2003.819861`).
 
-    In windows of 7 x 7 pixels :math:`\frac{(2 \mu \mu_0 + c_1)(2 \sigma_{B B_0} + c_2)}{(\mu^2 + \mu_0^2 + c_1)
-    (\sigma^2 + \sigma_0^2 + c_2)}`, :math:`c_1 = (0.01 R)^2`, :math:`c_2 = (0.03 R)^2`, averaged over the windows that
-    are fully measured: `skimage.metrics.structural_similarity` where nothing is missing. With a range of 6000 G the
-    constants are 60 and 180 G squared, so that the quiet Sun scores near 1 whatever its structure.
+    In each window of 7 x 7 pixels it is :math:`\frac{(2 \mu \mu_0 + c_1)(2 \sigma_{B B_0} + c_2)}{(\mu^2 + \mu_0^2 +
+    c_1) (\sigma^2 + \sigma_0^2 + c_2)}` with :math:`c_1 = (0.01 R)^2` and :math:`c_2 = (0.03 R)^2`. The mean is taken
+    over the windows that are fully measured. Where nothing is missing, this is
+    `skimage.metrics.structural_similarity`. With a range of 6000 G the constants are 60 and 180 G squared, so that
+    the quiet Sun scores near 1 whatever its structure.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Fields ``[y, x]`` on one grid; arrays in Gauss.
-    data_range : `~astropy.units.Quantity`
-        :math:`R`. Defaults to 6000 G, from -3000 to 3000 G.
+    {parameters_with_range}
 
     Returns
     -------
     `float`
-        -1 to 1; 1 for identical fields.
+        The similarity, from -1 to 1. It is 1 for identical fields.
 
     Raises
     ------
     ValueError
-        If a field cannot be read, the shapes differ, no 7 x 7 window is fully measured or ``data_range`` is not a
-        positive field.
+        If the fields cannot be compared (see `rmse`), no window of 7 x 7 pixels is fully measured or ``data_range`` is
+        not a positive field.
 
     Examples
     --------
@@ -92,34 +110,29 @@ def ssim(result, truth, *, data_range=_DATA_RANGE):
     1.0
     """
     span = read_option(data_range, u.G, "data_range", zero=False)
-    result, truth = read_pair(result, truth)
-    complete = scipy.ndimage.binary_erosion(truth.valid, np.ones((_WINDOW, _WINDOW)))
+    first, second = read_pair(result, truth)
+    complete = scipy.ndimage.binary_erosion(second.valid, np.ones((_WINDOW, _WINDOW)))
     if not complete.any():
         msg = f"result and truth must share a fully measured window of {_WINDOW} x {_WINDOW} pixels, got none."
         raise ValueError(msg)
-    filled = [np.nan_to_num(field.data) for field in (result, truth)]
+    filled = [np.nan_to_num(field.data) for field in (first, second)]
     _, values = skimage.metrics.structural_similarity(*filled, win_size=_WINDOW, data_range=span, full=True)
     return float(values[complete].mean())
 
 
-def rmse(result, truth):
+@described_with(**_TEXTS)
+def rmse(result: FieldLike, truth: FieldLike) -> u.Quantity:
     r"""
-    Root mean square error, :math:`\langle (B - B_0)^2 \rangle^{1/2}`.
+    Root mean square error of a result, :math:`\langle (B - B_0)^2 \rangle^{1/2}`.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Fields ``[y, x]`` on one grid; arrays in Gauss. Pixels not measured in both are left out.
+    {parameters}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In Gauss.
+        The root mean square of the difference, in Gauss.
 
-    Raises
-    ------
-    ValueError
-        If a field cannot be read or the shapes differ.
+    {raises}
 
     Examples
     --------
@@ -130,24 +143,19 @@ def rmse(result, truth):
     return np.sqrt(np.mean(_difference(result, truth) ** 2)) * u.G
 
 
-def mae(result, truth):
+@described_with(**_TEXTS)
+def mae(result: FieldLike, truth: FieldLike) -> u.Quantity:
     r"""
-    Mean absolute error, :math:`\langle |B - B_0| \rangle`.
+    Mean absolute error of a result, :math:`\langle |B - B_0| \rangle`.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Fields ``[y, x]`` on one grid; arrays in Gauss. Pixels not measured in both are left out.
+    {parameters}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In Gauss.
+        The mean absolute difference, in Gauss.
 
-    Raises
-    ------
-    ValueError
-        If a field cannot be read or the shapes differ.
+    {raises}
 
     Examples
     --------
@@ -158,29 +166,27 @@ def mae(result, truth):
     return np.mean(np.abs(_difference(result, truth))) * u.G
 
 
-def bias(result, truth):
+@described_with(**_TEXTS)
+def bias(result: FieldLike, truth: FieldLike) -> u.Quantity:
     r"""
-    Mean error, :math:`\langle B - B_0 \rangle`.
+    Mean error of a result, :math:`\langle B - B_0 \rangle`.
 
-    The sign is that of the field: a gain error cancels where the polarities are balanced and does not show here.
+    The sign is that of the field. Where both polarities have the same flux, a field that is too strong by a factor
+    has no bias.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Fields ``[y, x]`` on one grid; arrays in Gauss. Pixels not measured in both are left out.
+    {parameters}
 
     Returns
     -------
     `~astropy.units.Quantity`
-        In Gauss.
+        The mean difference with its sign, in Gauss.
 
-    Raises
-    ------
-    ValueError
-        If a field cannot be read or the shapes differ.
+    {raises}
 
     Examples
     --------
+    Errors of opposite sign cancel in part:
+
     >>> from sunpy_magsr.metrics import bias
     >>> bias([[3.0, -4.0]], [[0.0, 0.0]])
     <Quantity -0.5 G>
@@ -188,26 +194,25 @@ def bias(result, truth):
     return np.mean(_difference(result, truth)) * u.G
 
 
-def pearson(result, truth):
+@described_with(**_TEXTS)
+def pearson(result: FieldLike, truth: FieldLike) -> float:
     r"""
-    Correlation coefficient of Pearson.
+    Pearson's correlation coefficient of two fields.
 
-    :math:`\langle (B - \bar B)(B_0 - \bar B_0) \rangle / (\sigma \sigma_0)`. It does not see a wrong gain or offset.
+    It is :math:`\langle (B - \bar B)(B_0 - \bar B_0) \rangle / (\sigma \sigma_0)` and does not change when one field is
+    multiplied by a positive factor or has a constant added.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Fields ``[y, x]`` on one grid; arrays in Gauss. Pixels not measured in both are left out.
+    {parameters}
 
     Returns
     -------
     `float`
-        -1 to 1.
+        The coefficient, from -1 to 1.
 
     Raises
     ------
     ValueError
-        If a field cannot be read, the shapes differ or a field is constant.
+        If the fields cannot be compared (see `rmse`) or one of them is constant.
 
     Examples
     --------
@@ -215,14 +220,14 @@ def pearson(result, truth):
     >>> pearson([[1.0, 2.0, 3.0]], [[14.0, 28.0, 42.0]])
     1.0
     """
-    result, truth = read_pair(result, truth)
-    for name, field in (("result", result), ("truth", truth)):
+    first, second = read_pair(result, truth)
+    for name, field in (("result", first), ("truth", second)):
         if np.nanmin(field.data) == np.nanmax(field.data):
             msg = f"{name} must have pixels that differ, got {np.nanmin(field.data):g} G everywhere."
             raise ValueError(msg)
-    return float(scipy.stats.pearsonr(result.data[truth.valid], truth.data[truth.valid]).statistic)
+    return float(scipy.stats.pearsonr(first.data[second.valid], second.data[second.valid]).statistic)
 
 
-def _difference(result, truth):
-    result, truth = read_pair(result, truth)
-    return (result.data - truth.data)[truth.valid]
+def _difference(result: FieldLike, truth: FieldLike) -> npt.NDArray[np.float64]:
+    first, second = read_pair(result, truth)
+    return (first.data - second.data)[second.valid]

@@ -1,13 +1,22 @@
 """Whether a result has speckle: noise-like texture of both signs that the Sun does not have."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
 import scipy.stats
 from astropy.stats import mad_std
 
+from sunpy_magsr._fields import PAIR, described_with
 from sunpy_magsr.prep.field import read_pair
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
 
 __all__ = ["Speckle", "asinh_view", "speckle"]
 
@@ -19,17 +28,19 @@ _SCALE = 5.0  # Gauss
 @dataclasses.dataclass(frozen=True)
 class Speckle:
     """
-    Second differences of a result's weak field over those of the truth; without speckle both are 1.
+    Texture of a result's weak field compared with that of the truth; made by `speckle`.
 
-    Attributes
+    The texture is measured by second differences from pixel to pixel. Without speckle the first two numbers are 1.
+
+    Parameters
     ----------
     sigma : `float`
-        Ratio of the scaled median absolute deviations.
+        Scaled median absolute deviation of the result's differences over that of the truth's.
     kurtosis : `float`
-        Ratio of the fourth moments over the squared second: below 1 the texture is more like noise, which is the same
-        everywhere, than the truth's.
+        Kurtosis (fourth moment over the squared second) of the result's differences over that of the truth's. Below 1
+        the texture is more like noise, which is the same everywhere, than that of the truth.
     share : `float`
-        Of the pixels that have weak field.
+        Share of the pixels that have weak field.
     """
 
     sigma: float
@@ -37,39 +48,44 @@ class Speckle:
     share: float
 
 
-def asinh_view(field):
+def asinh_view(field: npt.ArrayLike) -> npt.NDArray[np.floating]:
     r"""
-    Field in which weak and strong structure count alike: :math:`5\,\mathrm{G}\,\mathrm{asinh}(B / 5\,\mathrm{G})`.
+    Compress a field as :math:`5\,\mathrm{G}\,\mathrm{asinh}(B / 5\,\mathrm{G})`, so that weak structure shows too.
 
     Parameters
     ----------
     field : array-like
-        Gauss.
+        Magnetic field in Gauss.
 
     Returns
     -------
     `numpy.ndarray`
-        Gauss.
+        The compressed field in Gauss.
     """
     return _SCALE * np.arcsinh(np.asarray(field) / _SCALE)
 
 
-def speckle(result, truth, known):
+@described_with(pair=PAIR)
+def speckle(result: FieldLike, truth: FieldLike, known: npt.ArrayLike) -> Speckle:
     """
-    Compare the pixel-to-pixel texture of weak field with the truth's.
+    Compare the texture of a result's weak field, from pixel to pixel, with that of the truth.
 
     Parameters
     ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Magnetic fields ``[y, x]`` on the same grid; plain arrays are in Gauss.
+    {pair}
     known : array-like
-        What the input says, Gauss on the same grid, such as its interpolation: the field is weak where this is below
-        30 G within 9 x 9 pixels.
+        What the input says, such as its interpolation, in Gauss on the same grid. The field counts as weak where this
+        is below 30 G in all of the 9 x 9 pixels around.
 
     Returns
     -------
     `Speckle`
-        NaN where there is no weak field.
+        The comparison. The numbers are NaN where there is no weak field.
+
+    Raises
+    ------
+    ValueError
+        If a field cannot be read, the shapes differ or no pixel is measured in both fields.
 
     Examples
     --------
@@ -79,12 +95,11 @@ def speckle(result, truth, known):
     >>> round(speckle(2 * truth, truth, np.zeros((64, 64))).sigma, 3)
     2.0
     """
-    result, truth = (field.data for field in read_pair(result, truth))
+    pair = read_pair(result, truth)
     weak = scipy.ndimage.maximum_filter(np.abs(np.nan_to_num(known, nan=np.inf)), _NEIGHBORHOOD) < _WEAK_FIELD
     found = []
-    for field in (result, truth):
-        values = [np.diff(field, 2, axis=0)[weak[1:-1]], np.diff(field, 2, axis=1)[weak[:, 1:-1]]]
-        values = np.concatenate(values)
+    for data in (field.data for field in pair):
+        values = np.concatenate([np.diff(data, 2, axis=0)[weak[1:-1]], np.diff(data, 2, axis=1)[weak[:, 1:-1]]])
         values = values[np.isfinite(values)]
         if not len(values):
             return Speckle(np.nan, np.nan, 0.0)

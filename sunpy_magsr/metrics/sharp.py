@@ -1,0 +1,155 @@
+"""Magnetic parameters of active regions, after those of the SHARP series."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import astropy.units as u
+import numpy as np
+import scipy.ndimage
+import skimage.measure
+
+from sunpy_magsr._fields import described_with
+from sunpy_magsr.metrics.flux import pixel_fluxes
+from sunpy_magsr.metrics.geometry import pixel_areas, pixel_lengths
+from sunpy_magsr.metrics.masks import MASK_TEXTS, MIN_AREA, SMOOTHING, THRESHOLD, area_of_mask, mask_of, smoothed
+from sunpy_magsr.metrics.options import read_option
+from sunpy_magsr.prep.field import read_field
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
+    from sunpy_magsr.metrics.geometry import PixelGeometry
+    from sunpy_magsr.prep.field import Field
+
+__all__ = ["SharpParameters", "sharp_parameters"]
+
+
+@dataclasses.dataclass(frozen=True)
+class SharpParameters:
+    r"""
+    Parameters of all active regions in a field; made by `sharp_parameters`.
+
+    Parameters
+    ----------
+    unsigned_flux : `~astropy.units.Quantity`
+        Unsigned flux of the radial field in the mask, in Mx (SHARP's USFLUX).
+    area : `~astropy.units.Quantity`
+        Surface area of the mask in Mm^2.
+    polarity_imbalance : `float`
+        :math:`(\Phi_+ - |\Phi_-|) / (\Phi_+ + |\Phi_-|)` in the mask, from -1 to 1. NaN without an active region.
+    inversion_line_length : `~astropy.units.Quantity`
+        Length, on the surface, of the lines between strong fields of opposite polarity, in Mm.
+    """
+
+    unsigned_flux: u.Quantity
+    area: u.Quantity
+    polarity_imbalance: float
+    inversion_line_length: u.Quantity
+
+
+@described_with(**MASK_TEXTS)
+def sharp_parameters(
+    field: FieldLike,
+    *,
+    threshold: u.Quantity = THRESHOLD,
+    smoothing: u.Quantity = SMOOTHING,
+    min_area: u.Quantity = MIN_AREA,
+    strong_field: u.Quantity = 150 * u.G,
+    distance: u.Quantity = SMOOTHING,
+    plate_scale: u.Quantity | None = None,
+) -> SharpParameters:
+    r"""
+    Measure flux, area, polarity imbalance and length of inversion lines of the active regions in a field.
+
+    The flux is USFLUX of Bobra et al. 2014 (:doi:`10.1007/s11207-014-0529-3`), :math:`\sum |B_r| A` over
+    `active_region_mask`. Of a line-of-sight field it takes :math:`B_r = B / \mu`.
+
+    The inversion line follows the idea of Schrijver 2007 (:doi:`10.1086/511857`). It consists of those segments of the
+    zero contours of the smoothed field that are near strong field of both polarities: no farther than ``distance``
+    from a pixel of the mask where the smoothed field is above ``strong_field``, and no farther than that from one where
+    it is below minus ``strong_field``. The length of a segment is that on the surface. The distances are angles as
+    seen, so that the same region on a finer grid has the same line.
+
+    The numbers cannot be compared with the SHARP keywords where the masks differ (that of SHARP is made with the noise
+    of the disambiguation). Toward the limb, horizontal field along the line of sight makes false inversion lines.
+
+    Parameters
+    ----------
+    {field}
+    {mask_options}
+    strong_field : `~astropy.units.Quantity`
+        The smoothed field is strong above it. Defaults to 150 G.
+    distance : `~astropy.units.Quantity`
+        Largest distance of an inversion line from strong field, as an angle. Defaults to 4 arcsec.
+    {plate_scale}
+
+    Returns
+    -------
+    `SharpParameters`
+        The four parameters. Flux, area and length are zero where there is no active region.
+
+    Raises
+    ------
+    ValueError
+        As for `active_region_mask`.
+
+    Examples
+    --------
+    A bipole with a straight inversion line across 99 pixels of 0.5 arcsec:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.metrics import sharp_parameters
+    >>> field = np.full((100, 100), 500.0)
+    >>> field[:, 50:] = -500
+    >>> found = sharp_parameters(field, plate_scale=0.5 * u.arcsec / u.pix)
+    >>> found.inversion_line_length
+    <Quantity 35.90091172 Mm>
+    >>> found.polarity_imbalance
+    0.0
+    """
+    measured = read_field(field, plate_scale=plate_scale)
+    strong = read_option(strong_field, u.G, "strong_field")
+    reach = read_option(distance, u.arcsec, "distance")
+    geometry = pixel_areas(measured)
+    mask = mask_of(measured, geometry, threshold, smoothing, min_area)
+    fluxes = pixel_fluxes(measured, geometry, deproject=True)[mask]
+    total = np.abs(fluxes).sum()
+    smooth = smoothed(measured.data, measured, smoothing)
+    polarities = (mask & (smooth > strong), mask & (smooth < -strong))
+    return SharpParameters(
+        unsigned_flux=total * u.Mx,
+        area=area_of_mask(mask, geometry),
+        polarity_imbalance=float(fluxes.sum() / total) if total else np.nan,
+        inversion_line_length=_inversion_line_length(measured, geometry, smooth, polarities, reach) * u.Mm,
+    )
+
+
+def _inversion_line_length(
+    field: Field,
+    geometry: PixelGeometry,
+    smooth: npt.NDArray[np.float64],
+    polarities: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+    reach: float,
+) -> float:
+    if not all(polarity.any() for polarity in polarities):
+        return 0.0
+    scale = tuple(reversed(field.arcsec))
+    away = np.maximum(*(scipy.ndimage.distance_transform_edt(~polarity, sampling=scale) for polarity in polarities))
+    smap: Any = field.smap
+    # height above the plane of the sky, which a heliographic grid does not have
+    foreshortened = smap is not None and not field.is_cea
+    height = geometry.mu * smap.rsun_meters.to_value(u.Mm) if foreshortened else np.zeros(smooth.shape)
+    sides = np.array(pixel_lengths(field))[::-1]
+    length = 0.0
+    for line in skimage.measure.find_contours(smooth, 0.0):
+        middle = (line[1:] + line[:-1]).T / 2
+        near = scipy.ndimage.map_coordinates(away, middle, order=1, mode="nearest") <= reach
+        rise = np.diff(scipy.ndimage.map_coordinates(height, line.T, order=1, mode="nearest"))
+        length += np.sqrt(((np.diff(line, axis=0) * sides) ** 2).sum(axis=1) + rise**2)[near].sum()
+    return float(length)
