@@ -42,32 +42,10 @@ def cea_map(data, lon=0.0, degrees=0.5, **cards):
     return sunpy.map.Map(data, header)
 
 
-def full_disk(field, side=200):
-    """A Map of the whole disk, ``field(mu)`` in Gauss."""
-    step = 2000 / side
-    axis = (np.arange(side) - (side - 1) / 2) * step
-    sine = np.hypot(*np.meshgrid(axis, axis)) / 960
-    data = field(np.sqrt(np.clip(1 - sine**2, 0, None)))
-    header = {
-        "ctype1": "HPLN-TAN",
-        "ctype2": "HPLT-TAN",
-        "cunit1": "arcsec",
-        "cunit2": "arcsec",
-        "crval1": 0.0,
-        "crval2": 0.0,
-        "cdelt1": step,
-        "cdelt2": step,
-        "crpix1": (side + 1) / 2,
-        "crpix2": (side + 1) / 2,
-        "hgln_obs": 0.0,
-        "hglt_obs": 0.0,
-        "dsun_obs": RADIUS / 100 / np.sin(960 * np.pi / 648000),
-        "rsun_ref": RADIUS / 100,
-        "rsun_obs": 960.0,
-        "date-obs": "2012-03-06T00:00:00",
-        "bunit": "G",
-    }
-    return sunpy.map.Map(data, header)
+@pytest.fixture
+def full_disk(disk_map):
+    """A function that gives a Map of ``field(mu)`` in Gauss."""
+    return lambda field: disk_map(lambda lon, lat, mu: field(mu), step=10.0, side=200)
 
 
 def test_a_thousand_gauss_over_ten_square_megameters():
@@ -97,19 +75,19 @@ def test_anisotropic_pixels():
     assert wide.value == pytest.approx(16 * 2 * PIXEL)
 
 
-def test_line_of_sight_flux_of_a_radial_field():
+def test_line_of_sight_flux_of_a_radial_field(full_disk):
     # B = B_r mu on the disk: the mean of mu over a disk is 2/3
     disk = full_disk(lambda mu: 100 * mu)
     assert unsigned_flux(disk).value == pytest.approx(2 / 3 * 100 * np.pi * RADIUS**2, rel=0.01)
 
 
-def test_deprojected_flux_of_a_radial_field():
+def test_deprojected_flux_of_a_radial_field(full_disk):
     # the cap with mu > 0.1 has the area 2 pi R^2 (1 - 0.1)
     disk = full_disk(lambda mu: 100 * mu)
     assert unsigned_flux(disk, deproject=True).value == pytest.approx(0.9 * 100 * 2 * np.pi * RADIUS**2, rel=0.01)
 
 
-def test_mu_of_an_image():
+def test_mu_of_an_image(full_disk):
     disk = full_disk(np.ones_like)
     geometry = pixel_areas(read_field(disk))
     x = disk.wcs.pixel_to_world(150, 100).Tx.to_value(u.arcsec)
@@ -119,7 +97,7 @@ def test_mu_of_an_image():
     assert np.isnan(geometry.surface_area[0, 0])
 
 
-def test_mu_of_a_cea_map_is_that_of_the_image():
+def test_mu_of_a_cea_map_is_that_of_the_image(full_disk):
     disk = full_disk(np.ones_like)
     patch = cea_map(np.ones((21, 21)), lon=40, dsun_obs=disk.meta["dsun_obs"])
     geometry = pixel_areas(read_field(patch))
@@ -157,7 +135,7 @@ def test_flux_error():
     assert unsigned_flux_error(gap, truth, plate_scale=SCALE).value == pytest.approx(50)
 
 
-def test_flux_error_of_an_array_takes_the_geometry_of_the_map():
+def test_flux_error_of_an_array_takes_the_geometry_of_the_map(full_disk):
     # twice the field beyond mu = 0.6: deprojected, the cap from mu = 1 to 0.1 gains (0.6 - 0.1) / 0.9
     truth = full_disk(lambda mu: 100 * mu)
     result = full_disk(lambda mu: 100 * mu * np.where(mu < 0.6, 2, 1))

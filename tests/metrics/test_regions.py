@@ -3,7 +3,6 @@
 import astropy.units as u
 import numpy as np
 import pytest
-import sunpy.map
 from astropy.constants import R_sun, au
 
 from sunpy_magsr.metrics import (
@@ -24,36 +23,6 @@ def grid(step, side=120.0):
     return *np.meshgrid(axis, axis), step * u.arcsec / u.pix
 
 
-def disk_map(data_of, rsun=960.0, step=8.0, side=250):
-    """A Map of the whole disk of ``data_of(longitude, latitude, mu)`` in degrees."""
-    axis = (np.arange(side) - (side - 1) / 2) * step
-    x, y = np.meshgrid(axis, axis) / np.array(rsun)
-    mu = np.sqrt(np.clip(1 - x**2 - y**2, 0, None))
-    lat = np.degrees(np.arcsin(np.clip(y, -1, 1)))
-    data = data_of(np.degrees(np.arctan2(x, mu)), lat, mu)
-    radius = R_sun.to_value(u.m)
-    header = {
-        "ctype1": "HPLN-TAN",
-        "ctype2": "HPLT-TAN",
-        "cunit1": "arcsec",
-        "cunit2": "arcsec",
-        "crval1": 0.0,
-        "crval2": 0.0,
-        "cdelt1": step,
-        "cdelt2": step,
-        "crpix1": (side + 1) / 2,
-        "crpix2": (side + 1) / 2,
-        "hgln_obs": 0.0,
-        "hglt_obs": 0.0,
-        "dsun_obs": radius / np.sin(np.radians(rsun / 3600)),
-        "rsun_ref": radius,
-        "rsun_obs": rsun,
-        "date-obs": "2012-03-06T00:00:00",
-        "bunit": "G",
-    }
-    return sunpy.map.Map(data, header)
-
-
 def test_millionth_of_the_hemisphere():
     assert (2 * np.pi * R_sun**2).to_value(MSH) == pytest.approx(1e6)
     assert (1 * MSH).to_value(u.Mm**2) == pytest.approx(3.041, abs=5e-4)
@@ -71,7 +40,7 @@ def test_area_of_a_disk():
     assert millionths.value == pytest.approx(expected / (2e-6 * np.pi * R_sun.to_value(u.Mm) ** 2), rel=5e-3)
 
 
-def test_area_of_a_spherical_cap_near_the_limb():
+def test_area_of_a_spherical_cap_near_the_limb(disk_map):
     # a cap of angular radius 10 deg at longitude 55: 2 pi R^2 (1 - cos 10)
     def cap(lon, lat, mu):
         lon, lat = np.radians(lon), np.radians(lat)
@@ -137,7 +106,7 @@ def test_inversion_line_far_from_strong_field_does_not_count():
     assert sharp_parameters(weak, plate_scale=scale).inversion_line_length == 0
 
 
-def test_inversion_line_is_measured_on_the_sphere():
+def test_inversion_line_is_measured_on_the_sphere(disk_map):
     # the central meridian from -50 to 50 deg: an arc of 100 deg, not its projection
     def dipole(lon, lat, mu):
         return np.where((mu > 0) & (np.abs(lat) < 50), 500 * np.sign(lon), 0.0)
