@@ -1,4 +1,4 @@
-"""A small autoencoder whose latent grid is the low-resolution pixel grid (x4 coarser than the output)."""
+"""A small autoencoder whose latent has the pixels of the low-resolution field (x4 coarser than the output)."""
 
 import torch
 import torch.nn.functional as F
@@ -12,17 +12,45 @@ __all__ = ["MagnetogramAutoencoder", "block_mean", "upsample"]
 
 
 def upsample(low, factor):
-    """Bicubic upsampling ``[N, C, h, w] -> [N, C, factor h, factor w]`` with pixel edges aligned."""
+    """
+    Interpolate images bicubically to a finer grid whose outer pixel edges are the same.
+
+    Parameters
+    ----------
+    low : `torch.Tensor`
+        The images, ``[N, C, h, w]``.
+    factor : `int`
+        The number of output pixels along one input pixel.
+
+    Returns
+    -------
+    `torch.Tensor`
+        The interpolated images, ``[N, C, factor h, factor w]``.
+    """
     return F.interpolate(low, scale_factor=factor, mode="bicubic", align_corners=False)
 
 
 def block_mean(high, factor):
-    """Mean over blocks of ``factor x factor`` pixels, ``[N, C, H, W] -> [N, C, H / factor, W / factor]``."""
+    """
+    Average images over blocks of ``factor x factor`` pixels.
+
+    Parameters
+    ----------
+    high : `torch.Tensor`
+        The images, ``[N, C, H, W]``.
+    factor : `int`
+        The side of a block in pixels.
+
+    Returns
+    -------
+    `torch.Tensor`
+        The means, ``[N, C, H / factor, W / factor]``.
+    """
     return F.avg_pool2d(high, factor)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around one activation, added to the input. No statistics over the image."""
+    """Two 3x3 convolutions whose result is added to the input. Nothing is averaged over the image."""
 
     def __init__(self, channels):
         super().__init__()
@@ -37,25 +65,30 @@ class ResidualBlock(nn.Module):
 
 class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
     """
-    Encode a high-resolution magnetogram on the low-resolution grid; decode it with the low-resolution field at hand.
+    Encode a high-resolution magnetogram into a latent on the low-resolution grid, and decode latents.
 
-    The decoder adds detail to the bicubic interpolation of the low-resolution field and then removes what would
-    change its block means, so that ``block_mean(decode(z, low)) == low`` for every ``z``.
+    The decoder is given the low-resolution field too. It adds detail to the bicubic interpolation of that field and
+    then corrects the means over blocks, so that ``block_mean(decode(z, low), factor) == low`` for every latent ``z``.
 
     Parameters
     ----------
     latent_channels : `int`
-        Channels of the latent.
-    encoder_channels, decoder_channels : `int`
-        Width of the two halves.
-    encoder_blocks, decoder_blocks : `int`
-        Residual blocks of the two halves.
+        The number of channels of the latent. Defaults to 8.
+    encoder_channels : `int`
+        The number of channels in the layers of the encoder. Defaults to 64.
+    encoder_blocks : `int`
+        The number of residual blocks of the encoder. Defaults to 2.
+    decoder_channels : `int`
+        The number of channels in the layers of the decoder. Defaults to 64.
+    decoder_blocks : `int`
+        The number of residual blocks of the decoder. Defaults to 3.
     factor : `int`
-        Pixels of the high-resolution grid along one low-resolution pixel; a power of two.
+        The number of high-resolution pixels along one low-resolution pixel, a power of two. Defaults to 4.
     normalization : {"asinh", "linear"}
-        See `sunpy_magsr.models.normalization.normalize`.
+        How the field is mapped to the numbers that the networks see; see `sunpy_magsr.models.normalization.normalize`.
+        Defaults to ``"asinh"``.
     field_scale : `float`
-        The normalization's scale in Gauss.
+        The scale of the normalization in Gauss. Defaults to 40.
     """
 
     @register_to_config
@@ -92,63 +125,102 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
 
     @property
     def latent_channels(self):
-        """Channels of the latent."""
+        """The number of channels of the latent."""
         return self.config.latent_channels
 
     @property
     def halo(self):
-        """Low-resolution pixels beyond a tile that its encoding or decoding depends on."""
+        """How many low-resolution pixels around a tile have an influence on its encoding or decoding."""
         blocks = max(self.config.encoder_blocks, self.config.decoder_blocks)
         return 2 * blocks + 2 + 3
 
     def normalize(self, field):
-        """Gauss to network units."""
+        """
+        Map a field to the numbers that the networks see.
+
+        Parameters
+        ----------
+        field : `torch.Tensor`
+            The field in Gauss, any shape.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The normalized field, same shape.
+        """
         return normalize(field, scale=self.config.field_scale, kind=self.config.normalization)
 
     def denormalize(self, normalized):
-        """Network units to Gauss."""
+        """
+        Map the numbers that the networks see to a field.
+
+        Parameters
+        ----------
+        normalized : `torch.Tensor`
+            The normalized field, any shape.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The field in Gauss, same shape.
+        """
         return denormalize(normalized, scale=self.config.field_scale, kind=self.config.normalization)
 
     def encode(self, high):
         """
-        Encode a field.
+        Encode fields as Gaussian distributions of latents.
 
         Parameters
         ----------
         high : `torch.Tensor`
-            High-resolution field in Gauss, ``[N, 1, factor h, factor w]``.
+            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
 
         Returns
         -------
-        mean, log_variance : `torch.Tensor`
-            Of the latent's Gaussian, each ``[N, latent_channels, h, w]``.
+        mean : `torch.Tensor`
+            The means of the latents, ``[N, latent_channels, h, w]``.
+        log_variance : `torch.Tensor`
+            The logarithms of their variances, same shape.
         """
         with torch.autocast(high.device.type, enabled=False):  # half precision is too coarse for kilogauss
             mean, log_variance = self.encoder(self.normalize(high.float())).chunk(2, dim=1)
         return mean, log_variance.clamp(-20, 10)
 
     def encode_low(self, low):
-        """Latent (its mean) of the bicubic interpolation of a low-resolution field in Gauss, ``[N, 1, h, w]``."""
-        return self.encode(upsample(low, self.config.factor))[0]
-
-    def decode(self, latent, low, *, exact=True):
         """
-        Decode a latent.
+        Encode the bicubic interpolation of low-resolution fields.
 
         Parameters
         ----------
-        latent : `torch.Tensor`
-            ``[N, latent_channels, h, w]``.
         low : `torch.Tensor`
-            The low-resolution field in Gauss, ``[N, 1, h, w]``.
-        exact : `bool`
-            Whether the block means shall be ``low`` exactly, with steps at the borders of blocks where they were far
-            from it; if not, what is missing is given smoothly, and they are nearly so.
+            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
 
         Returns
         -------
         `torch.Tensor`
-            Field in Gauss, ``[N, 1, factor h, factor w]``, whose block mean is ``low``.
+            The means of the latents, ``[N, latent_channels, h, w]``.
+        """
+        return self.encode(upsample(low, self.config.factor))[0]
+
+    def decode(self, latent, low, *, exact=True):
+        """
+        Decode latents.
+
+        Parameters
+        ----------
+        latent : `torch.Tensor`
+            The latents, ``[N, latent_channels, h, w]``.
+        low : `torch.Tensor`
+            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
+        exact : `bool`
+            Whether the means over blocks become exactly ``low``. If `True` (the default), the same number is added to
+            all pixels of a block, which leaves steps at the borders between blocks. If `False`, the correction is
+            interpolated between the blocks, and the means are nearly ``low``.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
         """
         factor = self.config.factor
         with torch.autocast(low.device.type, enabled=False):  # as in `encode`

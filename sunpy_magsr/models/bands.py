@@ -46,7 +46,7 @@ class Bands:
 
         Parameters
         ----------
-        blocks : iterable of `~sunpy_magsr.models.denoiser.LocalBlock`
+        blocks : iterable of `~sunpy_magsr.models.blocks.LocalBlock`
             The stack.
         channels : `int`
             Of what the blocks work on.

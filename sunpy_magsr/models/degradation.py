@@ -1,4 +1,4 @@
-"""The degradation operator on tensors, twin of `sunpy_magsr.forward_model.degrade`."""
+"""The forward model on PyTorch tensors; `sunpy_magsr.forward_model.degrade` does the same on NumPy arrays."""
 
 import numpy as np
 import torch
@@ -11,29 +11,30 @@ __all__ = ["degrade"]
 
 def degrade(field, *, factor=4, psf_fwhm=None, offset=None, gain=1.0, noise=None, generator=None):
     """
-    Low-resolution images of fields, each with a blur, an offset and a noise of its own.
+    Simulate what an instrument sees of fields, each with its own blur, shift and noise.
 
     Parameters
     ----------
     field : `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``.
+        The high-resolution fields in Gauss, ``[N, 1, H, W]``.
     factor : `int`
-        Pixels along one output pixel.
+        The number of pixels of the field along one pixel of the instrument. Defaults to 4.
     psf_fwhm : sequence of `float`, optional
-        Width of each point-spread function in the field's pixels, ``N``; none by default.
+        The width (FWHM) of each point-spread function in pixels of the field, ``[N]``. By default there is no blur.
     offset : `numpy.ndarray`, optional
-        Shifts of the low-resolution grid along y and x in the field's pixels, ``[N, 2]``; none by default.
+        The shift of each low-resolution grid along y and x in pixels of the field, ``[N, 2]``. By default there is
+        none.
     gain : `float` or `torch.Tensor`
-        What the instrument reads for 1 G; broadcast with the field.
+        The reading of the instrument for a field of 1 G; a tensor is broadcast with the fields. Defaults to 1.
     noise : `torch.Tensor`, optional
-        Standard deviation in Gauss, broadcast with the result; none by default.
+        The standard deviation of the noise in Gauss, broadcast with the result. By default there is no noise.
     generator : `torch.Generator`, optional
-        Of the noise.
+        The generator of the random numbers of the noise. Defaults to PyTorch's own.
 
     Returns
     -------
     `torch.Tensor`
-        ``[N, 1, H / factor, W / factor]``.
+        The low-resolution fields in Gauss, ``[N, 1, H / factor, W / factor]``.
     """
     count = len(field)
     widths = np.zeros(count) if psf_fwhm is None else np.asarray(psf_fwhm, dtype=float)

@@ -1,4 +1,4 @@
-"""The diffusion network: a condition encoder run once, and a denoiser run at every step."""
+"""The diffusion network: one part reads the input once, the other part denoises at every step."""
 
 import math
 
@@ -9,6 +9,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from sunpy_magsr.models.bands import Bands
+from sunpy_magsr.models.blocks import LocalBlock, timestep_features
 from sunpy_magsr.models.normalization import denormalize, normalize
 
 __all__ = ["MagnetogramDenoiser"]
@@ -16,97 +17,47 @@ __all__ = ["MagnetogramDenoiser"]
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
 
 
-class LocalBlock(nn.Module):
-    """
-    ConvNeXt-style block on channels-last tensors ``[N, h, w, C]``: depthwise 5x5, LayerNorm over channels, two 1x1.
-
-    Nothing is averaged over the image, so a tile gives what the whole frame would give (Liu et al. 2022,
-    :doi:`10.1109/CVPR52688.2022.01167`).
-    """
-
-    def __init__(self, channels, *, expansion=2, embedding=None):
-        super().__init__()
-        self.spatial = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
-        self.norm = nn.LayerNorm(channels)
-        self.expand = nn.Linear(channels, expansion * channels)
-        self.contract = nn.Linear(expansion * channels, channels)
-        self.modulation = nn.Linear(embedding, 2 * channels) if embedding else None
-        if self.modulation is not None:
-            nn.init.zeros_(self.modulation.weight)
-            nn.init.zeros_(self.modulation.bias)
-        with torch.no_grad():
-            self.contract.weight.mul_(0.2)
-
-    @property
-    def reach(self):
-        """Positions to each side that a position depends on."""
-        return self.spatial.padding[0]
-
-    def forward(self, x, embedding=None):
-        h = self.norm(self.spatial(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))  # [N, h, w, C]
-        if self.modulation is not None:
-            scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)  # [N, 1, 1, C]
-            h = h * (1 + scale) + shift
-        return x + self.contract(F.silu(self.expand(h)))
-
-    def modulated_norm(self, embedding=None):
-        """Weight and bias ``[C]`` of the normalization at one diffusion time."""
-        if self.modulation is None:
-            return self.norm.weight, self.norm.bias
-        scale, shift = self.modulation(embedding)[0].chunk(2)
-        return self.norm.weight * (1 + scale), self.norm.bias * (1 + scale) + shift
-
-    def inner(self, window, weight, bias):
-        """The same without gradients, for a window ``[h + 2 reach, w + 2 reach, C]`` and the norm of `modulated_norm`."""
-        spatial, reach = self.spatial, self.reach
-        h = F.conv2d(window.permute(2, 0, 1)[None], spatial.weight, spatial.bias, groups=spatial.groups)
-        h = F.layer_norm(h[0].permute(1, 2, 0), weight.shape, weight, bias, self.norm.eps)
-        h = self.contract(F.silu(self.expand(h), inplace=True))
-        before = window[reach:-reach, reach:-reach]
-        return h.add_(before) if h.dtype == before.dtype else before + h  # where h is of half precision, the sum is not
-
-
-def timestep_features(timestep, size):
-    """Sines and cosines of the diffusion time, ``[N] -> [N, size]`` (Vaswani et al. 2017, arXiv:1706.03762)."""
-    frequencies = torch.exp(-math.log(1000) * torch.arange(size // 2, device=timestep.device) / (size // 2))
-    angle = timestep.float()[:, None] * frequencies
-    return torch.cat([angle.sin(), angle.cos()], dim=1)
-
-
 class MagnetogramDenoiser(ModelMixin, ConfigMixin):
     r"""
-    Distribution of a latent given the low-resolution field.
+    The probability distribution of a latent, given the low-resolution field.
 
-    With ``residual`` and ``whitened`` (`ldm-res`), the residual :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})` (Ramunno et al.
-    2025, :doi:`10.1051/0004-6361/202453205`) is split into a predicted mean and scale and a whitened remainder,
+    With ``residual`` and ``whitened`` (the model ``ldm-res``), the network describes the residual
+    :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})` (Ramunno et al. 2025, :doi:`10.1051/0004-6361/202453205`), where
+    *E* encodes a field. The residual is split into a mean and a scale, which are predicted, and a whitened remainder:
     :math:`r = \mu + \sigma w` (after CorrDiff, Mardani et al. 2025, :doi:`10.1038/s43247-025-02042-5`). `condition`
-    predicts :math:`\mu`, :math:`\sigma` and features once for an image; `forward` predicts the diffusion velocity
-    of :math:`w` at one step. Both work on 2x2 blocks of low-resolution pixels and see a neighborhood only.
+    predicts :math:`\mu`, :math:`\sigma` and features once for each image. `forward` predicts the diffusion velocity of
+    :math:`w` at one step. Both work on blocks of 2 x 2 low-resolution pixels, and each result depends on a neighborhood
+    only.
 
-    Without ``whitened``, :math:`\mu = 0` and :math:`\sigma` is the overall scale of the target; without ``residual``,
-    the target is the latent :math:`E(\mathrm{hr})` itself (`ldm`, or `ddpm` where the latent is the pixels).
+    Without ``whitened``, :math:`\mu = 0` and :math:`\sigma` is one number for all images. Without ``residual``, the
+    network describes the latent :math:`E(\mathrm{hr})` itself (the model ``ldm``, and ``ddpm``, where the latent is the
+    pixels).
 
     Parameters
     ----------
     latent_channels : `int`
-        Channels of the residual.
+        The number of channels of the latent. Defaults to 8.
     channels : `int`
-        Width of the network.
-    condition_blocks, denoiser_blocks : `int`
-        Depth of the two halves.
+        The number of channels in the layers of the network. Defaults to 192.
+    condition_blocks : `int`
+        The number of blocks of the part that reads the input. Defaults to 8.
+    denoiser_blocks : `int`
+        The number of blocks of the part that denoises. Defaults to 5.
     field_scale : `float`
-        Scale in Gauss of the input's asinh normalization.
+        The scale of the asinh normalization of the input, in Gauss. Defaults to 40.
     residual_scale : `float`
-        Overall root mean square of the target, which sets the unit of :math:`\mu` and :math:`\sigma`.
+        The root mean square of the residual (or latent) over the training data, which is the unit of :math:`\mu` and
+        :math:`\sigma`. Defaults to 1.
     reference_noise : `float`
-        The noise level (see `condition`) that maps to zero.
+        The noise in Gauss whose logarithm the network sees as zero; see `condition`. Defaults to 3.
     residual : `bool`
-        Whether the target is the difference from the low-resolution field's latent.
+        Whether the network describes the residual (`True`, the default) or the latent itself.
     whitened : `bool`
-        Whether mean and scale are predicted.
+        Whether the mean and the scale are predicted. Defaults to `True`.
     draws_low : `bool`
-        Whether the low-resolution field of an ideal instrument is drawn too, as one channel after the latent's: how
-        much its asinh differs from that of the field given, which has noise and blur.
+        Whether the network also draws the low-resolution field that an instrument without noise and blur would see. It
+        is one more channel after those of the latent: the difference between its asinh and that of the field given.
+        Defaults to `False`.
     """
 
     patch = 2
@@ -144,42 +95,46 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
 
     @property
     def drawn_channels(self):
-        """Channels of what is diffused: the latent's, and one for the low-resolution field if it is drawn."""
+        """The number of channels that are drawn: those of the latent, and one for the low-resolution field if drawn."""
         return self.config.latent_channels + int(self.config.draws_low)
 
     @property
     def condition_halo(self):
-        """Low-resolution pixels beyond a tile that `condition` looks at."""
+        """How many low-resolution pixels around a tile have an influence on what `condition` returns for it."""
         return self.patch * 2 * self.config.condition_blocks
 
     @property
     def step_halo(self):
-        """Low-resolution pixels beyond a tile that one denoising step looks at."""
+        """How many low-resolution pixels around a tile have an influence on one denoising step."""
         return self.patch * 2 * self.config.denoiser_blocks
 
     def condition(self, low, noise, blur=None, active=None):
-        """
-        Read the low-resolution field.
+        r"""
+        Read the low-resolution fields.
 
         Parameters
         ----------
         low : `torch.Tensor`
-            Field in Gauss, ``[N, 1, h, w]``, h and w even.
+            The fields in Gauss, ``[N, 1, h, w]``, with even *h* and *w*.
         noise : `torch.Tensor`
-            Gauss: pixel-to-pixel noise that the output shall carry, ``[N]`` (see ``quiet_noise`` in training); or,
-            where the low-resolution field is drawn, the noise of the field given, ``[N, 1, h, w]``.
+            A noise in Gauss. Without ``draws_low``, it is the pixel-to-pixel noise that the result is to have, ``[N]``
+            (see ``quiet_noise`` in the training). With ``draws_low``, it is the noise of the fields given,
+            ``[N, 1, h, w]``.
         blur : `torch.Tensor`, optional
-            What is known of the width (FWHM) of the point-spread function in low-resolution pixels: its expectation and
-            standard deviation, ``[N, 2, h, w]``; only where the low-resolution field is drawn.
+            What is known of the width (FWHM) of the point-spread function in low-resolution pixels: its expected value
+            and its standard deviation, ``[N, 2, h, w]``. It is needed with ``draws_low`` only.
         active : `torch.Tensor`, optional
-            Where to compute, bool ``[N, h / 2, w / 2]``; the rest is as if it lay beyond the edge. Not for training.
+            Where the network is evaluated, bool ``[N, h / 2, w / 2]``. It sees zeros elsewhere, as beyond the edge of
+            an image. By default it is evaluated everywhere, as always in the training.
 
         Returns
         -------
         features : `torch.Tensor`
-            ``[N, channels, h / 2, w / 2]``.
-        mean, log_sigma : `torch.Tensor`
-            Of the target, ``[N, drawn_channels, h, w]``; the mean in latent units.
+            The features for `forward`, ``[N, channels, h / 2, w / 2]``.
+        mean : `torch.Tensor`
+            The predicted mean :math:`\mu` in the units of the latent, ``[N, drawn_channels, h, w]``.
+        log_sigma : `torch.Tensor`
+            The logarithm of the predicted scale :math:`\sigma`, same shape.
         """
         x = self._planes(low, noise, blur)
         if torch.is_grad_enabled():
@@ -198,7 +153,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         return features, mean * scale, log_sigma.clamp(*_LOG_SIGMA_LIMITS) + math.log(scale)
 
     def _planes(self, low, noise, blur):
-        """What the network is told of the input, ``[N, 3 or 5, h, w]``."""
+        """The numbers that the network sees of the input, ``[N, 3 or 5, h, w]``."""
         plane = noise if noise.dim() == 4 else noise[:, None, None, None].expand_as(low)
         level = torch.log(plane / self.config.reference_noise)
         planes = [torch.asinh(low / self.config.field_scale), low / (low.abs() + 1000.0), level]
@@ -207,7 +162,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         return torch.cat(planes, dim=1)
 
     def _read(self, planes, active):
-        """Features and moments in bands, without gradients."""
+        """The features and the moments, computed in bands and without gradients."""
         channels, patch = self.config.channels, self.patch
         height, width = (side // patch for side in planes.shape[2:])
         features = planes.new_zeros(len(planes), height, width, channels)
@@ -226,50 +181,64 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
 
     def split(self, drawn, low):
         """
-        What is drawn, where the low-resolution field is a part of it.
+        Split what a network with ``draws_low`` has drawn into its two parts.
 
         Parameters
         ----------
         drawn : `torch.Tensor`
-            ``[N, latent_channels + 1, h, w]``.
+            What was drawn, ``[N, latent_channels + 1, h, w]``.
         low : `torch.Tensor`
-            The field given, in Gauss, ``[N, 1, h, w]``.
+            The low-resolution fields that were given, in Gauss, ``[N, 1, h, w]``.
 
         Returns
         -------
         residual : `torch.Tensor`
-            From the latent of the clean low-resolution field, ``[N, latent_channels, h, w]``.
+            The difference of the latent from that of the clean low-resolution field, ``[N, latent_channels, h, w]``.
         clean : `torch.Tensor`
-            Low-resolution field in Gauss without the noise and blur of the one given, ``[N, 1, h, w]``.
+            The low-resolution fields without noise and blur, in Gauss, ``[N, 1, h, w]``.
         """
         scale = self.config.field_scale
         change = drawn[:, -1:]
         return drawn[:, :-1], denormalize(normalize(low, scale=scale) + change, scale=scale)
 
     def join(self, residual, clean, low):
-        """Invert `split`."""
-        scale = self.config.field_scale
-        return torch.cat([residual, normalize(clean, scale=scale) - normalize(low, scale=scale)], dim=1)
-
-    def forward(self, noisy, timestep, features, active=None):
         """
-        Predict the velocity of the whitened remainder.
+        Join the two parts that a network with ``draws_low`` draws; the inverse of `split`.
 
         Parameters
         ----------
-        noisy : `torch.Tensor`
-            The noised remainder, ``[N, drawn_channels, h, w]``.
-        timestep : `torch.Tensor`
-            Diffusion time 0 to 999, ``[N]``.
-        features : `torch.Tensor`
-            From `condition`, ``[N, channels, h / 2, w / 2]``.
-        active : `torch.Tensor`, optional
-            As for `condition`.
+        residual : `torch.Tensor`
+            The difference of the latent from that of the clean low-resolution field, ``[N, latent_channels, h, w]``.
+        clean, low : `torch.Tensor`
+            The low-resolution fields without noise and blur, and those that are given, in Gauss, ``[N, 1, h, w]``.
 
         Returns
         -------
         `torch.Tensor`
-            ``[N, drawn_channels, h, w]``.
+            The two parts as channels, ``[N, latent_channels + 1, h, w]``.
+        """
+        scale = self.config.field_scale
+        return torch.cat([residual, normalize(clean, scale=scale) - normalize(low, scale=scale)], dim=1)
+
+    def forward(self, noisy, timestep, features, active=None):
+        r"""
+        Predict the diffusion velocity of the whitened remainder :math:`w` at one step.
+
+        Parameters
+        ----------
+        noisy : `torch.Tensor`
+            The remainder with noise, ``[N, drawn_channels, h, w]``.
+        timestep : `torch.Tensor`
+            The diffusion time, from 0 to 999, ``[N]``.
+        features : `torch.Tensor`
+            The features from `condition`, ``[N, channels, h / 2, w / 2]``.
+        active : `torch.Tensor`, optional
+            Where the network is evaluated, as in `condition`.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The velocity, ``[N, drawn_channels, h, w]``.
         """
         embedding = self.time(timestep_features(timestep, 128).to(features.dtype))
         seen = features.permute(0, 2, 3, 1)
@@ -304,7 +273,7 @@ def _finer(patch, *windows):
 
 
 def _entrance(embed, planes, patch):
-    """What enters a stack of blocks at a place, of an input ``[c, h, w]``."""
+    """A function that gives what enters a stack of blocks in a window, of an input ``[c, h, w]``."""
     return lambda rows, columns: embed(_pack(planes[(slice(None), *_finer(patch, rows, columns))][None], patch))[0]
 
 

@@ -1,4 +1,4 @@
-"""What a model folder may hold: JSON within bounds and safetensors of the shapes that it asks for, nothing else."""
+"""The files of a model folder, which are read only after their contents have been checked."""
 
 import functools
 import json
@@ -25,19 +25,19 @@ def read_json(folder, name, schema=None):
     folder : `str` or `pathlib.Path`
         The folder.
     name : `str`
-        Path of the file in it.
+        The path of the file relative to the folder.
     schema : `str`, optional
-        What it must fit; see `check_facts`.
+        The name of the schema that the file must fit; see `check_facts`. By default any JSON object is taken.
 
     Returns
     -------
     `dict`
-        Its content.
+        The content of the file.
 
     Raises
     ------
     ValueError
-        If it is no such file, or larger than 1 MiB, or asks for what is out of bounds.
+        If there is no such file, if it is not a JSON object or larger than 1 MiB, or if it does not fit the schema.
     """
     path = inside(folder, name)
     if not path.is_file():
@@ -61,21 +61,22 @@ def read_json(folder, name, schema=None):
 
 def check_facts(facts, schema, what):
     """
-    Raise unless facts about a model are within bounds.
+    Check that the values in a file of a model are within bounds.
 
     Parameters
     ----------
     facts : `dict`
-        The facts.
+        The content of the file.
     schema : `str`
-        A definition in ``data/model_schemas.json``: ``"card"``, ``"scheduler"``, ``"LORA"`` or a network's class.
+        The name of a schema in ``data/model_schemas.json``: ``"card"``, ``"scheduler"``, ``"published"``, ``"LORA"`` or
+        the class of a network.
     what : `str`
-        They are, for the message.
+        The name of the file in the message.
 
     Raises
     ------
     ValueError
-        With the key, what is allowed and what came.
+        If a value is out of bounds. The message names the key and says what is wrong with its value.
     """
     error = jsonschema.exceptions.best_match(_validator(schema).iter_errors(facts))
     if error is not None:
@@ -93,24 +94,24 @@ def _validator(name):
 
 def inside(folder, name):
     """
-    Path of a file of a model folder, which no link leads out of it.
+    Give the path of a file of a model folder, and refuse links that lead out of the folder.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        The folder. In a Hub's cache, the files of a folder are links to elsewhere in the cache.
+        The folder. If it lies in the cache of a Hub, its files may be links to files elsewhere in the cache.
     name : `str`
-        Path of the file in it.
+        The path of the file relative to the folder.
 
     Returns
     -------
     `pathlib.Path`
-        The file, which need not be there.
+        The path. The file need not exist.
 
     Raises
     ------
     ValueError
-        If it lies elsewhere.
+        If the file lies outside of the folder.
     """
     path = Path(folder, name)
     snapshot = _snapshot(Path(folder))
@@ -123,24 +124,36 @@ def inside(folder, name):
 
 def commit_of(folder):
     """
-    Commit of a folder in a Hub's cache.
+    Find the commit of a model folder in the cache of a Hub.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        The folder.
+        The model folder.
 
     Returns
     -------
     `str`
-        40 hexadecimal digits; empty for a folder elsewhere.
+        The commit, 40 hexadecimal digits; ``""`` if the folder is not in such a cache.
     """
     snapshot = _snapshot(Path(folder))
     return snapshot.name if snapshot else ""
 
 
 def is_commit(revision):
-    """Whether a revision is a commit, which never changes: 40 hexadecimal digits."""
+    """
+    Say whether a revision is a commit, which never changes, and not a branch or a tag.
+
+    Parameters
+    ----------
+    revision : `str`
+        The revision.
+
+    Returns
+    -------
+    `bool`
+        Whether it has 40 hexadecimal digits and nothing else.
+    """
     return _COMMIT.fullmatch(str(revision)) is not None
 
 

@@ -52,8 +52,8 @@ def download(model_id, *, progress=False):
     Parameters
     ----------
     model_id : `str`
-        A name of the `~sunpy_magsr.models.pins.catalogue`, ``"org/name"`` or ``"org/name@revision"``. A commit (40 hexadecimal digits) pins what
-        comes; anything else that the catalogue does not pin is warned about, once.
+        A name of the `~sunpy_magsr.models.pins.catalogue`, ``"org/name"`` or ``"org/name@revision"``. A commit (40
+        hexadecimal digits) pins what comes; anything else that the catalogue does not pin is warned about, once.
     progress : `bool`
         Show a progress bar on a terminal.
 

@@ -1,4 +1,4 @@
-"""Adapters: what turns a base denoiser into one for another instrument, saved apart from it."""
+"""Adapters: small sets of weights, saved apart, that make of a denoiser one for another instrument."""
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
@@ -25,24 +25,25 @@ _DECODER_BLOCKS = r"decoder\..*conv[12]"
 
 def widen(denoiser):
     """
-    A copy of a denoiser that also draws the low-resolution field and is told the blur of the field it is given.
+    Copy a denoiser, and give the copy the inputs and outputs of one with ``draws_low``.
 
-    What it draws of the latent is what the original draws at its reference noise level, until it is trained.
+    The copy also draws the low-resolution field without noise and blur, and its input includes the width of the blur.
+    Before it is trained, it draws the same latents as the original does at its reference noise.
 
     Parameters
     ----------
     denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        Whitened, without the low-resolution field; not changed.
+        The original, with ``whitened`` and ``residual`` and without ``draws_low``. It is not changed.
 
     Returns
     -------
     `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        With ``draws_low``.
+        The copy.
 
     Raises
     ------
     ValueError
-        If the denoiser cannot be widened.
+        If the original has other settings.
     """
     config = dict(denoiser.config)
     if config["draws_low"] or not config["whitened"] or not config["residual"]:
@@ -71,23 +72,23 @@ def widen(denoiser):
 
 def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=_WHOLE_MODULES):
     """
-    Put a new adapter on a denoiser (LoRA: Hu et al. 2022, arXiv:2106.09685).
+    Add a new adapter to a denoiser (LoRA: Hu et al. 2022, arXiv:2106.09685).
 
     Parameters
     ----------
     denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        From `widen`; its own weights are frozen.
+        A denoiser that `widen` made. Its own weights are frozen.
     rank : `int`
-        Of the low-rank updates.
+        The rank of the updates of weight matrices. Defaults to 16.
     targets : sequence of `str`
-        Linear layers that get an update, by the end of their names.
+        The ends of the names of the linear layers whose weights get a low-rank update.
     whole : sequence of `str`
-        Modules that are trained as a whole, likewise.
+        The ends of the names of the modules of which all weights are trained.
 
     Returns
     -------
     `peft.PeftModel`
-        Only the adapter requires gradients.
+        The denoiser with its adapter, of which only the adapter is trained.
     """
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), modules_to_save=list(whole))
     return get_peft_model(denoiser, config)
@@ -95,19 +96,19 @@ def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=_
 
 def attach_decoder_adapter(codec, *, rank=0):
     """
-    Freeze an autoencoder, or all of it but a new adapter on its decoder.
+    Freeze an autoencoder, and add a new adapter to its decoder if one is wanted.
 
     Parameters
     ----------
     codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
-        The autoencoder.
+        The autoencoder. Its own weights are frozen.
     rank : `int`
-        Of the low-rank updates of the decoder's residual blocks; 0 for none.
+        The rank of the updates in the residual blocks of the decoder. Defaults to 0, no adapter.
 
     Returns
     -------
     `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `peft.PeftModel`
-        The second if there is an adapter.
+        The autoencoder, with its adapter if there is one.
     """
     codec.requires_grad_(False)
     if not rank:
@@ -117,14 +118,20 @@ def attach_decoder_adapter(codec, *, rank=0):
 
 def load_adapters(folder, model):
     """
-    Put saved weights into new adapters.
+    Load saved weights into new adapters.
 
     Parameters
     ----------
     folder : `pathlib.Path`
-        Holds ``denoiser`` and, if the codec has an adapter, ``decoder``.
+        The folder of the saved adapters, with ``denoiser`` and, if the autoencoder has an adapter, ``decoder``.
     model : mapping
-        ``denoiser`` and ``codec``, from `attach_adapter` and `attach_decoder_adapter` with the same settings.
+        ``denoiser`` and ``codec``, from `attach_adapter` and `attach_decoder_adapter` with the settings of the saved
+        adapters.
+
+    Raises
+    ------
+    ValueError
+        If the saved adapters have other settings.
     """
     for part, name in (("denoiser", "denoiser"), ("codec", "decoder")):
         if isinstance(model[part], PeftModel):
@@ -135,30 +142,49 @@ def load_adapters(folder, model):
 
 
 def merge_decoder_adapter(codec, folder):
-    """The autoencoder with an adapter merged into its decoder; it is changed."""
+    """
+    Merge an adapter into the decoder of an autoencoder.
+
+    Parameters
+    ----------
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        The autoencoder. Unlike the denoiser in `merge_adapter`, it is changed.
+    folder : `str` or `pathlib.Path`
+        The folder of the adapter, as `peft.PeftModel.save_pretrained` writes it.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        The autoencoder.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no adapter for this autoencoder, or one that is out of bounds.
+    """
     return _merged(codec, folder)
 
 
 def merge_adapter(denoiser, folder):
     """
-    A copy of a base denoiser with an adapter merged into its weights.
+    Copy a denoiser, and merge an adapter into the weights of the copy.
 
     Parameters
     ----------
     denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The base; not changed, so to unmerge is to go on with it.
+        The denoiser for which the adapter was trained. It is not changed.
     folder : `str` or `pathlib.Path`
-        Saved by `peft.PeftModel.save_pretrained`.
+        The folder of the adapter, as `peft.PeftModel.save_pretrained` writes it.
 
     Returns
     -------
     `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        With ``draws_low``.
+        The copy, which has ``draws_low``.
 
     Raises
     ------
     ValueError
-        If the folder holds no adapter for it, or one that is out of bounds.
+        If the folder has no adapter for this denoiser, or one that is out of bounds.
     """
     return _merged(widen(denoiser), folder)
 

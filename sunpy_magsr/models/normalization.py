@@ -1,4 +1,4 @@
-"""Field strength in Gauss to and from the numbers that the networks see."""
+"""The mapping between the magnetic field in Gauss and the numbers that the networks see."""
 
 import torch
 
@@ -9,7 +9,7 @@ _MAX_NORMALIZED = 6.0
 
 def normalize(field, *, scale, kind="asinh"):
     r"""
-    Map magnetic field to network units.
+    Map a magnetic field to the numbers that the networks see.
 
     ``"asinh"`` is :math:`\operatorname{asinh}(B / B_0)`: linear below :math:`B_0`, logarithmic above, so that
     quiet Sun and umbra both get resolution, and odd in :math:`B`. ``"linear"`` is :math:`B / B_0` clipped to
@@ -18,16 +18,21 @@ def normalize(field, *, scale, kind="asinh"):
     Parameters
     ----------
     field : `torch.Tensor`
-        Magnetic field in Gauss, any shape.
+        The magnetic field in Gauss, any shape.
     scale : `float`
-        :math:`B_0` in Gauss.
+        The scale :math:`B_0` in Gauss.
     kind : {"asinh", "linear"}
-        The mapping.
+        The mapping. Defaults to ``"asinh"``.
 
     Returns
     -------
     `torch.Tensor`
-        Dimensionless, same shape.
+        The normalized field without a unit, same shape.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is something else.
     """
     if kind == "asinh":
         return torch.asinh(field / scale)
@@ -38,7 +43,30 @@ def normalize(field, *, scale, kind="asinh"):
 
 
 def denormalize(normalized, *, scale, kind="asinh"):
-    """Invert `normalize`; the ``"asinh"`` branch saturates at ``sinh(6)`` times ``scale`` (8 kG for 40 G)."""
+    """
+    Map the numbers that the networks see to a magnetic field; the inverse of `normalize`.
+
+    With ``"asinh"``, no field is stronger than ``sinh(6)`` times the scale, which is 8 kG for a scale of 40 G.
+
+    Parameters
+    ----------
+    normalized : `torch.Tensor`
+        The normalized field, any shape.
+    scale : `float`
+        The scale in Gauss.
+    kind : {"asinh", "linear"}
+        The mapping. Defaults to ``"asinh"``.
+
+    Returns
+    -------
+    `torch.Tensor`
+        The magnetic field in Gauss, same shape.
+
+    Raises
+    ------
+    ValueError
+        If ``kind`` is something else.
+    """
     if kind == "asinh":
         return torch.sinh(normalized.clamp(-_MAX_NORMALIZED, _MAX_NORMALIZED)) * scale
     if kind == "linear":

@@ -36,7 +36,8 @@ def observe(high, *, margin, factor=4, psf_fwhm, noise, relative_error, resampli
     factor : `int`
         Pixels along one low-resolution pixel.
     psf_fwhm : `numpy.ndarray`
-        Width of each Gaussian point-spread function in the field's pixels, ``[N]``; what lies beyond the margin is cut off.
+        Width of each Gaussian point-spread function in the field's pixels, ``[N]``; what lies beyond the margin is cut
+        off.
     noise, relative_error : `numpy.ndarray`
         Standard deviations, in Gauss and as a share of the reading, ``[N]``.
     resampling : `numpy.ndarray`

@@ -1,4 +1,4 @@
-"""The catalogue of remote models: each pinned to a commit and to the SHA-256 of its files."""
+"""The catalogue of models on a Hub: each is pinned to a commit and to the SHA-256 of its files."""
 
 import hashlib
 import os
@@ -16,20 +16,21 @@ CATALOGUE_VARIABLE = "MAGSR_CATALOGUE"
 
 def catalogue():
     """
-    Remote models that are pinned: by name, their repository, revision, commit and the SHA-256 of each file.
+    Read the catalogue of models on a Hub.
 
-    Read from ``data/models.toml`` of the package, and from the file that `CATALOGUE_VARIABLE` names in the environment.
+    The entries come from ``data/models.toml`` of the package, and from the TOML file whose path is in the environment
+    variable ``MAGSR_CATALOGUE``.
 
     Returns
     -------
     `dict` of `dict`
-        ``id``, ``revision``, ``commit``, ``files`` (SHA-256 by path) and, for the table of models, ``kind``, ``size``,
-        ``license`` and ``summary``.
+        For the name of each model, its repository (``id``), ``revision`` and ``commit``, the SHA-256 of its ``files``
+        by path, and, for the table of models, ``kind``, ``size`` in MB, ``license`` and ``summary``.
 
     Raises
     ------
     ValueError
-        If an entry of a file is no such thing.
+        If a file is not TOML, or an entry lacks a key.
     """
     entries = tomllib.loads((resources.files("sunpy_magsr") / "data" / "models.toml").read_text(encoding="utf-8"))
     own = os.environ.get(CATALOGUE_VARIABLE)
@@ -49,21 +50,21 @@ def catalogue():
 
 def check_pinned(folder, name, entry):
     """
-    Raise unless a folder holds what a catalogue says.
+    Check that a model folder has the commit and the files that the catalogue says.
 
     Parameters
     ----------
     folder : `pathlib.Path`
-        In a Hub's cache.
+        The model folder, in the cache of a Hub.
     name : `str`
-        Of the model.
+        The name of the model in the catalogue.
     entry : `dict`
-        Of the catalogue.
+        Its entry in the catalogue.
 
     Raises
     ------
     ValueError
-        If the revision has moved or a file has another hash, with both.
+        If the revision has another commit now, or a file has another SHA-256. The message gives both values.
     """
     commit = commit_of(folder)
     if commit != entry["commit"]:
@@ -85,19 +86,26 @@ def check_pinned(folder, name, entry):
 
 def catalogue_entry(model_id, name):
     """
-    Text of a catalogue's entry for what is at a revision now.
+    Write an entry of the catalogue for a model on a Hub as it is now.
 
     Parameters
     ----------
     model_id : `str`
-        ``"org/name@revision"``.
+        The repository and the revision, ``"org/name@revision"``.
     name : `str`
-        What users shall call it.
+        The name that users will give for the model.
 
     Returns
     -------
     `str`
-        TOML.
+        The entry in TOML.
+
+    Raises
+    ------
+    ValueError
+        If ``model_id`` lacks one of its parts.
+    OSError
+        If the model cannot be fetched; see `sunpy_magsr.models.hub.download`.
     """
     from sunpy_magsr.catalog import ModelCard
     from sunpy_magsr.models.hub import fetch

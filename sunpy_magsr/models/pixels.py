@@ -1,4 +1,4 @@
-"""The pixels themselves in the place of a latent: what a pixel-space diffusion model works on."""
+"""Pixels that take the place of a latent, for diffusion models that draw pixels."""
 
 import torch
 import torch.nn.functional as F
@@ -16,17 +16,18 @@ class PixelCodec(nn.Module, ConfigMixin):
     """
     Rearrange the normalized pixels of a high-resolution field into channels on the low-resolution grid.
 
-    It offers what `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` offers, without weights or loss, so that
-    one code path serves diffusion in latents and in pixels.
+    It has the methods of `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`, but no weights, and nothing is lost
+    in the encoding. The same code thus serves diffusion models that draw latents and those that draw pixels.
 
     Parameters
     ----------
     factor : `int`
-        Pixels of the high-resolution grid along one low-resolution pixel.
+        The number of high-resolution pixels along one low-resolution pixel. Defaults to 4.
     normalization : {"asinh", "linear"}
-        See `sunpy_magsr.models.normalization.normalize`.
+        How the field is mapped to the numbers that the networks see; see `sunpy_magsr.models.normalization.normalize`.
+        Defaults to ``"asinh"``.
     field_scale : `float`
-        The normalization's scale in Gauss.
+        The scale of the normalization in Gauss. Defaults to 40.
     """
 
     config_name = "config.json"
@@ -37,25 +38,65 @@ class PixelCodec(nn.Module, ConfigMixin):
 
     @property
     def latent_channels(self):
-        """Channels of the rearranged field."""
+        """The number of channels of the rearranged field."""
         return self.config.factor**2
 
     @property
     def halo(self):
-        """Low-resolution pixels beyond a tile that its encoding depends on: those of the interpolation."""
+        """How many low-resolution pixels around a tile have an influence on its encoding, by interpolation."""
         return 3
 
     def encode(self, high):
-        """Gauss ``[N, 1, factor h, factor w]`` to ``[N, factor^2, h, w]``; the log-variance says that it is exact."""
+        """
+        Rearrange the pixels of fields into channels.
+
+        Parameters
+        ----------
+        high : `torch.Tensor`
+            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
+
+        Returns
+        -------
+        mean : `torch.Tensor`
+            The normalized pixels, ``[N, factor^2, h, w]``.
+        log_variance : `torch.Tensor`
+            Minus 20 everywhere, which stands for no uncertainty, same shape.
+        """
         code = normalize(high, scale=self.config.field_scale, kind=self.config.normalization)
         mean = F.pixel_unshuffle(code, self.config.factor)
         return mean, torch.full_like(mean, -20.0)
 
     def encode_low(self, low):
-        """Code of the bicubic interpolation of a low-resolution field in Gauss, ``[N, 1, h, w]``."""
+        """
+        Rearrange the pixels of bicubically interpolated low-resolution fields into channels.
+
+        Parameters
+        ----------
+        low : `torch.Tensor`
+            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The normalized pixels, ``[N, factor^2, h, w]``.
+        """
         return self.encode(upsample(low, self.config.factor))[0]
 
     def decode(self, latent, low):
-        """Invert `encode`; ``low`` has no part in it."""
+        """
+        Rearrange channels into the pixels of fields; the inverse of `encode`.
+
+        Parameters
+        ----------
+        latent : `torch.Tensor`
+            The normalized pixels, ``[N, factor^2, h, w]``.
+        low : `torch.Tensor`
+            The low-resolution fields. Only their device and their number format matter.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
+        """
         high = F.pixel_shuffle(latent, self.config.factor)
         return denormalize(high, scale=self.config.field_scale, kind=self.config.normalization).to(low)

@@ -1,4 +1,4 @@
-"""The deterministic rivals: networks that predict one high-resolution field."""
+"""Regression networks, which predict a single high-resolution field, for comparison with the diffusion models."""
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ __all__ = ["Critic", "Enhance", "Progressive"]
 
 
 def _detail(channels):
-    """Last convolution; zero at first, so that training starts from interpolation."""
+    """The last convolution. Its weights are zero at first, so that the training starts from interpolation."""
     layer = nn.Conv2d(channels, 1, 3, padding=1)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
@@ -22,20 +22,22 @@ def _detail(channels):
 
 class Enhance(ModelMixin, ConfigMixin):
     """
-    Enhance (Diaz Baso & Asensio Ramos 2018, :doi:`10.1051/0004-6361/201731344`), trained here on x4.
+    The network Enhance (Diaz Baso & Asensio Ramos 2018, :doi:`10.1051/0004-6361/201731344`), here for x4.
 
-    A convolution, residual blocks with a skip around them, nearest-neighbor upsampling, a convolution at full
-    resolution and the output. Unlike the published network it has no batch normalization, works on the asinh of the
-    field, and adds its output to the bicubic interpolation, which can only help it.
+    It has a convolution, residual blocks with a skip around them, nearest-neighbor upsampling, a convolution at full
+    resolution and the output. Unlike the published network, it has no batch normalization, it works on the asinh of the
+    field, and its output is added to the bicubic interpolation.
 
     Parameters
     ----------
-    channels, blocks : `int`
-        64 filters and 5 blocks in the paper.
+    channels : `int`
+        The number of filters in each layer. Defaults to 64, as in the paper.
+    blocks : `int`
+        The number of residual blocks. Defaults to 5, as in the paper.
     factor : `int`
-        Output pixels along one input pixel.
+        The number of output pixels along one input pixel. Defaults to 4.
     field_scale : `float`
-        The asinh normalization's scale in Gauss.
+        The scale of the asinh normalization in Gauss. Defaults to 40.
     """
 
     @register_to_config
@@ -49,22 +51,22 @@ class Enhance(ModelMixin, ConfigMixin):
 
     @property
     def halo(self):
-        """Low-resolution pixels beyond a tile that its result depends on."""
+        """How many low-resolution pixels around a tile have an influence on its result."""
         return 2 * self.config.blocks + 2 + 3
 
     def forward(self, low):
         """
-        Super-resolve.
+        Super-resolve fields.
 
         Parameters
         ----------
         low : `torch.Tensor`
-            Gauss ``[N, 1, h, w]``.
+            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
 
         Returns
         -------
         `torch.Tensor`
-            Gauss ``[N, 1, factor h, factor w]``.
+            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
         """
         scale, factor = self.config.field_scale, self.config.factor
         x = self.first(normalize(low, scale=scale))
@@ -74,7 +76,7 @@ class Enhance(ModelMixin, ConfigMixin):
 
 
 class Stage(nn.Module):
-    """One doubling: features of the field, upsampled by pixel shuffle, added to the interpolated field."""
+    """A network that doubles the resolution: detail, upsampled by pixel shuffle, is added to the interpolated field."""
 
     def __init__(self, channels, blocks):
         super().__init__()
@@ -93,17 +95,19 @@ class Stage(nn.Module):
 
 class Progressive(ModelMixin, ConfigMixin):
     """
-    Progressive super-resolution after Rahman et al. 2020 (:doi:`10.3847/2041-8213/ab9d79`): two doublings in turn.
+    A network after Rahman et al. 2020 (:doi:`10.3847/2041-8213/ab9d79`), which doubles the resolution twice.
 
-    Each stage adds its output to its interpolated input. Both stages are trained together; the adversarial loss is an
-    option of the training. No statistics over the image are used.
+    Each of the two stages adds its output to its interpolated input. Both stages are trained together, if wanted with
+    an adversarial loss. Nothing is averaged over the image.
 
     Parameters
     ----------
-    channels, blocks : `int`
-        Width of the first stage, and residual blocks in each; the second is half as wide.
+    channels : `int`
+        The number of filters in each layer of the first stage; the second has half as many. Defaults to 64.
+    blocks : `int`
+        The number of residual blocks of each stage. Defaults to 4.
     field_scale : `float`
-        The asinh normalization's scale in Gauss.
+        The scale of the asinh normalization in Gauss. Defaults to 40.
     """
 
     @register_to_config
@@ -114,12 +118,24 @@ class Progressive(ModelMixin, ConfigMixin):
 
     @property
     def halo(self):
-        """Low-resolution pixels beyond a tile that its result depends on."""
+        """How many low-resolution pixels around a tile have an influence on its result."""
         reach = 2 * self.config.blocks + 5
         return reach + -(-reach // 2)
 
     def forward(self, low):
-        """As `Enhance.forward`."""
+        """
+        Super-resolve fields.
+
+        Parameters
+        ----------
+        low : `torch.Tensor`
+            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The high-resolution fields in Gauss, ``[N, 1, 4 h, 4 w]``.
+        """
         scale = self.config.field_scale
         return denormalize(self.fine(self.coarse(normalize(low, scale=scale))), scale=scale)
 
@@ -137,17 +153,17 @@ class _Reversed(torch.autograd.Function):
 
 class Critic(nn.Module):
     """
-    Tell real patches from made ones, for adversarial training.
+    A network that distinguishes real patches from those that another network made, for adversarial training.
 
-    The gradient that reaches the maker of the patch is reversed (Ganin & Lempitsky 2015, arXiv:1409.7495), so one
-    optimizer trains both: the critic to see the difference and the network to hide it.
+    The gradient is reversed on its way to the other network (Ganin & Lempitsky 2015, arXiv:1409.7495). One optimizer
+    can thus train both: the critic learns to see the difference, and the other network learns to hide it.
 
     Parameters
     ----------
     channels : `int`
-        Width of the first layer.
+        The number of filters of the first layer. Defaults to 32.
     field_scale : `float`
-        The asinh normalization's scale in Gauss.
+        The scale of the asinh normalization in Gauss. Defaults to 40.
     """
 
     def __init__(self, channels=32, field_scale=40.0):
@@ -163,19 +179,19 @@ class Critic(nn.Module):
 
     def forward(self, made, real, *, weight):
         """
-        Binary cross-entropy of both, to be minimized by the critic.
+        Compute the loss of the critic: the binary cross-entropy over both kinds of patches.
 
         Parameters
         ----------
         made, real : `torch.Tensor`
-            Gauss ``[N, 1, H, W]``.
+            The patches that the other network made, and the real ones, in Gauss, ``[N, 1, H, W]``.
         weight : `float`
-            Of the reversed gradient.
+            The factor of the reversed gradient.
 
         Returns
         -------
         `torch.Tensor`
-            Scalar.
+            The loss, a single number.
         """
         scores = [
             self.body(normalize(field, scale=self.field_scale)) for field in (_Reversed.apply(made, weight), real)

@@ -1,4 +1,4 @@
-"""Networks made of a configuration within bounds and of the weights that it asks for, and of nothing else."""
+"""Networks that are made from a configuration within bounds and from weights that fit it."""
 
 import struct
 
@@ -16,30 +16,30 @@ _LARGEST_HEADER = 2**22  # bytes
 
 def load_module(kinds, folder, part):
     """
-    Make a network of a model folder, in float32.
+    Load a network of a model folder, in float32.
 
-    Its configuration must fit the bounds of its class and its weights the network that it asks for before any memory is
-    taken for them. Nothing of the folder is executed: `diffusers.ModelMixin.from_pretrained`, which would read pickles
-    in the place of safetensors that are missing, is not used.
+    Before any memory is taken, it is checked that the configuration is within the bounds of its class and that the
+    weights have the shapes that the configuration asks for. No code of the folder is executed: the function does not
+    use `diffusers.ModelMixin.from_pretrained`, which would read pickles if the safetensors are missing.
 
     Parameters
     ----------
     kinds : `dict` of `str` to `type`
-        Networks that it may be, by the name of their class.
+        The classes that the network may have, by their names.
     folder : `str` or `pathlib.Path`
         The model folder.
     part : `str`
-        Sub-folder of the network, with ``config.json`` and its weights.
+        The folder of the network in the model folder, with ``config.json`` and the weights.
 
     Returns
     -------
     `torch.nn.Module`
-        Ready for evaluation.
+        The network, in evaluation mode.
 
     Raises
     ------
     ValueError
-        If it is of another class or out of bounds, or has other weights.
+        If the network has another class, if its configuration is out of bounds, or if its weights do not fit.
     """
     config = read_json(folder, f"{part}/config.json")
     kind = config.get("_class_name")
@@ -59,26 +59,26 @@ def load_module(kinds, folder, part):
 
 def made(kind, config, what):
     """
-    Make something of `diffusers` of its configuration.
+    Make a network or a scheduler from its configuration.
 
     Parameters
     ----------
     kind : `type`
-        A `diffusers.ConfigMixin`.
+        The class, a `diffusers.ConfigMixin`.
     config : `dict`
-        Within its bounds.
+        The configuration, whose values are within their bounds.
     what : `str`
-        It is, for the message.
+        The name of the configuration file in the message.
 
     Returns
     -------
     object
-        Of that kind.
+        An instance of the class.
 
     Raises
     ------
     ValueError
-        If the values do not go together.
+        If the class refuses the values, for instance because they do not fit each other.
     """
     try:
         return kind.from_config(config)
@@ -98,32 +98,44 @@ def made(kind, config, what):
 
 
 def shapes(tensors):
-    """Shapes of tensors by name."""
+    """
+    Collect the shapes of tensors.
+
+    Parameters
+    ----------
+    tensors : mapping of `str` to `torch.Tensor`
+        The tensors by name.
+
+    Returns
+    -------
+    `dict` of `tuple`
+        The shapes by name.
+    """
     return {name: tuple(value.shape) for name, value in tensors.items()}
 
 
 def check_weights(folder, name, expected=None):
     """
-    Raise unless a safetensors file holds the tensors that it should, without reading one.
+    Check that a safetensors file has the tensors that it should have; their values are not read.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
         The model folder.
     name : `str`
-        Path of the file in it.
+        The path of the file relative to the folder.
     expected : `dict` of `str` to `tuple`, optional
-        Shapes by name; any by default.
+        The shape of each tensor by its name. By default any tensors are taken.
 
     Returns
     -------
     `pathlib.Path`
-        The file.
+        The path of the file.
 
     Raises
     ------
     ValueError
-        If it is missing or damaged, or has other tensors.
+        If the file is missing or damaged, or if it has other tensors.
     """
     path = inside(folder, name)
     if not path.is_file():
@@ -151,5 +163,17 @@ def check_weights(folder, name, expected=None):
 
 
 def load_tensors(path):
-    """Tensors of a safetensors file by name, in float32 where they are real numbers."""
+    """
+    Read the tensors of a safetensors file.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    `dict` of `torch.Tensor`
+        The tensors by name. Real numbers are in float32, whatever their format in the file.
+    """
     return {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
