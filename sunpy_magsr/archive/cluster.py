@@ -1,8 +1,18 @@
-"""Workers: of this machine, of a running scheduler, or of a cluster that Dask knows how to start."""
+"""Worker processes: on this machine, of a scheduler that runs already, or of a cluster that Dask starts."""
+
+from __future__ import annotations
 
 import contextlib
 import importlib
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from distributed import Client
+
+    from sunpy_magsr.archive.plan import Cluster
 
 __all__ = ["workers_of"]
 
@@ -20,30 +30,30 @@ _WATCH = {
 
 
 @contextlib.contextmanager
-def workers_of(cluster):
+def workers_of(cluster: Cluster) -> Iterator[tuple[Client, int]]:
     """
-    Connect to the workers that a plan names, and end those that were started for it.
+    Connect to the workers of a plan, and end the workers that were started for it when the block ends.
 
     Parameters
     ----------
     cluster : `~sunpy_magsr.archive.plan.Cluster`
-        Of the plan.
+        The part of the plan that describes the workers.
 
     Yields
     ------
     client : `distributed.Client`
-        Connected.
+        The client that hands work to the workers.
     threads : `int`
-        Threads of PyTorch in each task; 0 to leave them as they are.
+        The threads of PyTorch in each task; 0 if a task leaves them as they are.
 
     Raises
     ------
     ImportError
-        If Dask's distributed scheduler, or the class of the cluster, is not installed.
+        If Dask's distributed scheduler or the class of the cluster is not installed.
     ConnectionError
         If no scheduler answers at the address.
     ValueError
-        If ``kind`` names no class, or ``memory`` is no size.
+        If ``kind`` is not the name of a class, or ``memory`` is not a size.
     """
     try:
         import dask
@@ -80,7 +90,7 @@ def workers_of(cluster):
 
 
 def _memory_limit(text):
-    """Limit of each worker; by default all have the same share of the machine's memory, which Dask finds when not told."""
+    """The memory limit of each worker. By default none is given, and Dask gives each an equal share of the memory."""
     from dask.utils import parse_bytes
 
     if text == "auto":

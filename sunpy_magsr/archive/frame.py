@@ -7,6 +7,7 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,20 +25,23 @@ from sunpy_magsr.uncertainty.members import keep_members
 __all__ = ["work_on_frame"]
 
 
-def work_on_frame(task):
+def work_on_frame(task: dict[str, Any]) -> dict[str, Any]:
     """
-    Super-resolve one frame, write what is to be kept, and measure it.
+    Super-resolve one frame, write the results that the plan keeps, and measure its quality.
+
+    It never raises an exception: a frame that fails has the state ``"failed"``, and ``reason`` says why.
 
     Parameters
     ----------
     task : `dict`
-        ``name`` and ``path`` of the frame, ``folder`` of the results, ``settings`` of the plan, ``machine`` (``device``,
-        ``batch_size`` and ``threads``), and ``known``: the hash of the frame whose results are there, or empty.
+        ``name`` and ``path`` of the frame; ``folder`` of the results; ``settings``, from
+        `~sunpy_magsr.archive.plan.Plan.settings`; ``machine``, with ``device``, ``batch_size`` and ``threads``; and
+        ``known``, the SHA-256 of the file from which the results that exist were made, or ``""``.
 
     Returns
     -------
     `dict`
-        Columns of the `~sunpy_magsr.archive.ledger.Ledger`. It never raises: what fails is said in ``reason``.
+        Columns of the `~sunpy_magsr.archive.ledger.Ledger` by name.
     """
     started = time.perf_counter()
     logging.getLogger("sunpy").setLevel(logging.ERROR)
@@ -60,8 +64,26 @@ def work_on_frame(task):
 
 
 def _superresolved(task):
-    settings, machine = task["settings"], task["machine"]
-    options = options_of(settings)
+    job = _opened(task)
+    members, moments, native = _drawn(job, task["settings"]["model"]["n_samples"])
+    ensemble = None if moments is None else Ensemble(members, job.output.map, job.facts(), moments=moments)
+    written = _write(job, members, ensemble, task)
+    quality = frame_quality(job, native, members[0], None if moments is None else moments.std)
+    return {
+        "date": observation_time(job.smap).isot,
+        "model": job.backend.card.name,
+        "revision": job.backend.card.revision,
+        "outputs": json.dumps(written),
+        **{
+            key: None if isinstance(value, float) and not np.isfinite(value) else value
+            for key, value in quality.items()
+        },
+    }
+
+
+def _opened(task):
+    """The `~sunpy_magsr.job.Job` of a frame."""
+    machine, options = task["machine"], options_of(task["settings"])
     path = Path(task["path"])
     smap = open_magnetogram(path)
     product = product_of(smap, name=path.name)
@@ -78,7 +100,12 @@ def _superresolved(task):
         kept=options["n_samples"],
     )
     _set_threads(machine["threads"])  # of PyTorch, which is there now if the model needs it
-    valid, first = job.valid, []
+    return job
+
+
+def _drawn(job, count):
+    """The members, their moments (`None` for a single member), and the first member on the model's own grid."""
+    valid, first = job.output.valid, []
 
     def fields():
         for number, native in enumerate(job.native_fields()):
@@ -87,24 +114,8 @@ def _superresolved(task):
                 first.append(native)
             yield field
 
-    count = options["n_samples"]
-    if count == 1:
-        members, ensemble = [next(fields())], None
-    else:
-        members, moments = keep_members(fields(), count)
-        ensemble = Ensemble(members, job.map, job.facts(), moments=moments)
-    written = _write(job, members, ensemble, task)
-    quality = frame_quality(job, first[0], members[0], None if ensemble is None else moments.std)
-    return {
-        "date": observation_time(smap).isot,
-        "model": job.backend.card.name,
-        "revision": job.backend.card.revision,
-        "outputs": json.dumps(written),
-        **{
-            key: None if isinstance(value, float) and not np.isfinite(value) else value
-            for key, value in quality.items()
-        },
-    }
+    members, moments = ([next(fields())], None) if count == 1 else keep_members(fields(), count)
+    return members, moments, first[0]
 
 
 def _write(job, members, ensemble, task):
@@ -115,7 +126,7 @@ def _write(job, members, ensemble, task):
     products = {}
     statistic = "sample" if ensemble is None else "sample {}"
     for number in range(kept["samples"]):
-        products[f"sample{number}.magsr"] = job.map(np.array(members[number]), statistic.format(number))
+        products[f"sample{number}.magsr"] = job.output.map(np.array(members[number]), statistic.format(number))
     if ensemble is not None and kept["mean"]:
         products["mean.magsr"] = ensemble.mean()
     for q in kept["quantiles"] if ensemble is not None else ():

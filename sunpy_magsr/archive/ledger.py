@@ -1,16 +1,22 @@
 """The ledger: a row for every frame, in one SQLite file that survives whatever happens to the processes."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import sqlite3
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
 
 from sunpy_magsr.archive.quality import QUALITY
 from sunpy_magsr.prep.files import stem_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["COLUMNS", "STATES", "Ledger"]
 
@@ -42,25 +48,25 @@ COLUMNS = {
 
 class Ledger:
     """
-    State of every frame.
+    The state of every frame of a plan, in an SQLite file.
 
-    One process writes it, that which hands out the work; any number may read it meanwhile, on other machines too: the
-    journal is SQLite's plain one, as a write-ahead log needs memory that all processes share.
+    The process that hands out the work writes the file. Any number of processes may read it at the same time, on other
+    machines too: SQLite keeps a plain journal, as a write-ahead log needs memory that all processes share.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
         The file.
     read_only : `bool`
-        Whether only to look. Defaults to `False`: the file is made if it is not there.
+        Whether the ledger is only read. Defaults to `False`: the file is made if it does not exist.
 
     Raises
     ------
     FileNotFoundError
-        If it is not there and ``read_only``.
+        If the file does not exist and ``read_only`` is true.
     """
 
-    def __init__(self, path, *, read_only=False):
+    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
         self.path = Path(path)
         if read_only and not self.path.is_file():
             msg = f"the plan must have been run, and there is no ledger {self.path}."
@@ -81,24 +87,24 @@ class Ledger:
     def __exit__(self, *_):
         self._base.close()
 
-    def enter(self, frames, settings, *, folder, retry=False):
+    def enter(self, frames: Mapping[str, Path], settings: str, *, folder: Path, retry: bool = False) -> None:
         """
-        Enter the frames of a plan, and mark those that are to be done.
+        Enter the frames of a plan, and mark the frames that must be done as pending.
 
-        A frame is done anew if its file or the settings have changed, if a result is missing, or if it was running when
-        the process ended. One that failed is not, unless ``retry``. Frames that are no longer in the plan are counted no
-        more, and known again when they come back.
+        A frame must be done if it is new, if its file or the settings have changed, if one of its results is missing,
+        or if the process ended while it was running. A frame that failed is done again only with ``retry``. A frame
+        that is no longer in the plan is not counted, but its row stays, in case that it comes back.
 
         Parameters
         ----------
         frames : `dict` of `pathlib.Path`
-            By name.
+            The file of each frame by its name.
         settings : `str`
-            Digest of the settings.
+            The digest of the settings.
         folder : `pathlib.Path`
-            Of the results.
+            The folder of the results.
         retry : `bool`
-            Whether to try again what failed.
+            Whether frames that failed are tried again. Defaults to `False`.
         """
         known = {row["name"]: row for row in self._base.execute("SELECT * FROM frames")}
         with self._transaction():
@@ -131,48 +137,105 @@ class Ledger:
                 return False
         return True
 
-    def pending(self):
-        """Names and hashes of the frames to be done, `list` of `tuple`; a hash is that of results that are there."""
+    def pending(self) -> list[tuple[str, str]]:
+        """
+        List the frames that must be done.
+
+        Returns
+        -------
+        `list` of `tuple`
+            The name of each frame, and the SHA-256 of the file from which its results were made; empty if there are no
+            results that could be kept.
+        """
         rows = self._base.execute("SELECT name, sha256 FROM planned WHERE state = 'pending' ORDER BY name")
         return [tuple(row) for row in rows]
 
-    def start(self, name):
-        """Note that a frame is being worked on; returns how often, since its file or the settings changed."""
+    def start(self, name: str) -> int:
+        """
+        Note that the work on a frame begins.
+
+        Parameters
+        ----------
+        name : `str`
+            The name of the frame.
+
+        Returns
+        -------
+        `int`
+            How often the work on it has begun since its file or the settings changed.
+        """
         self._base.execute("UPDATE frames SET state = 'running', attempts = attempts + 1 WHERE name = ?", (name,))
         return self._base.execute("SELECT attempts FROM frames WHERE name = ?", (name,)).fetchone()[0]
 
-    def finish(self, record, settings):
+    def finish(self, record: Mapping[str, Any], settings: str) -> None:
         """
-        Note what came of a frame.
+        Note how the work on a frame ended.
 
         Parameters
         ----------
         record : `dict`
-            Columns by name.
+            Values of the `COLUMNS` by name, as `~sunpy_magsr.archive.frame.work_on_frame` returns them. The state
+            ``"same"`` says that the results of the frame are there already.
         settings : `str`
-            Digest of the settings.
+            The digest of the settings.
         """
         if record["state"] == "same":
             record = {"name": record["name"], "state": "done"}
         self._put({**record, "settings": settings, "finished": time.time()})
 
-    def counts(self):
-        """Number of frames in each of the `STATES`."""
+    def counts(self) -> dict[str, int]:
+        """
+        Count the frames.
+
+        Returns
+        -------
+        `dict` of `int`
+            The number of frames in each of the `STATES`.
+        """
         rows = dict(self._base.execute("SELECT state, COUNT(*) FROM planned GROUP BY state").fetchall())
         return {state: rows.get(state, 0) for state in STATES}
 
-    def reasons(self):
-        """Frames that failed, by reason: `list` of (reason, number of frames, name of one), the most frequent first."""
+    def reasons(self) -> list[tuple[str, int, str]]:
+        """
+        List why frames failed.
+
+        Returns
+        -------
+        `list` of `tuple`
+            Each reason, the number of frames that failed for it, and the name of one of them. The most frequent reason
+            comes first.
+        """
         query = "SELECT reason, COUNT(*), MIN(name) FROM planned WHERE state = 'failed' GROUP BY reason ORDER BY 2 DESC"
         return [tuple(row) for row in self._base.execute(query)]
 
-    def recent(self, count=100):
-        """Times at which the last frames ended and the seconds that each took, `list` of `tuple`, the last first."""
+    def recent(self, count: int = 100) -> list[tuple[float, float | None]]:
+        """
+        List when the last frames ended.
+
+        Parameters
+        ----------
+        count : `int`
+            How many frames are listed at most. Defaults to 100.
+
+        Returns
+        -------
+        `list` of `tuple`
+            For each frame, the Unix time at which it ended and the seconds of a worker that it took (`None` if that is
+            not known). The last frame comes first.
+        """
         query = "SELECT finished, seconds FROM planned WHERE finished IS NOT NULL ORDER BY finished DESC LIMIT ?"
         return [tuple(row) for row in self._base.execute(query, (count,))]
 
-    def outputs(self):
-        """Files of each frame that is done, by what they are (``"sample0"``, ``"mean"``, ...): `list` of `dict`."""
+    def outputs(self) -> list[dict[str, str]]:
+        """
+        List the results of the frames that are done.
+
+        Returns
+        -------
+        `list` of `dict`
+            For each frame, in the order of their times, the path of each result relative to the folder of the results,
+            by the name of the product (``"sample0"``, ``"mean"``, ...).
+        """
         query = "SELECT name, outputs FROM planned WHERE state = 'done' ORDER BY date, name"
         return [
             {
@@ -182,8 +245,16 @@ class Ledger:
             for name, kept in ((name, json.loads(outputs)) for name, outputs in self._base.execute(query))
         ]
 
-    def table(self):
-        """All rows, `~astropy.table.Table`, by date; numbers that there are not are NaN, and texts empty."""
+    def table(self) -> Table:
+        """
+        Read the rows of all frames.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+            One row for each frame in the order of their times, with the `COLUMNS`. A missing number is NaN, a missing
+            text is empty.
+        """
         rows = self._base.execute("SELECT * FROM planned ORDER BY date, name").fetchall()
         columns = {name: [row[name] for row in rows] for name in COLUMNS}
         return Table(

@@ -1,6 +1,9 @@
-"""The options of a plan: what they mean, and what is allowed."""
+"""The options of a plan: their translation into arguments of the package, and the values that are allowed."""
+
+from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 
@@ -10,13 +13,33 @@ from sunpy_magsr.io import check_precision
 from sunpy_magsr.options import check_bad_pixels, check_noise_lifetime, check_options, check_plate_scale
 from sunpy_magsr.prep.products import COMPONENTS
 
+if TYPE_CHECKING:
+    from sunpy_magsr.archive.plan import Plan
+
 __all__ = ["check_plan", "model_identity", "options_of", "precision_of", "quantity"]
 
 _NONE = "none"
 
 
-def options_of(settings):
-    """The options of `sunpy_magsr.superresolve` in what `Plan.settings` gave."""
+def options_of(settings: dict[str, Any]) -> dict[str, Any]:
+    """
+    Translate the settings of a plan into arguments of `sunpy_magsr.superresolve`.
+
+    Parameters
+    ----------
+    settings : `dict`
+        What `sunpy_magsr.archive.plan.Plan.settings` returns.
+
+    Returns
+    -------
+    `dict`
+        The arguments by name.
+
+    Raises
+    ------
+    ValueError
+        If a text is not a quantity with the right unit.
+    """
     model = settings["model"]
     native, lifetime = model["plate_scale"] == "native", model["noise_lifetime"]
     return {
@@ -33,14 +56,52 @@ def options_of(settings):
     }
 
 
-def precision_of(settings):
-    """Step of the rounding in what `Plan.settings` gave, or `None`."""
+def precision_of(settings: dict[str, Any]) -> u.Quantity | None:
+    """
+    Find the step to which the values in the files of a plan are rounded.
+
+    Parameters
+    ----------
+    settings : `dict`
+        What `sunpy_magsr.archive.plan.Plan.settings` returns.
+
+    Returns
+    -------
+    `~astropy.units.Quantity` or `None`
+        The step, a magnetic field; `None` if nothing is rounded.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a quantity with the right unit.
+    """
     text = settings["output"]["precision"]
     return None if text == _NONE else quantity("output.precision", text, u.G)
 
 
-def quantity(name, text, unit):
-    """A Quantity that a plan gives as text."""
+def quantity(name: str, text: str, unit: u.UnitBase) -> u.Quantity:
+    """
+    Read a quantity that a plan gives as text.
+
+    Parameters
+    ----------
+    name : `str`
+        The key in the plan, for the message.
+    text : `str`
+        The text, such as ``"0.5 G"``.
+    unit : `~astropy.units.UnitBase`
+        A unit to which that of the quantity must be convertible.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The quantity in the unit of the text.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a number with such a unit.
+    """
     try:
         value = u.Quantity(text)
     except (TypeError, ValueError):
@@ -51,18 +112,21 @@ def quantity(name, text, unit):
     return value
 
 
-def model_identity(name):
+def model_identity(name: str) -> str:
     """
-    Digest of the cards of a model and of all its adapters, in which those of the weights are.
+    Compute a digest that changes when a model or one of its adapters changes.
+
+    It is the SHA-256 of their cards, which hold the SHA-256 of the weights.
 
     Parameters
     ----------
     name : `str`
-        As for `sunpy_magsr.superresolve`.
+        The model, as for `sunpy_magsr.superresolve`.
 
     Returns
     -------
     `str`
+        The digest in hexadecimal digits, or ``"bicubic"`` for interpolation, which has no files.
     """
     digest = hashlib.sha256()
     if name == model_card(name).name == "bicubic":
@@ -73,19 +137,19 @@ def model_identity(name):
     return digest.hexdigest()
 
 
-def check_plan(plan):
+def check_plan(plan: Plan) -> None:
     """
-    Raise if a plan says what cannot be done, before any frame is opened.
+    Check the values of a plan, before any frame is opened.
 
     Parameters
     ----------
     plan : `~sunpy_magsr.archive.plan.Plan`
-        What to do.
+        The plan.
 
     Raises
     ------
     ValueError
-        The message names the key, what is allowed and what came.
+        If a value is not allowed. The message names the key, what is allowed and what the plan says.
     """
     options, card = plan.options(), model_card(plan.model.name)
     check_options(n_samples=plan.model.n_samples, seed=plan.model.seed, steps=options["steps"], batch_size=None)
@@ -103,27 +167,35 @@ def check_plan(plan):
     if plan.model.n_samples > 1 and card.is_deterministic:
         msg = f"model.n_samples must be 1 for the deterministic model {plan.model.name!r}, got {plan.model.n_samples}."
         raise ValueError(msg)
-    if not 0 <= plan.output.samples <= plan.model.n_samples:
-        msg = f"output.samples must be 0 to model.n_samples = {plan.model.n_samples}, got {plan.output.samples}."
+    _check_output(plan.output, plan.model.n_samples)
+    _check_cluster(plan.cluster)
+
+
+def _check_output(output, n_samples):
+    if not 0 <= output.samples <= n_samples:
+        msg = f"output.samples must be 0 to model.n_samples = {n_samples}, got {output.samples}."
         raise ValueError(msg)
-    if not all(isinstance(q, int | float) and 0 <= q <= 1 for q in plan.output.quantiles):
-        msg = f"output.quantiles must be from 0 to 1, got {plan.output.quantiles}."
+    if not all(isinstance(q, int | float) and 0 <= q <= 1 for q in output.quantiles):
+        msg = f"output.quantiles must be from 0 to 1, got {output.quantiles}."
         raise ValueError(msg)
-    several = plan.model.n_samples > 1 and (plan.output.mean or plan.output.quantiles or plan.output.ensemble)
-    if not plan.output.samples and not several:
+    several = n_samples > 1 and (output.mean or output.quantiles or output.ensemble)
+    if not output.samples and not several:
         msg = (
             "output must keep samples, or of several samples the mean, quantiles or the ensemble, got nothing of these."
         )
         raise ValueError(msg)
-    if plan.cluster.scheduler and plan.cluster.kind:
-        msg = f"cluster must have a scheduler or a kind, got both: {plan.cluster.scheduler} and {plan.cluster.kind}."
+
+
+def _check_cluster(cluster):
+    if cluster.scheduler and cluster.kind:
+        msg = f"cluster must have a scheduler or a kind, got both: {cluster.scheduler} and {cluster.kind}."
         raise ValueError(msg)
     for key in ("workers", "threads", "batch_size"):
-        if getattr(plan.cluster, key) < 0:
-            msg = f"cluster.{key} must be 0 or more, got {getattr(plan.cluster, key)}."
+        if getattr(cluster, key) < 0:
+            msg = f"cluster.{key} must be 0 or more, got {getattr(cluster, key)}."
             raise ValueError(msg)
-    if plan.cluster.attempts < 1:
-        msg = f"cluster.attempts must be 1 or more, got {plan.cluster.attempts}."
+    if cluster.attempts < 1:
+        msg = f"cluster.attempts must be 1 or more, got {cluster.attempts}."
         raise ValueError(msg)
 
 

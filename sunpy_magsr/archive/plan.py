@@ -1,10 +1,12 @@
-"""What is to be made of an archive: one TOML file."""
+"""The plan of an archive: a TOML file that says which frames are super-resolved, how, and by which workers."""
 
 import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from sunpy_magsr.archive.options import check_plan, model_identity, options_of
 from sunpy_magsr.catalog import bundled_folder
@@ -17,9 +19,20 @@ __all__ = ["ArchiveModel", "ArchiveOutput", "Cluster", "Input", "Plan", "load_pl
 @dataclasses.dataclass
 class Input:
     """
-    Frames: FITS files in ``folder`` that fit ``pattern``, or those in it that the text file ``manifest`` names, one in a line.
+    The frames of a plan: the table ``[input]``.
 
-    ``component`` is that of the field, where neither the headers nor the names say it.
+    Parameters
+    ----------
+    folder : `str`
+        The folder of the FITS files. A plan must have one.
+    pattern : `str`
+        The pattern that a file in the folder must match to be a frame. Defaults to ``"**/*.fits"``, all FITS files in
+        the folder and in the folders below it.
+    manifest : `str`
+        A text file that names one file of the folder in each line, instead of a pattern. Defaults to none.
+    component : `str`
+        The component of the magnetic field (``"los"``, ``"br"``, ``"bp"`` or ``"bt"``), for files whose headers and
+        names do not say it. Defaults to none.
     """
 
     folder: str = ""
@@ -31,10 +44,33 @@ class Input:
 @dataclasses.dataclass
 class ArchiveModel:
     """
-    How frames are super-resolved: the options of `sunpy_magsr.superresolve`, with quantities as text.
+    How the frames of a plan are super-resolved: the table ``[model]``.
 
-    ``plate_scale`` may be ``"native"``, ``noise_lifetime`` ``"none"``; ``steps = 0`` and empty texts leave a choice to the
-    model.
+    These are the options of `sunpy_magsr.superresolve`, with quantities as text.
+
+    Parameters
+    ----------
+    name : `str`
+        The model: a name, a Hub id or a folder, which may lie beside the plan. Defaults to ``"default"``.
+    n_samples : `int`
+        How many samples are drawn of each frame. Defaults to 1.
+    seed : `int`
+        The seed of the random numbers. Defaults to 0.
+    plate_scale : `str`
+        The plate scale of the results, or ``"native"`` for pixels exactly four times smaller than the input's.
+        Defaults to ``"0.5 arcsec / pix"``.
+    steps : `int`
+        The number of sampling steps. Defaults to 0, the number of the model.
+    consistency : `str`
+        How a result must agree with its input: ``"exact"``, ``"noise"``, or ``""`` (the default) for what the model's
+        card says.
+    calibrate : `str`
+        ``"hmi"`` to put MDI's results on HMI's scale. Defaults to ``""``.
+    bad_pixels : `str`
+        ``"mask"`` (the default) or ``"keep"``.
+    noise_lifetime : `str`
+        How long the structure that the model makes up stays with a place on the Sun, or ``"none"``. Defaults to
+        ``"1 h"``.
     """
 
     name: str = "default"
@@ -51,11 +87,24 @@ class ArchiveModel:
 @dataclasses.dataclass
 class ArchiveOutput:
     """
-    What is kept of each frame.
+    What is kept of each frame of a plan: the table ``[output]``.
 
-    The first ``samples`` members, the ``mean`` with its standard deviation, ``quantiles`` of the members, and the whole
-    ``ensemble`` with flags and calibration but without members, the last three for several members only. ``precision``
-    is the step to which values are rounded in compressed files, or ``"none"``.
+    Parameters
+    ----------
+    folder : `str`
+        The folder of the results. Defaults to ``"superresolved"``.
+    samples : `int`
+        How many of the samples are kept. Defaults to 1.
+    mean : `bool`
+        Whether the mean of the samples is kept, with their standard deviation. Defaults to `True`. It matters for more
+        than one sample only, like the next two.
+    quantiles : `list` of `float`
+        Which quantiles of the samples are kept, each from 0 to 1. Defaults to none.
+    ensemble : `bool`
+        Whether a file is kept that `sunpy_magsr.uncertainty.Ensemble` reads, with intervals, flags and calibrations but
+        without the samples. Defaults to `False`.
+    precision : `str`
+        The step to which the values in the files are rounded, or ``"none"``. Defaults to ``"0.5 G"``.
     """
 
     folder: str = "superresolved"
@@ -69,13 +118,32 @@ class ArchiveOutput:
 @dataclasses.dataclass
 class Cluster:
     """
-    Who does the work.
+    The worker processes of a plan: the table ``[cluster]``.
 
-    ``workers`` processes on this machine (0: one for every two cores) with ``threads`` each (0: what that leaves); or those
-    of the running Dask scheduler at the address ``scheduler``; or of a cluster of the class ``kind`` (such as
-    ``"dask_jobqueue.SLURMCluster"`` or ``"dask_cuda.LocalCUDACluster"``), which Dask's own configuration describes and
-    which is scaled to ``workers`` if that is not 0. ``memory`` is the limit of a worker of this machine. A frame that
-    ends its worker is tried ``attempts`` times.
+    Without ``scheduler`` and ``kind``, the workers are processes on this machine.
+
+    Parameters
+    ----------
+    workers : `int`
+        The number of workers. Defaults to 0: one for every two cores of this machine, or as many as a cluster of
+        ``kind`` starts by itself.
+    threads : `int`
+        The threads of PyTorch in each task. Defaults to 0: on this machine, the cores divided by the workers;
+        elsewhere, what the worker has.
+    memory : `str`
+        The memory of a worker on this machine, such as ``"4 GiB"``. Defaults to ``"auto"``, an equal share of the
+        machine's memory for each worker.
+    scheduler : `str`
+        The address of a Dask scheduler that runs already, such as ``"tcp://login1:8786"``. Defaults to none.
+    kind : `str`
+        The class of a Dask cluster that is started for the plan, such as ``"dask_jobqueue.SLURMCluster"`` or
+        ``"dask_cuda.LocalCUDACluster"``. Dask's own configuration files describe it. Defaults to none.
+    device : `str`
+        The torch device, such as ``"cuda"``. Defaults to a CUDA device if the worker has one, else the CPU.
+    batch_size : `int`
+        How many tiles are computed at once. Defaults to 0: 1 on a CPU, 16 on a GPU.
+    attempts : `int`
+        How often a frame is tried whose worker ends during the work. Defaults to 3.
     """
 
     workers: int = 0
@@ -90,7 +158,20 @@ class Cluster:
 
 @dataclasses.dataclass
 class Plan:
-    """A whole archive; paths are absolute."""
+    """
+    The plan of an archive, as `load_plan` reads it.
+
+    Parameters
+    ----------
+    input : `Input`
+        The frames.
+    model : `ArchiveModel`
+        How they are super-resolved.
+    output : `ArchiveOutput`
+        What is kept of each frame.
+    cluster : `Cluster`
+        The worker processes.
+    """
 
     input: Input = dataclasses.field(default_factory=Input)
     model: ArchiveModel = dataclasses.field(default_factory=ArchiveModel)
@@ -98,12 +179,20 @@ class Plan:
     cluster: Cluster = dataclasses.field(default_factory=Cluster)
 
     @property
-    def ledger(self):
-        """Where the ledger is."""
+    def ledger(self) -> Path:
+        """The file of the ledger, in the folder of the results."""
         return Path(self.output.folder) / "ledger.sqlite"
 
-    def settings(self):
-        """Everything that results depend on beside the frames, for JSON; ``"digest"`` is that of all the rest."""
+    def settings(self) -> dict[str, Any]:
+        """
+        Collect all settings that the results depend on.
+
+        Returns
+        -------
+        `dict`
+            The tables ``"model"`` and ``"output"`` (without its folder), the ``"component"`` of the input, a digest of
+            the ``"weights"`` of the model, and ``"digest"``, the SHA-256 of all of these. JSON can hold it.
+        """
         facts = {"model": dataclasses.asdict(self.model), "output": dataclasses.asdict(self.output)}
         del facts["output"]["folder"]
         facts |= {"component": self.input.component, "weights": model_identity(self.model.name)}
@@ -112,26 +201,40 @@ class Plan:
         told = {**facts, "model": {**facts["model"], "name": "+".join(parts)}}
         return {**facts, "digest": hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}
 
-    def options(self):
-        """The options of `sunpy_magsr.superresolve` that the plan asks for."""
+    def options(self) -> dict[str, Any]:
+        """
+        Translate the plan into arguments of `sunpy_magsr.superresolve`.
+
+        Returns
+        -------
+        `dict`
+            The arguments by name.
+        """
         return options_of(self.settings())
 
-    def frames(self):
+    def frames(self) -> dict[str, Path]:
         """
-        The frames by name.
+        Find the frames.
 
         Returns
         -------
         `dict` of `pathlib.Path`
-            A name is the path of the file below the folder. Results that are below it are no frames.
+            The file of each frame by its name, which is its path relative to the folder of the input. If the folder of
+            the results lies in the folder of the input, the files in it are not frames.
 
         Raises
         ------
+        FileNotFoundError
+            If there is no manifest of the name that the plan gives.
         ValueError
-            If there is none, one is not in the folder, or two have the same results.
+            If there is no frame, if a frame is not in the folder of the input, or if the results of two frames would
+            have the same name.
         """
         folder, results = Path(self.input.folder), Path(self.output.folder)
         if self.input.manifest:
+            if not Path(self.input.manifest).is_file():
+                msg = f"input.manifest must be a text file, and there is none at {self.input.manifest}."
+                raise FileNotFoundError(msg)
             lines = Path(self.input.manifest).read_text(encoding="utf-8").splitlines()
             paths = [folder / line.strip() for line in lines if line.strip() and not line.startswith("#")]
         else:
@@ -155,25 +258,30 @@ class Plan:
         return frames
 
 
-def load_plan(path, overrides=()):
+def load_plan(path: str | Path, overrides: Iterable[str] = ()) -> Plan:
     """
-    Read a plan.
+    Read and check the plan of an archive.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        A TOML file with the tables ``input``, ``model``, ``output`` and ``cluster``. Paths in it are relative to its folder.
-    overrides : sequence of `str`
-        ``"section.key=value"``.
+        A TOML file with the tables ``input``, ``model``, ``output`` and ``cluster``. Paths in it are relative to the
+        folder of the file.
+    overrides : iterable of `str`
+        Values that replace those of the file, each as ``"table.key=value"`` with the value in TOML syntax. Defaults to
+        none.
 
     Returns
     -------
     `Plan`
+        The plan, with absolute paths.
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
-        If it has an unknown key or a value that is not allowed.
+        If the plan has an unknown key or a value that is not allowed. The message names the key.
     """
     path = Path(path)
     tree = read_toml(path)
@@ -199,7 +307,7 @@ def load_plan(path, overrides=()):
 
 
 def _beside(base, name):
-    """The name of a model, in which folders beside the plan are absolute."""
+    """The name of a model, where the name of a folder beside the plan is replaced by its absolute path."""
     model, plus, adapter = ("", "", name) if (base / name).is_dir() else name.rpartition("+")
     if not plus:
         model, adapter = adapter, ""

@@ -1,4 +1,8 @@
-"""Numbers of a frame by which a bad one is found among thousands."""
+"""Numbers that show which of thousands of frames went wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
@@ -10,9 +14,12 @@ from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.field import read_field
 from sunpy_magsr.training_range import outside_training
 
+if TYPE_CHECKING:
+    from sunpy_magsr.job import Job
+
 __all__ = ["QUALITY", "frame_quality"]
 
-#: What is measured of each frame, and its unit.
+#: The numbers that are measured of each frame, and their units.
 QUALITY = {
     "chi_squared": "",  # of the input against what the instrument would have seen of the first sample
     "noise": "G",  # of an input pixel, median
@@ -34,25 +41,25 @@ _WINDOW = 256  # input pixels, in which the blur is fitted
 _WIDTHS = 5
 
 
-def frame_quality(job, native, sample, std=None):
+def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndarray | None = None) -> dict[str, float]:
     """
-    Measure one frame.
+    Measure the quality of one frame.
 
     Parameters
     ----------
     job : `~sunpy_magsr.job.Job`
-        Of the frame.
+        The input, the model and the options.
     native : `numpy.ndarray`
-        The first of its `~sunpy_magsr.job.Job.native_fields`.
+        The first sample in Gauss on the grid of the model, the first of `~sunpy_magsr.job.Job.native_fields`.
     sample : `numpy.ndarray`
-        The same, finished.
+        The same sample in Gauss on the grid of the result.
     std : `numpy.ndarray`, optional
-        Standard deviation of the members.
+        The standard deviation of the samples in Gauss on the grid of the result, if there are several.
 
     Returns
     -------
     `dict` of `float`
-        The numbers of `QUALITY`, NaN for what the frame does not have.
+        The numbers that `QUALITY` lists, by name. A number that the frame does not have is NaN.
     """
     magnetogram, card = job.magnetogram, job.backend.card
     low, valid = magnetogram.data, magnetogram.valid
@@ -80,7 +87,7 @@ def frame_quality(job, native, sample, std=None):
 
 
 def _areas(smap):
-    """Of the pixels on the plane of the sky; NaN in projections for which it is not known."""
+    """The areas of the pixels on the plane of the sky; NaN in projections for which they are not known."""
     field = read_field(smap)
     try:
         return pixel_areas(field).sky_area
@@ -93,7 +100,7 @@ def _robust(values):
 
 
 def _fit(magnetogram, native, card):
-    """Blur and gain with which the sample explains the input best, and the misfit's square over the noise's variance."""
+    """Blur and gain with which the sample fits the input best, and the mean square of the misfit over the noise."""
     known = magnetogram.psf_fwhm is not None
     middle, reach = (magnetogram.psf_fwhm, 0.0) if known else (card.psf_fwhm, 2 * card.psf_fwhm_spread)
     widths = np.unique(np.linspace(max(0.0, middle - reach), middle + reach, _WIDTHS))

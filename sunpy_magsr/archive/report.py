@@ -1,8 +1,11 @@
-"""What the ledger says: how far a plan is, and which frames to look at."""
+"""Reports from the ledger: how far the work on a plan is, and which frames somebody should look at."""
+
+from __future__ import annotations
 
 import io
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.stats import mad_std
@@ -11,6 +14,9 @@ from astropy.time import Time
 
 from sunpy_magsr.archive.quality import QUALITY
 from sunpy_magsr.atomic import whole_file
+
+if TYPE_CHECKING:
+    from sunpy_magsr.archive.ledger import Ledger
 
 __all__ = ["conspicuous", "status_lines", "write_report"]
 
@@ -30,18 +36,19 @@ _LEAST_OF = {
 }
 
 
-def status_lines(ledger):
+def status_lines(ledger: Ledger) -> list[str]:
     """
-    How far a plan is.
+    Say how far the work on a plan is, how fast it goes, and what failed.
 
     Parameters
     ----------
     ledger : `~sunpy_magsr.archive.ledger.Ledger`
-        May be written meanwhile.
+        The ledger. Another process may write to it at the same time.
 
     Returns
     -------
     `list` of `str`
+        Lines of text.
     """
     counts = ledger.counts()
     total = sum(counts.values())
@@ -71,24 +78,25 @@ def _duration(seconds):
     return f"{seconds:.0f} s"
 
 
-def conspicuous(table):
+def conspicuous(table: Table) -> Table:
     """
-    Frames whose numbers are unlike those of the frames around them.
+    Find frames whose numbers differ from those of the frames around them.
 
-    A number is far off if it differs from the median of the 25 frames before and after by more than 6 robust standard
-    deviations of these, which count as at least 2 % of the median and as a least number of each quantity's own, such as one
-    bad pixel.
+    A number is conspicuous if it differs from the median of the 25 frames before and the 25 frames after by more than 6
+    of their robust standard deviations. This standard deviation is taken to be at least 2 % of the median, and at least
+    a smallest value that each quantity has, such as one bad pixel.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        From `~sunpy_magsr.archive.ledger.Ledger.table`.
+        The rows of all frames, from `~sunpy_magsr.archive.ledger.Ledger.table`.
 
     Returns
     -------
     `~astropy.table.Table`
-        ``name``, ``date``, ``what`` (a name in `~sunpy_magsr.archive.quality.QUALITY`), ``value``, ``usual`` (the median),
-        and ``off`` (robust standard deviations), the farthest first.
+        One row for each conspicuous number: the ``name`` and ``date`` of the frame, ``what`` was measured (a name in
+        `~sunpy_magsr.archive.quality.QUALITY`), its ``value``, the ``usual`` value (the median), and by how many robust
+        standard deviations it is ``off``. The number that is farthest off comes first.
     """
     done = table[table["state"] == "done"]
     rows = []
@@ -110,21 +118,22 @@ def conspicuous(table):
     return Table(rows=sorted(rows, key=lambda row: -abs(row[-1])), names=names)
 
 
-def write_report(ledger, folder):
+def write_report(ledger: Ledger, folder: str | Path) -> dict[str, Path]:
     """
-    Draw the quality of all frames over time, and list what to look at.
+    Draw the quality of all frames over time, and list the frames that somebody should look at.
 
     Parameters
     ----------
     ledger : `~sunpy_magsr.archive.ledger.Ledger`
-        Of the plan.
+        The ledger of the plan.
     folder : `str` or `pathlib.Path`
-        Where ``quality.ecsv`` (all rows), ``look_at.ecsv`` (`conspicuous` and what failed) and ``quality.png`` go.
+        The folder for the report. Three files are written: ``quality.ecsv`` with the rows of all frames,
+        ``look_at.ecsv`` with the frames that failed and those that `conspicuous` finds, and ``quality.png``.
 
     Returns
     -------
     `dict` of `pathlib.Path`
-        By what they are.
+        The files by what they show.
 
     Raises
     ------

@@ -1,10 +1,13 @@
-"""Work off a plan."""
+"""The work on a plan: its frames are handed to workers, and the ledger keeps how each of them ended."""
+
+from __future__ import annotations
 
 import contextlib
 import logging
 import uuid
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -12,40 +15,56 @@ from sunpy_magsr.archive.cluster import workers_of
 from sunpy_magsr.archive.frame import work_on_frame
 from sunpy_magsr.archive.ledger import Ledger
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sunpy_magsr.archive.plan import Plan
+
 __all__ = ["run_plan"]
 
 
-def run_plan(plan, *, retry=False, progress=True, say=None, work=work_on_frame):
+def run_plan(
+    plan: Plan,
+    *,
+    retry: bool = False,
+    progress: bool = True,
+    say: Callable[[str], object] | None = None,
+    work: Callable[[dict[str, Any]], dict[str, Any]] = work_on_frame,
+) -> dict[str, int]:
     """
-    Do all frames of a plan that are not done yet.
+    Super-resolve all frames of a plan that are not done yet.
 
-    What is done stays done, whatever ends the process; the next run goes on. A frame that fails does so alone.
+    The results of frames that are done are kept, however the process ends, and the next run goes on with the others. A
+    frame that fails does not stop the others.
 
     Parameters
     ----------
     plan : `~sunpy_magsr.archive.plan.Plan`
-        What to do.
+        The plan.
     retry : `bool`
-        Whether to try again what failed. Defaults to `False`.
+        Whether frames that failed in an earlier run are tried again. Defaults to `False`.
     progress : `bool`
-        Whether to show a progress bar on a terminal.
+        Whether a progress bar is shown on a terminal. Defaults to `True`.
     say : callable, optional
-        Told in a line where the work can be watched, and each frame that fails.
+        A function that is called with a line of text: where the work can be watched, and the reason of each failure. By
+        default nothing is said.
     work : callable
-        From a task to the columns of the ledger; see `~sunpy_magsr.archive.frame.work_on_frame`.
+        The function that a worker calls for each frame. Defaults to `~sunpy_magsr.archive.frame.work_on_frame`.
 
     Returns
     -------
     `dict` of `int`
-        Frames by state.
+        The number of frames in each state.
 
     Raises
     ------
     RuntimeError
-        If another process works on the same plan.
-        Or if the workers cannot do the work at all, as without this package.
-    ImportError, ConnectionError
-        See `~sunpy_magsr.archive.cluster.workers_of`; also if the scheduler goes away.
+        If another process works on the same plan, or if the workers cannot do the work at all, for instance because
+        this package is not installed where they run.
+    ImportError
+        If Dask's distributed scheduler or the class of the cluster is not installed.
+    ConnectionError
+        If the scheduler does not answer, or ends during the work.
     """
     say = say or (lambda _line: None)
     frames, settings = plan.frames(), plan.settings()
