@@ -39,25 +39,27 @@ def _exists(path, name="path", what="file"):
 @contextlib.contextmanager
 def whole_file(path, *, overwrite=True):
     """
-    Open a file for writing that takes its name only when the block ends well.
+    Open a file for writing that takes its name only when the block ends without an exception.
+
+    After an exception, the new file is deleted and a file that had the name before is unchanged. A process that is
+    killed leaves a hidden file ``.NAME.*.partial`` behind, which nothing reads.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The file; folders on the way are made.
+        The name of the file. Folders that do not exist are made.
     overwrite : `bool`
-        Whether to take the place of a file that is there. Defaults to `True`.
+        Whether to replace a file that exists. Defaults to `True`.
 
     Yields
     ------
-    binary file
-        To write into. After an exception nothing is left of it, and what had the name before still has it. A process that
-        is killed leaves a hidden file ``.NAME.*.partial``, which nothing reads.
+    `io.BufferedWriter`
+        The file, open for writing bytes.
 
     Raises
     ------
     FileExistsError
-        If there is a file, also one that another process has written meanwhile, and ``overwrite`` is false.
+        If the file exists at the end of the block and ``overwrite`` is false.
     OSError
         If the disk is full or the folder cannot be written.
     """
@@ -83,7 +85,7 @@ def whole_file(path, *, overwrite=True):
 
 
 def _take_free_name(temporary, path):
-    """Rename a file, unless the name is taken."""
+    """Rename a file, unless another file has the name."""
     try:
         os.link(temporary, path)
     except FileExistsError as error:

@@ -46,24 +46,26 @@ def write_cube(
     files: Iterable[str | Path], path: str | Path, *, precision: u.Quantity | None = 0.5 * u.G, overwrite: bool = False
 ) -> Path:
     """
-    Write frames into one Zarr store, in the order of their times.
+    Write many frames into one Zarr store, in the order of their times.
 
-    ``xarray.open_zarr(path)`` gives ``magnetic_field`` in Gauss with the dimensions ``time``, ``y`` and ``x``, and
-    ``uncertainty`` if the files have it. The numbers of the WCS and of the observer (``crpix1``, ``rsun_obs``, ...) are
-    coordinates along ``time``, and ``header`` holds each frame's FITS header, from which `cube_map` makes a Map. Frames of
-    different size share their first pixel; the smaller are NaN beyond their last one.
+    ``xarray.open_zarr(path)`` opens the store. It holds ``magnetic_field`` in Gauss with the dimensions ``time``, ``y``
+    and ``x``, and ``uncertainty``, the standard deviation in Gauss, if the files have one. The numbers of the WCS and
+    of the observer (``crpix1``, ``rsun_obs``, ...) are coordinates along ``time``. ``header`` holds the FITS header of
+    each frame, from which `cube_map` makes a Map. If the frames differ in size, their first pixels coincide, and a
+    smaller frame is filled with NaN up to the size of the largest.
 
     Parameters
     ----------
     files : iterable of `str` or `pathlib.Path`
-        As `sunpy_magsr.io.write_fits` writes them. One is in memory at a time.
+        FITS files of one map each, as `sunpy_magsr.io.write_fits` writes them. One file at a time is in memory.
     path : `str` or `pathlib.Path`
-        A new folder, by convention ``*.zarr``, which appears whole or not at all.
+        The name of the new folder, by convention ``*.zarr``. A write that fails leaves no folder behind.
     precision : `~astropy.units.Quantity` or `None`
-        Step to which values are rounded, as whole numbers; their error is at most half of it. Defaults to 0.5 G; `None`
-        keeps them as they are.
+        The step, a magnetic field, to which the values are rounded. They are stored as whole numbers of steps, with an
+        error of at most half a step. Defaults to 0.5 G. With `None`, the values are stored as they are.
     overwrite : `bool`
-        Replace a store that is there. Defaults to `False`. What is no Zarr store is never replaced.
+        Whether to replace a Zarr store that exists. Defaults to `False`. Anything else than a Zarr store is never
+        replaced.
 
     Returns
     -------
@@ -73,10 +75,10 @@ def write_cube(
     Raises
     ------
     FileExistsError
-        If ``path`` is there and ``overwrite`` is false, or it is no Zarr store.
+        If ``path`` exists and ``overwrite`` is false, or if it exists and is not a Zarr store.
     ValueError
-        If there is no file, one is no magnetic field, two have the same time, some but not all have an uncertainty, or
-        ``precision`` is not a positive magnetic field.
+        If there is no file, if a file is not a magnetic field, if two files have the same time, if only some of the
+        files have an uncertainty, or if ``precision`` is not a positive magnetic field.
     ImportError
         If xarray and zarr are not installed.
     """
@@ -106,7 +108,7 @@ def write_cube(
 
 
 def _arrays(file, names):
-    """What the store has of a file, in Gauss."""
+    """The fields of one file in Gauss, by their names in the store."""
     smap = read_fits(file)
     unit = magnetic_unit(smap, name=str(file))
     arrays = {"magnetic_field": smap.data * np.float32(unit.to(u.G))}
@@ -117,7 +119,7 @@ def _arrays(file, names):
 
 
 def _take_name(temporary, path):
-    """Rename a store; one that is there has another name until the new one is in its place."""
+    """Rename a store. A store that has the name already is set aside, and deleted when the new one is in its place."""
     old = None
     if path.exists():
         old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".old"))
@@ -134,24 +136,26 @@ def _take_name(temporary, path):
 
 def cube_map(cube: xarray.Dataset | str | Path, number: int) -> GenericMap:
     """
-    A frame of a store as a Map.
+    Make a Map of one frame of a store that `write_cube` wrote.
 
     Parameters
     ----------
     cube : `xarray.Dataset`, `str` or `pathlib.Path`
-        What `write_cube` wrote, opened or not.
+        The store, either opened with ``xarray.open_zarr`` or as the name of its folder.
     number : `int`
-        Of the frame, from 0, in the order of time; -1 is the last.
+        The number of the frame. Frames are counted in the order of time from 0; -1 is the last one.
 
     Returns
     -------
     `sunpy.map.GenericMap`
-        With its uncertainty, if the store has it, and NaN masked.
+        The frame in Gauss, with its uncertainty if the store has one. Pixels that are NaN are masked.
 
     Raises
     ------
     IndexError
-        If there is no such frame.
+        If there is no frame of this number.
+    ImportError
+        If xarray and zarr are not installed.
     """
     _zarr()
     import xarray
@@ -181,7 +185,7 @@ def _zarr():
 
 
 def _sorted_frames(files):
-    """Files and what is known of them without their data, by time."""
+    """The files in the order of their times, each with its time, its header and whether it has an uncertainty."""
     frames = []
     for file in map(Path, files):
         with fits.open(file) as hdus:
@@ -213,32 +217,44 @@ def _sorted_frames(files):
 
 
 def _begin(folder, frames, step):
-    """Make the store with everything but the values; returns what there are values of."""
+    """Make a store that has everything but the values of its fields, and return the names of the fields."""
     import dask.array
     import xarray
-    import zarr.codecs
 
     headers = [facts["header"] for _, facts in frames]
     rows, columns = (max(header[key] for header in headers) for key in ("NAXIS2", "NAXIS1"))
-    shape = (len(frames), rows, columns)
-    texts = [header.tostring().encode("ascii") for header in headers]
-    longest = max(map(len, texts))
+    times = np.array([facts["time"].utc.isot for _, facts in frames], "datetime64[ns]")
+    values = dask.array.zeros((len(frames), rows, columns), dtype=np.float32, chunks=(1, rows, columns))
+    fields = {"magnetic_field": (("time", "y", "x"), values, {"units": "G", "long_name": "magnetic flux density"})}
+    if frames[0][1]["spread"]:
+        fields["uncertainty"] = (("time", "y", "x"), values, {"units": "G", "long_name": "standard deviation"})
     cards = {
         card: ("time", np.array([float(header[card]) for header in headers]))
         for card in _CARDS
         if all(isinstance(header.get(card), int | float) for header in headers)
     }
-    times = np.array([facts["time"].utc.isot for _, facts in frames], "datetime64[ns]")
-    values = dask.array.zeros(shape, dtype=np.float32, chunks=(1, rows, columns))
-    fields = {"magnetic_field": (("time", "y", "x"), values, {"units": "G", "long_name": "magnetic flux density"})}
-    if frames[0][1]["spread"]:
-        fields["uncertainty"] = (("time", "y", "x"), values, {"units": "G", "long_name": "standard deviation"})
-    padded = np.stack([np.frombuffer(text.ljust(longest), np.uint8) for text in texts])
     dataset = xarray.Dataset(
-        {**fields, "header": (("time", "byte"), padded, {"long_name": "FITS header, cards of 80 characters"})},
+        {**fields, "header": (("time", "byte"), _bytes(headers), {"long_name": "FITS header, cards of 80 characters"})},
         coords={"time": ("time", times, {"long_name": "middle of the exposure, UTC"}), **cards},
         attrs={"title": _TITLE, "comment": _COMMENT},
     )
+    packing = _packing(rows, columns, step)
+    encoding = {**dict.fromkeys(fields, packing), "time": {"units": "seconds since 1996-01-01", "dtype": "float64"}}
+    dataset.to_zarr(folder, mode="w", encoding=encoding, compute=False, zarr_format=3, consolidated=False)
+    return list(fields)
+
+
+def _bytes(headers):
+    """The texts of the headers, ``[time, byte]``; the shorter ones end with blanks."""
+    texts = [header.tostring().encode("ascii") for header in headers]
+    longest = max(map(len, texts))
+    return np.stack([np.frombuffer(text.ljust(longest), np.uint8) for text in texts])
+
+
+def _packing(rows, columns, step):
+    """The encoding of a field in the store: its chunks, its compression and its numbers."""
+    import zarr.codecs
+
     chunk = tuple(min(_CHUNK, side) for side in (rows, columns))
     packing = {
         "chunks": (1, *chunk),
@@ -250,13 +266,11 @@ def _begin(folder, frames, step):
         packing |= {"dtype": kind, "scale_factor": step, "_FillValue": _BLANK[kind]}
     # what is never written reads as this: the pixels beyond a smaller frame
     packing["fill_value"] = packing.get("_FillValue", np.nan)
-    encoding = {**dict.fromkeys(fields, packing), "time": {"units": "seconds since 1996-01-01", "dtype": "float64"}}
-    dataset.to_zarr(folder, mode="w", encoding=encoding, compute=False, zarr_format=3, consolidated=False)
-    return list(fields)
+    return packing
 
 
 def _packed(array, step, dtype, file):
-    """Whole numbers of steps."""
+    """Values in Gauss as whole numbers of steps, where NaN is the least number of the type."""
     if step is None:
         return array
     scaled = np.rint(array / np.float32(step))

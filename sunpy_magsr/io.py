@@ -32,35 +32,37 @@ def write_fits(
     smap: GenericMap, path: str | Path, *, precision: u.Quantity | None = None, overwrite: bool = False
 ) -> Path:
     """
-    Write a Map with its uncertainty and mask.
+    Write a Map with its uncertainty and its mask to a FITS file.
 
-    The map is the primary image. Its standard deviation, if it has one, is the image extension ``UNCERT``, and its
-    mask (1 is masked) ``MASK``, if it says more than the NaN in the data do. Both carry the map's header, so that
-    `sunpy.map.Map` reads a file with extensions as a list of Maps. The file appears whole or not at all.
+    The data are the primary image. The standard deviation is the image extension ``UNCERT``, if the map has one. The
+    mask is the image extension ``MASK`` (1 where a pixel is masked), if it masks other pixels than those that are NaN.
+    Both extensions carry the header of the map, so that `sunpy.map.Map` reads such a file as a list of Maps. A write
+    that fails leaves no file behind.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
         The map.
     path : `str` or `pathlib.Path`
-        The file.
+        The name of the file.
     precision : `~astropy.units.Quantity`, optional
-        Compress the file, with values rounded to steps of this size; see `compressed_image`. The map is then the first
-        extension, as in the archives of MDI and HMI. By default nothing is rounded.
+        Round the values to steps of this magnetic field, such as ``0.5 * u.G``, and compress the file; see
+        `compressed_image`. The map is then the first extension, as in the archives of MDI and HMI. By default nothing
+        is rounded or compressed.
     overwrite : `bool`
-        Replace a file that is there. Defaults to `False`.
+        Whether to replace a file that exists. Defaults to `False`.
 
     Returns
     -------
     `pathlib.Path`
-        The file.
+        The name of the file.
 
     Raises
     ------
     FileExistsError
-        If the file is there and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is false.
     ValueError
-        If ``precision`` is not a positive magnetic field, or it is given and the map is none.
+        If ``precision`` is not a positive magnetic field, or if it is given and the map is not a magnetic field.
     """
     path = Path(path)
     check_precision(precision)
@@ -82,7 +84,24 @@ def write_fits(
 
 
 def check_precision(value: u.Quantity | None) -> float | None:
-    """The size of the steps to which fields are rounded in a file, in Gauss, or `None` where they are not."""
+    """
+    Check the size of the steps to which the fields in a file are rounded.
+
+    Parameters
+    ----------
+    value : `~astropy.units.Quantity` or `None`
+        The size of the steps as the user gave it; `None` if nothing is rounded.
+
+    Returns
+    -------
+    `float` or `None`
+        The size in Gauss.
+
+    Raises
+    ------
+    ValueError
+        If the value is neither `None` nor a positive magnetic field.
+    """
     if value is None:
         return None
     is_field = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(u.G)
@@ -94,20 +113,23 @@ def check_precision(value: u.Quantity | None) -> float | None:
 
 def image_list(images, header, precision):
     """
-    Images with one header as HDUs: the first is the primary one, or the first extension if they are compressed.
+    Turn images that share one header into a list of FITS HDUs.
+
+    The first image becomes the primary HDU, or the first extension if the images are compressed.
 
     Parameters
     ----------
     images : sequence of `tuple`
-        Name, array, and unit for BUNIT.
+        The name of the extension, the array, and the unit that goes into the card BUNIT, for each image.
     header : `astropy.io.fits.Header`
-        For all of them; not changed.
+        The header of all images. It is not changed.
     precision : `~astropy.units.Quantity` or `None`
-        Step of the rounding, as for `write_fits`; `None` to compress nothing.
+        The step of the rounding, as in `write_fits`; `None` to compress nothing.
 
     Returns
     -------
     `astropy.io.fits.HDUList`
+        The HDUs in the order of the images.
     """
     hdus = fits.HDUList([] if precision is None else [fits.PrimaryHDU()])
     for name, array, unit in images:
@@ -125,28 +147,29 @@ def image_list(images, header, precision):
 
 def compressed_image(data, header, step, *, name=""):
     """
-    An image in tiles that are compressed one by one by Rice's method.
+    Compress an image in tiles with the Rice algorithm.
 
-    Floating-point values are rounded to whole steps after a random part of a step is added, which is taken away again
-    when they are read (the tiled-image convention of the FITS standard 4.0, :doi:`10.1051/0004-6361/201015362`, and
-    subtractive dithering, Pence et al. 2010, :doi:`10.1086/656249`): the error is uniform within half a step and does not
-    depend on the value, so that means over many pixels are not biased. NaN and 0 are kept. Whole numbers are not rounded.
-    The card ``MAGSRRND`` has the step.
+    Floating-point values are rounded to whole steps. Before the rounding, a random part of a step is added to each
+    value, and whoever reads the file subtracts it again (the tiled-image convention of the FITS standard 4.0,
+    :doi:`10.1051/0004-6361/201015362`, and subtractive dithering, Pence et al. 2010, :doi:`10.1086/656249`). The error
+    is then uniform within half a step and does not depend on the value, so that means over many pixels are not biased.
+    NaN and 0 stay as they are. Whole numbers are not rounded. The card ``MAGSRRND`` holds the step.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        ``[..., y, x]``, floating point or whole numbers.
+        The image ``[..., y, x]``, in floating-point or whole numbers.
     header : `astropy.io.fits.Header`
-        Cards; those that scale values are left out. Not changed.
+        The header. It is not changed; cards that scale values, such as BSCALE, are left out of the result.
     step : `float`
-        In the unit of the data.
+        The size of a step in the unit of the data.
     name : `str`
-        Of the extension.
+        The name of the extension. Defaults to none.
 
     Returns
     -------
     `astropy.io.fits.CompImageHDU`
+        The extension.
     """
     header = header.copy()
     for card in _SCALING:
@@ -163,17 +186,17 @@ def compressed_image(data, header, step, *, name=""):
 
 def read_fits(path: str | Path) -> GenericMap:
     """
-    Read a Map that `write_fits` wrote, with its uncertainty and mask.
+    Read a Map with its uncertainty and its mask from a FITS file that `write_fits` wrote.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The file.
+        The name of the file.
 
     Returns
     -------
     `sunpy.map.GenericMap`
-        The map.
+        The map. If the file has no mask, the pixels that are NaN are masked.
     """
     with fits.open(path, memmap=False) as hdus:
         first = next((hdu for hdu in hdus if hdu.data is not None), hdus[0])
@@ -198,21 +221,24 @@ def _native(array):
 
 def write_compressed(data, header, path):
     """
-    Write a field as the archive does: in whole tenths of a Gauss, losslessly compressed (Rice), in the first extension.
+    Write a field in the format of JSOC's archive of MDI and HMI.
+
+    The values are whole numbers of 0.1 G, compressed without loss by the Rice algorithm, in the first extension. A
+    write that fails leaves no file behind.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``, rounded to 0.1 G; NaN is kept.
+        The field in Gauss ``[y, x]``. It is rounded to 0.1 G; NaN stays NaN.
     header : `dict`
-        FITS cards.
+        The FITS cards.
     path : `str` or `pathlib.Path`
-        The file, which appears whole or not at all; one that is there is replaced.
+        The name of the file. A file that exists is replaced.
 
     Returns
     -------
     `pathlib.Path`
-        The file.
+        The name of the file.
     """
     stored = np.where(np.isfinite(data), np.rint(np.nan_to_num(data) / _STEP), _BLANK).astype(np.int32)
     tile = (1, stored.shape[1])

@@ -41,44 +41,45 @@ def write_movie(
     overwrite: bool = False,
 ) -> Path:
     """
-    Write a movie of maps on one grid.
+    Write a movie of maps that have the same number of pixels.
 
-    Each frame has its time as its title, and the frames of a model say that they are.
+    The title of each frame is its time. Below a frame that a model made stands that it is the output of a model.
 
     Parameters
     ----------
     maps : iterable of `sunpy.map.GenericMap`
-        Frames in the order of the movie, all with the same number of pixels along each axis, such as a
-        `sunpy.map.MapSequence`. One is in memory at a time if the iterable makes it so.
+        The frames in the order of the movie, such as a `sunpy.map.MapSequence`. All must have the same number of pixels
+        along each axis. They are taken one after the other, so that a generator keeps only one in memory.
     path : `str` or `pathlib.Path`
-        A file ``*.mp4`` (H.264) or ``*.gif``, which appears whole or not at all.
+        The name of the file, ``*.mp4`` (H.264) or ``*.gif``. A write that fails leaves no file behind.
     limit : `~astropy.units.Quantity`
-        Field that is black or white. Defaults to 500 G.
+        The magnetic field that is drawn white; its negative is drawn black. Defaults to 500 G.
     frame_rate : `float`
-        Frames a second. Defaults to 8.
+        The number of frames per second, at most 100. Defaults to 8.
     size : `int`
-        Pixels of the picture along the longer side, at most, and at least 320. Smaller maps are drawn with a whole number
-        of pixels for each of theirs, larger ones are averaged down. Defaults to 1080.
+        The largest number of pixels of the picture along its longer side, from 320 to 8192. A smaller map is drawn with
+        a whole number of pixels for each of its pixels, at most 8; a larger one is averaged down. Defaults to 1080.
     overwrite : `bool`
-        Replace a file that is there. Defaults to `False`.
+        Whether to replace a file that exists. Defaults to `False`.
 
     Returns
     -------
     `pathlib.Path`
-        The file.
+        The name of the file.
 
     Raises
     ------
     FileExistsError
-        If the file is there and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is false.
     ValueError
-        If the ending is another, there is no map, one has another shape than the first, or a number is not allowed.
+        If the name has another ending, if there is no map, if a map has another shape than the first one, or if
+        ``limit``, ``frame_rate`` or ``size`` is not allowed.
     ImportError
-        For ``*.mp4``, if there is no ffmpeg: ``pip install sunpy-magsr[movie]`` brings one.
+        If the file is ``*.mp4`` and there is no ffmpeg. ``pip install sunpy-magsr[movie]`` installs one.
 
     Notes
     -----
-    The animation is matplotlib's, with Pillow for GIF and ffmpeg for MP4.
+    matplotlib makes the animation, with Pillow for GIF and with ffmpeg for MP4.
     """
     path = Path(path)
     _check(path, limit, frame_rate, size)
@@ -107,7 +108,7 @@ def _check(path, limit, frame_rate, size):
 
 
 def _ffmpeg(ending):
-    """Settings of matplotlib with which it finds ffmpeg: its own, or that of imageio-ffmpeg."""
+    """Settings with which matplotlib finds ffmpeg: the one that is installed, or that of imageio-ffmpeg."""
     if ending != ".mp4":
         return mpl.rc_context()
     found = shutil.which(mpl.rcParams["animation.ffmpeg_path"])
@@ -152,7 +153,7 @@ def _what_ffmpeg_says():
 
 
 class _Picture:
-    """What a frame looks like: its time above, its pixels, and a word about models below."""
+    """The picture of a frame: its time above, its pixels, and below a note if a model made it."""
 
     def __init__(self, shape, limit, size):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
