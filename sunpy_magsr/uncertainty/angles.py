@@ -1,54 +1,62 @@
 """Angles on a map, in pixels."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 
 from sunpy_magsr.prep.wcs import plate_scale
+
+if TYPE_CHECKING:
+    from sunpy.map import GenericMap
 
 __all__ = ["angle_in_pixels", "arcsec_per_pixel"]
 
 _ARCSEC_PER_DEGREE = 0.5 / 0.03  # of heliographic maps: HMI's pixel at disk center
 
 
-def arcsec_per_pixel(smap):
+def arcsec_per_pixel(smap: GenericMap) -> tuple[float, ...]:
     """
-    Plate scale along x and y, for heliographic maps that at disk center.
+    Give the plate scale as seen from the Earth.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        A map in helioprojective or heliographic coordinates.
 
     Returns
     -------
     `tuple` of `float`
+        Arcsec in a pixel along x and y. For heliographic maps these are the values at disk center.
     """
     scales = plate_scale(smap)
     factor = _ARCSEC_PER_DEGREE if scales[0].unit == u.deg / u.pix else 1.0
     return tuple(factor * scale.value for scale in scales)
 
 
-def angle_in_pixels(smap, angle, *, name):
+def angle_in_pixels(smap: GenericMap, angle: u.Quantity, *, name: str) -> tuple[float, ...]:
     """
-    An angle in pixels.
+    Convert an angle to pixels.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The map.
+        A map in helioprojective or heliographic coordinates.
     angle : `~astropy.units.Quantity`
-        As seen from the Earth, also for heliographic maps.
+        An angle as seen from the Earth, also for heliographic maps.
     name : `str`
-        Of the argument, for the error.
+        Name of the argument that holds the angle, for the error.
 
     Returns
     -------
     `tuple` of `float`
-        Along y and x, as arrays are indexed.
+        Pixels along y and x, in the order in which arrays are indexed.
 
     Raises
     ------
     ValueError
-        If it is not a positive angle.
+        If ``angle`` is not a positive angle.
     """
     is_angle = isinstance(angle, u.Quantity) and angle.isscalar and angle.unit.is_equivalent(u.arcsec)
     if not is_angle or not angle > 0:

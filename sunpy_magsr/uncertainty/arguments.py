@@ -1,19 +1,30 @@
 """Arguments that functions of an ensemble share."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from sunpy_magsr.prep.field import read_field
 from sunpy_magsr.uncertainty.ensemble import Ensemble
+
+if TYPE_CHECKING:
+    import astropy.units as u
+    from numpy.typing import ArrayLike
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.prep.field import Field
 
 __all__ = ["check_ensemble", "read_truth"]
 
 
-def check_ensemble(ensemble):
+def check_ensemble(ensemble: object) -> None:
     """
-    Raise unless it is one.
+    Check that an argument is an ensemble.
 
     Parameters
     ----------
     ensemble : object
-        What the user gave.
+        The argument that the user gave.
 
     Raises
     ------
@@ -25,25 +36,26 @@ def check_ensemble(ensemble):
         raise TypeError(msg)
 
 
-def read_truth(truth, ensemble):
+def read_truth(truth: GenericMap | u.Quantity | ArrayLike, ensemble: Ensemble) -> Field:
     """
     Read the truth of an ensemble.
 
     Parameters
     ----------
     truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        See `~sunpy_magsr.prep.field.read_field`.
+        The truth, as `~sunpy_magsr.prep.field.read_field` reads it.
     ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        On whose grid it must be.
+        The ensemble, on whose grid the truth must be.
 
     Returns
     -------
     `~sunpy_magsr.prep.field.Field`
+        The truth in Gauss.
 
     Raises
     ------
     ValueError
-        If it cannot be read or has another shape.
+        If the truth cannot be read or has another shape.
     """
     field = read_field(truth, name="truth")
     if field.data.shape != ensemble.shape:

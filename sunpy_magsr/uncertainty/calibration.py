@@ -104,9 +104,9 @@ class Calibration(StratumFactors):
         levels = tuple(float(level) for level in levels)
         of_axes = {axis: tuple(float(edge) for edge in of_axis) for axis, of_axis in edges.items()}
         strata = shape_of(of_axes)
-        unknown = np.full((*strata, len(levels)), np.nan)
-        empty = cls(of_axes, levels, unknown, unknown, np.zeros(strata), data)
-        found, scatter, regions = factors(empty, cases, least=least) if cases else (unknown, unknown, np.zeros(strata))
+        unknown, none = np.full((*strata, len(levels)), np.nan), np.zeros(strata, dtype=int)
+        empty = cls(of_axes, levels, unknown, unknown, none, data)
+        found, scatter, regions = factors(empty, cases, least=least) if cases else (unknown, unknown, none)
         if not np.isfinite(found).any():
             msg = (
                 f"cases must have {LEAST_REGIONS} regions with {least} pixels in a stratum, got "
@@ -142,9 +142,9 @@ class Calibration(StratumFactors):
         Parameters
         ----------
         cases : sequence of `~sunpy_magsr.uncertainty.conformal.Case`
-            As in `fit`, which raises the same errors.
+            Ensembles with their truth, as in `fit`.
         **options
-            Options of `fit`.
+            Options of `fit`, which raises the same errors.
 
         Returns
         -------

@@ -9,12 +9,12 @@ import numpy as np
 from astropy.table import Table
 from scipy import stats
 
+from sunpy_magsr.uncertainty.stratum_factors import StratumFactors
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
-
-    from sunpy_magsr.uncertainty.stratum_factors import StratumFactors
 
 __all__ = ["LEVELS", "Case", "check_level", "coverage_table", "factors", "half_width", "standard_errors"]
 
@@ -147,22 +147,22 @@ def factors(
         Likewise.
     """
     shape = calibration.regions.shape
-    found, pooled = [], {}
-    for region in sorted({case.region for case in cases}):
+    regions = sorted({case.region for case in cases})
+    found = np.full((len(regions), calibration.regions.size, len(calibration.levels)), np.nan)
+    pooled: dict[int, list[list[NDArray[np.float64]]]] = {}
+    for of_region, region in zip(found, regions, strict=True):
         errors, strata = _scaled(calibration, [case for case in cases if case.region == region])
-        found.append(np.full((calibration.regions.size, len(calibration.levels)), np.nan))
-        for stratum in range(len(found[-1])):
+        for stratum in range(calibration.regions.size):
             chosen = [of_level[strata == stratum] for of_level in errors]
             if len(chosen[0]) >= least:
-                found[-1][stratum] = [np.quantile(*pair) for pair in zip(chosen, calibration.levels, strict=True)]
+                of_region[stratum] = [np.quantile(*pair) for pair in zip(chosen, calibration.levels, strict=True)]
                 pooled.setdefault(stratum, []).append(chosen)
-    found = np.array(found)
     counts = np.isfinite(found[..., 0]).sum(axis=0)
     result, scatter = np.full((2, *found.shape[1:]), np.nan)
-    for stratum in np.flatnonzero(counts >= LEAST_REGIONS):
+    for stratum in np.flatnonzero(counts >= LEAST_REGIONS).tolist():
         own = found[np.isfinite(found[:, stratum, 0]), stratum]
         for at, level in enumerate(calibration.levels):
-            result[stratum, at] = _equal_quantile([of_region[at] for of_region in pooled[stratum]], level)
+            result[stratum, at] = _equal_quantile([errors[at] for errors in pooled[stratum]], level)
         scatter[stratum] = own.std(axis=0, ddof=1) / np.maximum(own.mean(axis=0), np.finfo(float).tiny)
     levels = (len(calibration.levels),)
     return result.reshape(shape + levels), scatter.reshape(shape + levels), counts.reshape(shape)
@@ -199,9 +199,9 @@ def coverage_table(
         factors that are too small for one region are too large for another. The lowest and the highest coverage then say
         more.
     """
-    by_region = (
-        calibrations if isinstance(calibrations, dict) else dict.fromkeys({case.region for case in cases}, calibrations)
-    )
+    by_region = calibrations
+    if isinstance(by_region, StratumFactors):
+        by_region = dict.fromkeys({case.region for case in cases}, by_region)
     first = next(iter(by_region.values()))
     rows = []
     for at, level in enumerate(first.levels):
@@ -237,7 +237,7 @@ def _counted(
 def _coverage(of_regions: Sequence[tuple[int, int]], least: int) -> tuple[float, ...]:
     """Numbers of `_COLUMNS` of the regions' pixels that hold the truth, of how many."""
     shares = [inside / count for inside, count in of_regions]
-    mean = np.mean(shares)
+    mean = float(np.mean(shares))
     scatter = np.std(shares, ddof=1) / np.sqrt(len(shares)) if len(shares) > 1 else np.nan
     binomial = np.sqrt(mean * (1 - mean) / len(shares))
     large = [inside / count for inside, count in of_regions if count >= least] or [np.nan]

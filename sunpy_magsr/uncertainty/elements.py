@@ -1,4 +1,8 @@
-"""A catalogue of flux elements that says which of them are there."""
+"""A catalogue of flux elements with the probability that each of them is real."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -11,76 +15,84 @@ from sunpy_magsr.prep.field import Field, read_field
 from sunpy_magsr.uncertainty.arguments import check_ensemble, read_truth
 from sunpy_magsr.uncertainty.conformal import check_level, half_width
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.uncertainty.ensemble import Ensemble
+
 __all__ = ["flux_elements"]
 
 _FORMATS = {u.pix: ".2f", u.arcsec: ".2f", u.deg: ".3f", u.G: ".0f", u.Mm**2: ".1f", u.Mx: ".2e"}
 
 
 def flux_elements(
-    ensemble,
+    ensemble: Ensemble,
     *,
-    number=None,
-    truth=None,
-    threshold=THRESHOLD,
-    prominence=PROMINENCE,
-    min_area=MIN_AREA,
-    level=0.9,
-    deproject=False,
-):
+    number: int | None = None,
+    truth: GenericMap | u.Quantity | ArrayLike | None = None,
+    threshold: u.Quantity = THRESHOLD,
+    prominence: u.Quantity = PROMINENCE,
+    min_area: u.Quantity = MIN_AREA,
+    level: float = 0.9,
+    deproject: bool = False,
+) -> QTable:
     r"""
-    Catalogue of the flux elements of an ensemble, and how sure each of them is.
+    Make a catalogue of the flux elements of an ensemble, with the probability that each of them is real.
 
-    The mean of the members, or one of them, is divided into elements by
-    `~sunpy_magsr.metrics.element_labels`, and so is every member. The probability of detection is the share of the
-    (other) members that have the element too, by `~sunpy_magsr.metrics.elements.matched`. On magnetograms whose truth
-    is known, that is also the share of such elements that are in the truth (:ref:`uncertainty`).
+    `~sunpy_magsr.metrics.element_labels` divides the mean of the members (or one of them) and every member into elements.
+    The probability of detection is the share of the members (or of the other members) that have the element too, as
+    `~sunpy_magsr.metrics.elements.matched` finds it. On magnetograms whose truth is known, this probability is close to the
+    share of such elements that are in the truth (:ref:`uncertainty`).
 
-    The interval is that of the flux through the element's pixels in the (other) members,
-    :math:`m \pm t_{S-1} \sqrt{1 + 1/S}\,\sigma`; its lower end is negative where the other polarity is possible. It is not
-    calibrated.
+    The interval of the flux is :math:`m \pm t_{S-1} \sqrt{1 + 1/S}\,\sigma` of the fluxes of these S members through the
+    element's pixels. Its lower end is negative where the other polarity is possible. It is not calibrated.
 
     Parameters
     ----------
     ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        With its members.
+        The ensemble, with its members.
     number : `int`, optional
-        The member whose elements are wanted; needs two more of them. By default those of the mean, which has fewer and
-        surer ones.
+        The number of the member whose elements are listed. The ensemble must then have three members or more. By default
+        the elements of the mean are listed, which are fewer and more probable.
     truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like, optional
-        The field as it is, on the grid of the ensemble; arrays in Gauss. Pixels that it does not have are left out.
+        The true field on the grid of the ensemble; plain arrays are in Gauss. Pixels that are not measured in it are left
+        out.
     threshold, prominence, min_area : `~astropy.units.Quantity`
         As in `~sunpy_magsr.metrics.element_labels`.
     level : `float`
         Probability of the interval, between 0 and 1. Defaults to 0.9.
     deproject : `bool`
-        Whether fluxes count the field as radial; see `~sunpy_magsr.metrics.unsigned_flux`. Defaults to `False`.
+        Whether fluxes are computed as if the field were radial; see `~sunpy_magsr.metrics.unsigned_flux`. Defaults to
+        `False`.
 
     Returns
     -------
     `~astropy.table.QTable`
-        Of each element:
+        One row for each element, with the columns
 
         - ``id``: its number in `~sunpy_magsr.metrics.element_labels` of the same field (NaN where the truth is not
           measured) with the same options;
-        - ``x``, ``y``: centroid of the flux in pixels, the center of the first one being 0, and the same in world
-          coordinates of the Map, such as ``Tx``, ``Ty`` in arcsec or ``lon``, ``lat`` in degrees;
+        - ``x``, ``y``: centroid of the flux in pixels, counted from 0 at the center of the first pixel, and then the same
+          in world coordinates of the Map, such as ``Tx``, ``Ty`` in arcsec or ``lon``, ``lat`` in degrees;
         - ``polarity``: 1 or -1;
         - ``peak``: strongest field, with its sign, in G;
-        - ``area``: on the surface, in Mm^2;
-        - ``flux``: in the field in which it was found, in Mx, positive for either polarity;
-        - ``flux_low``, ``flux_high``: the interval;
-        - ``detection``: its probability, 0 to 1.
+        - ``area``: area on the solar surface, in Mm^2;
+        - ``flux``: flux in the field in which the element was found, in Mx, positive for both polarities;
+        - ``flux_low``, ``flux_high``: ends of the interval of the flux;
+        - ``detection``: probability of detection, from 0 to 1.
 
-        With a truth also ``truth_flux`` through the element's pixels, and ``outcome``: "improved", the truth has it;
-        "hallucinated", it does not; and for rows of elements of the truth that the result does not have, "omitted".
-        The ``id``, ``flux`` and ``polarity`` of these are those in the truth.
+        With a truth there are two more columns: ``truth_flux``, the flux of the truth through the element's pixels, and
+        ``outcome``, which is "improved" if the truth has the element, and "hallucinated" if not. Elements of the truth that
+        the result does not have get rows of their own, with the outcome "omitted"; their ``id``, ``flux`` and ``polarity``
+        are those in the truth.
 
     Raises
     ------
     TypeError
-        If ``ensemble`` is no Ensemble.
+        If ``ensemble`` is not an Ensemble.
     ValueError
-        If the members were not kept or are too few, or an option is none of the above.
+        If the members were not kept or are too few, the truth has another shape, or an option has a wrong unit or value.
 
     Examples
     --------
@@ -134,29 +146,34 @@ def flux_elements(
 
 
 class _Elements:
-    """The elements of one field, and what other fields have of them."""
+    """
+    The elements of one field, and how often and with what flux they are in other fields.
 
-    def __init__(self, data, scene):
+    The ``scene`` of all fields is the area of each pixel, its flux for 1 G, and the limits of `read_limits`.
+    """
+
+    def __init__(self, data: NDArray[np.floating], scene: tuple[Any, Any, tuple[float, ...]]) -> None:
         self.area, self.per_gauss, limits = scene
         self.data = np.where(self.area > 0, np.nan_to_num(data), 0).astype(np.float32)
         self.labels = segmented(self.data, self.area, *limits)
         self.count = int(self.labels.max(initial=0))
         self._inside = np.flatnonzero(self.labels)
         self._of = self.labels.ravel()[self._inside]
-        self._hits, self._fluxes = np.zeros(self.count), []
+        self._hits = np.zeros(self.count)
+        self._fluxes: list[NDArray[np.floating]] = []
 
-    def is_in(self, other):
+    def is_in(self, other: _Elements) -> NDArray[np.bool_]:
         return matched(self.labels, self.data, other.labels, other.data)
 
-    def look_for(self, other):
+    def look_for(self, other: _Elements) -> None:
         self._hits += self.is_in(other)
         self._fluxes.append(self.fluxes_of(other.data))
 
-    def fluxes_of(self, data):
+    def fluxes_of(self, data: NDArray[np.floating]) -> NDArray[np.floating]:
         """Signed flux through the pixels of each element in Mx."""
         return self._sums((data * self.per_gauss).ravel()[self._inside])
 
-    def table(self, smap, level):
+    def table(self, smap: GenericMap, level: float) -> QTable:
         field = self.data.ravel()[self._inside].astype(float)
         rows, columns = np.divmod(self._inside, self.data.shape[1])
         weight = self._sums(np.abs(field))
@@ -181,11 +198,11 @@ class _Elements:
         table["detection"] = self._hits / n_members
         return table
 
-    def _sums(self, values):
+    def _sums(self, values: NDArray[np.floating]) -> NDArray[Any]:
         return np.bincount(self._of, weights=values, minlength=self.count + 1)[1:]
 
 
-def _described(smap, name, n_samples, level, *limits):
+def _described(smap: GenericMap, name: str, n_samples: int, level: float, *limits: u.Quantity) -> dict[str, Any]:
     """Header of the table, with names that FITS takes."""
     words = dict(zip(("thresh", "promin", "min_area"), map(str, limits), strict=True))
     known = {key: smap.meta[key] for key in ("magsrmod", "magsrrev", "magsrsed", "date-obs") if key in smap.meta}

@@ -94,9 +94,10 @@ class Ensemble(Samples):
     @property
     def strata(self) -> NDArray[np.uint8] | None:
         """Stratum of each pixel in the calibration, uint8 ``[Y, X]``, or `None` if there is no calibration."""
-        if self.facts.strata is None and "pixel" in self.facts.calibrations:
-            self.facts.strata = self.facts.make_strata(self.facts.calibrations["pixel"])
-        return self.facts.strata
+        facts = self.facts
+        if facts.strata is None and facts.make_strata is not None and "pixel" in facts.calibrations:
+            facts.strata = facts.make_strata(facts.calibrations["pixel"])
+        return facts.strata
 
     def interval(self, level: float = 0.9) -> tuple[GenericMap, GenericMap]:
         r"""
@@ -198,9 +199,9 @@ class Ensemble(Samples):
             return {key: self._spread([one[key] for one in found], level, None) for key in found[0]}
         return self._spread(found, level, name)
 
-    def _spread(self, values: list[Any], level: float, name: str | None) -> tuple[Any, Any, Any]:
+    def _spread(self, found: list[Any], level: float, name: str | None) -> tuple[Any, Any, Any]:
         """Mean and ends of the interval of the members' values; ``name`` is that of a quantity with a calibration."""
-        values = u.Quantity(values) if isinstance(values[0], u.Quantity) else np.array(values, dtype=float)
+        values = u.Quantity(found) if isinstance(found[0], u.Quantity) else np.array(found, dtype=float)
         mean, std, factor = values.mean(), values.std(ddof=1), 1.0
         if name is not None:
             std = error_floor(mean, std)

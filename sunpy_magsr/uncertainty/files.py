@@ -20,6 +20,7 @@ from sunpy_magsr.uncertainty.facts import Facts
 from sunpy_magsr.uncertainty.members import StoredMoments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     import astropy.units as u
@@ -79,7 +80,7 @@ def save_ensemble(
         ASDF, or the ensemble has no members to write.
     """
     path = Path(path)
-    writers = {".fits": _write_fits, ".asdf": _write_asdf}
+    writers: dict[str, Callable[..., None]] = {".fits": _write_fits, ".asdf": _write_asdf}
     check_precision(precision)
     if path.suffix not in writers:
         msg = f"path must end in .fits or .asdf, got {path.name!r}."

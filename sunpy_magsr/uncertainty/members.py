@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import mmap
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Moments", "StoredMoments", "keep_members", "release"]
 
 
-class StoredMoments(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class StoredMoments:
     """
     Mean and standard deviation of an ensemble that was read from a file.
 
@@ -108,19 +110,13 @@ def keep_members(
     FileExistsError
         If the file exists.
     """
-    moments, members, partial = Moments(), None, None
-    if store is not None:
-        store = Path(store)
-        if store.exists():
-            msg = f"store must be a new file, and {store} exists."
-            raise FileExistsError(msg)
-        store.parent.mkdir(parents=True, exist_ok=True)
-        partial = store.with_name(f".{store.name}.partial")
+    moments, partial = Moments(), None if store is None else _partial(Path(store))
+    members: Any = None  # made when the shape is known
     try:
         for number, field in enumerate(fields):
             if members is None:
                 shape = (count, *field.shape)
-                members = np.empty(shape, np.float32) if store is None else _mapped(partial, shape)
+                members = np.empty(shape, np.float32) if partial is None else _mapped(partial, shape)
             members[number] = field
             moments.add(field)
             release(members)
@@ -128,7 +124,7 @@ def keep_members(
         if partial is not None:
             partial.unlink(missing_ok=True)
         raise
-    if store is not None:
+    if store is not None and partial is not None:
         members.flush()
         partial.replace(store)
         members = np.load(store, mmap_mode="r")
@@ -147,10 +143,19 @@ def release(members: NDArray[np.float32]) -> None:
     """
     mapped = getattr(members, "base", None)
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        if members.flags.writeable:
+        if isinstance(members, np.memmap) and members.flags.writeable:
             members.flush()
         with contextlib.suppress(OSError, ValueError):
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def _partial(store: Path) -> Path:
+    """Name of the file while it is written, if ``store`` is a new file."""
+    if store.exists():
+        msg = f"store must be a new file, and {store} exists."
+        raise FileExistsError(msg)
+    store.parent.mkdir(parents=True, exist_ok=True)
+    return store.with_name(f".{store.name}.partial")
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.uncertainty.ensemble import Ensemble
 
-__all__ = ["FreeFigure", "as_html", "draw_ensemble", "show", "smoothed_std"]
+__all__ = ["as_html", "draw_ensemble", "show", "smoothed_std"]
 
 _FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 _STRONGEST = 800.0  # Gauss, of the gray scale at most

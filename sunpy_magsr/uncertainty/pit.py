@@ -1,12 +1,29 @@
 """Where the truth lies in the calibrated distribution of an ensemble, and pictures of it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
-from astropy.table import Table
 
 from sunpy_magsr.uncertainty.arguments import check_ensemble, read_truth
-from sunpy_magsr.uncertainty.calibration import UNCALIBRATED
+from sunpy_magsr.uncertainty.by_region import pit_histogram, reliability_of_regions
 from sunpy_magsr.uncertainty.conformal import Case, half_width, standard_errors
 from sunpy_magsr.uncertainty.reliability import own_axes, plot_reliability
+from sunpy_magsr.uncertainty.stratum_factors import UNCALIBRATED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import astropy.units as u
+    from astropy.table import Table
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike, NDArray
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.uncertainty.ensemble import Ensemble
+    from sunpy_magsr.uncertainty.stratum_factors import StratumFactors
 
 __all__ = [
     "case_pit",
@@ -22,30 +39,32 @@ __all__ = [
 _GRID = 1 - np.geomspace(1, 1e-5, 400)
 
 
-def pit(ensemble, truth):
+def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> NDArray[np.float32]:
     r"""
-    Probability integral transform of the truth (Dawid 1984, :doi:`10.2307/2981683`): the quantile at which it lies.
+    Find the quantile at which the truth lies: its probability integral transform (Dawid 1984, :doi:`10.2307/2981683`).
 
-    :math:`(1 + s p) / 2`, with the level :math:`p` of the smallest `~sunpy_magsr.uncertainty.Ensemble.interval` that holds
-    the truth and the sign :math:`s` of its distance from the mean. If intervals of every level hold what they say, and the
-    truth is as often above as below the mean, it is uniform between 0 and 1.
+    It is :math:`(1 + s p) / 2`, with the level :math:`p` of the smallest `~sunpy_magsr.uncertainty.Ensemble.interval` that
+    holds the truth, and the sign :math:`s` of the truth minus the mean. The values are distributed uniformly between 0 and 1
+    if the intervals of every level are calibrated, and the truth is as often above the mean as below it.
 
     Parameters
     ----------
     ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        If it has no calibration, the intervals are those of the members alone.
+        The ensemble. If it has no calibration, the intervals are those of the members alone.
     truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        The field as it is, on the grid of the ensemble; arrays in Gauss.
+        The true field on the grid of the ensemble; plain arrays are in Gauss.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 ``[Y, X]``, NaN where the truth is not known or the interval is not calibrated.
+        The quantile, float32 ``[Y, X]``, NaN where the truth is not known or the interval is not calibrated.
 
     Raises
     ------
-    TypeError, ValueError
-        If ``ensemble`` is no Ensemble, or the truth has another shape.
+    TypeError
+        If ``ensemble`` is not an Ensemble.
+    ValueError
+        If the truth cannot be read or has another shape.
 
     Examples
     --------
@@ -65,21 +84,21 @@ def pit(ensemble, truth):
     return _quantiles(case, ensemble.facts.calibrations.get("pixel"), ensemble.strata)
 
 
-def case_pit(case, calibration=None):
+def case_pit(case: Case, calibration: StratumFactors | None = None) -> NDArray[np.float32]:
     """
-    As `pit`, of a case; `None` for intervals of the members alone.
+    Find the quantile at which the truth lies, as `pit` does, for a case.
 
     Parameters
     ----------
     case : `~sunpy_magsr.uncertainty.conformal.Case`
         An ensemble and its truth.
     calibration : `~sunpy_magsr.uncertainty.Calibration`, optional
-        Of the intervals.
+        Calibration of the intervals. By default they are those of the members alone.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 of the shape of the truth.
+        The quantile, float32, of the shape of the truth.
 
     Examples
     --------
@@ -93,7 +112,7 @@ def case_pit(case, calibration=None):
     return _quantiles(case, calibration, strata)
 
 
-def _quantiles(case, calibration, strata):
+def _quantiles(case: Case, calibration: StratumFactors | None, strata: NDArray[np.uint8] | None) -> NDArray[np.float32]:
     distance, sign = standard_errors(case), np.sign(np.asarray(case.truth, dtype=float) - case.mean)
     strata = np.zeros(distance.shape, np.uint8) if strata is None else strata
     widths = half_width(_GRID, case.n_samples)
@@ -107,85 +126,21 @@ def _quantiles(case, calibration, strata):
     return result
 
 
-def pit_histogram(values, *, bins=20):
-    r"""
-    Histogram of `pit` over regions, each of which counts the same.
-
-    Flat is right. High ends are intervals that are too narrow, a dome those that are too wide, a slope is a bias.
-
-    Parameters
-    ----------
-    values : `dict` of `str` to `numpy.ndarray`
-        `pit` of every region.
-    bins : `int`
-        Defaults to 20.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        Columns ``low`` and ``high``, the ends of the bins; ``density``, 1 if uniform; and ``error``, the standard
-        deviation of the density between regions over :math:`\sqrt{R}`, NaN for one region.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sunpy_magsr.uncertainty import pit_histogram
-    >>> pit_histogram({"a": np.array([0.1, 0.2, 0.9]), "b": np.array([0.1, 0.7, 0.9])}, bins=2)["density"].round(2).tolist()
-    [1.0, 1.0]
+def plot_pit(tables: Mapping[str, Table], *, axes: Axes | None = None) -> Axes:
     """
-    edges = np.linspace(0, 1, bins + 1)
-    density = [
-        np.histogram(_known(of_region), edges)[0] * bins / _known(of_region).size for of_region in values.values()
-    ]
-    mean, error = _over_regions(density)
-    return Table({"low": edges[:-1], "high": edges[1:], "density": mean, "error": error}, meta={"regions": len(values)})
-
-
-def reliability_of_regions(values, *, levels=None):
-    """
-    Coverage of the intervals at many levels, with an error that counts regions.
-
-    Parameters
-    ----------
-    values : `dict` of `str` to `numpy.ndarray`
-        `pit` of every region.
-    levels : array-like of `float`, optional
-        By default 0.05, 0.1, ... 0.95.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        Columns ``level``, ``coverage`` and ``error`` as in `pit_histogram`; for
-        `~sunpy_magsr.uncertainty.plot_reliability`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sunpy_magsr.uncertainty.pit import reliability_of_regions
-    >>> uniform = np.linspace(0, 1, 1001)
-    >>> reliability_of_regions({"a": uniform, "b": uniform}, levels=[0.5])["coverage"].round(2).tolist()
-    [0.5]
-    """
-    levels = np.arange(1, 20) / 20 if levels is None else np.asarray(levels, dtype=float)
-    shares = [[np.mean(np.abs(2 * _known(one) - 1) <= level) for level in levels] for one in values.values()]
-    mean, error = _over_regions(shares)
-    return Table({"level": levels, "coverage": mean, "error": error}, meta={"regions": len(values)})
-
-
-def plot_pit(tables, *, axes=None):
-    """
-    Draw histograms of `pit`.
+    Draw histograms of the results of `pit`.
 
     Parameters
     ----------
     tables : `dict` of `str` to `~astropy.table.Table`
-        Results of `pit_histogram` by name.
+        Results of `pit_histogram`, by the names for the legend.
     axes : `matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure, ``axes.figure``, that pyplot does not know.
+        The axes to draw into, as in `~sunpy_magsr.uncertainty.plot_reliability`.
 
     Returns
     -------
     `matplotlib.axes.Axes`
+        The axes with the histograms.
     """
     axes = own_axes(axes)
     axes.axhline(1, color="0.6", linestyle="--", label="calibrated")
@@ -199,27 +154,28 @@ def plot_pit(tables, *, axes=None):
     return axes
 
 
-def plot_strata(table, *, level=0.9, axes=None):
+def plot_strata(table: Table, *, level: float = 0.9, axes: Axes | None = None) -> Axes:
     """
-    Draw the coverage by stratum, with a binomial error that counts regions and the lowest and the highest of them.
+    Draw the coverage of each stratum, its binomial error, and the regions with the lowest and the highest coverage.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
-        From `~sunpy_magsr.uncertainty.Calibration.cross_fit`.
+        Result of `~sunpy_magsr.uncertainty.Calibration.cross_fit`.
     level : `float`
-        One of the table. Defaults to 0.9.
+        One of the levels in the table. Defaults to 0.9.
     axes : `matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure, ``axes.figure``, that pyplot does not know.
+        The axes to draw into, as in `~sunpy_magsr.uncertainty.plot_reliability`.
 
     Returns
     -------
     `matplotlib.axes.Axes`
+        The axes with one line for each stratum.
 
     Raises
     ------
     ValueError
-        If the level is not in the table.
+        If ``level`` is not in the table.
     """
     rows = table[table["level"] == level]
     if not len(rows):
@@ -239,41 +195,39 @@ def plot_strata(table, *, level=0.9, axes=None):
     return axes
 
 
-def draw_diagnostics(values, raw, table, *, level=0.9):
+def draw_diagnostics(
+    values: Mapping[str, NDArray[np.floating]],
+    raw: Mapping[str, NDArray[np.floating]],
+    table: Table,
+    *,
+    level: float = 0.9,
+) -> Figure:
     """
-    Draw whether intervals are calibrated: reliability, PIT, and coverage by stratum.
+    Draw how well intervals are calibrated: reliability, histogram of `pit`, and coverage by stratum.
 
     Parameters
     ----------
-    values, raw : `dict` of `str` to `numpy.ndarray`
-        `pit` of every region, calibrated without it and not calibrated.
+    values : `dict` of `str` to `numpy.ndarray`
+        Result of `pit` for each region, with a calibration that was fitted without that region.
+    raw : `dict` of `str` to `numpy.ndarray`
+        Result of `pit` for each region without calibration.
     table : `~astropy.table.Table`
-        From `~sunpy_magsr.uncertainty.Calibration.cross_fit`.
+        Result of `~sunpy_magsr.uncertainty.Calibration.cross_fit`.
     level : `float`
-        Of the coverage by stratum. Defaults to 0.9.
+        The level for the coverage by stratum, one of those in the table. Defaults to 0.9.
 
     Returns
     -------
     `matplotlib.figure.Figure`
-        That pyplot does not know.
+        A figure with three panels, which is not one of pyplot's.
     """
-    from matplotlib.figure import Figure
+    from sunpy_magsr.uncertainty.pictures import FreeFigure
 
     n_strata = np.count_nonzero(table["level"] == level)
-    figure = Figure(figsize=(14, max(4.5, 1.5 + 0.25 * n_strata)), layout="constrained")
+    figure = FreeFigure(figsize=(14, max(4.5, 1.5 + 0.25 * n_strata)), layout="constrained")
     axes = figure.subplots(1, 3)
     named = {"members alone": raw, "calibrated intervals": values}
     plot_reliability({name: reliability_of_regions(one) for name, one in named.items()}, axes=axes[0])
     plot_pit({name: pit_histogram(one) for name, one in named.items()}, axes=axes[1])
     plot_strata(table, level=level, axes=axes[2])
     return figure
-
-
-def _known(values):
-    return values[np.isfinite(values)]
-
-
-def _over_regions(rows):
-    rows = np.array(rows)
-    error = rows.std(axis=0, ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.full(rows.shape[1], np.nan)
-    return rows.mean(axis=0), error

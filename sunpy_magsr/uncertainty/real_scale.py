@@ -1,5 +1,9 @@
 """Down to which scale the members of an ensemble agree, place by place."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -8,34 +12,40 @@ from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
 from sunpy_magsr.uncertainty.arguments import check_ensemble
 from sunpy_magsr.uncertainty.members import release
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.uncertainty.ensemble import Ensemble
+
 __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
 
-#: Middle of the bands in pixels, from long to short.
+#: Wavelengths of the bands in pixels, from long to short.
 WAVELENGTHS = np.geomspace(48, 2.5, 12)
-# A difference of Gaussians of widths s and 1.6 s is nearly a Laplacian (Marr & Hildreth 1980), and passes waves of 5.72 s best.
+# A difference of Gaussians of widths s and 1.6 s is nearly a Laplacian (Marr & Hildreth 1980). Waves of 5.72 s pass it best.
 _WIDTHS = (1 / 5.72, 1.6 / 5.72)
 _FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
 
-def real_scale_map(ensemble, *, threshold=0.5, window=23.5 * u.arcsec):
+def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quantity = 23.5 * u.arcsec) -> GenericMap:
     r"""
-    Wavelength down to which the members agree, in the neighborhood of each pixel.
+    Map the wavelength down to which the members agree, in the neighborhood of each pixel.
 
     Every member is split into bands of about half an octave by differences of Gaussians (Marr & Hildreth 1980,
     :doi:`10.1098/rspb.1980.0020`). In a window around each pixel, :math:`\overline{P}` is the mean power of the S members in
-    a band and :math:`P_m` that of their mean. What they share is
+    a band, and :math:`P_m` is the power of their mean. The share of the power that all members have in common is
 
     .. math:: \rho = \frac{S P_m - \overline{P}}{(S - 1) \overline{P}},
 
-    which is 1 where all are equal and 0 where they are independent, whatever S is. From long to short waves, the first
-    crossing of the threshold is taken, interpolated in the logarithm of the wavelength. If the truth is like one more
-    member, its coherence with the mean of many members has fallen to the threshold there. Deviations from the mean are first
-    multiplied by the calibrated factors of 68 % intervals, where the ensemble has a calibration.
+    which is 1 where all members are equal and 0 where they are independent, for any S. The result is the longest wavelength
+    at which it falls below the threshold, interpolated in the logarithm of the wavelength. If the truth is like one more
+    member, the coherence of the truth with the mean of many members has fallen to the threshold there. If the ensemble has a
+    calibration, deviations from the mean are first multiplied by the factors of 68 % intervals.
 
     Parameters
     ----------
     ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        With its members.
+        The ensemble, with its members.
     threshold : `float`
         Share of the power, between 0 and 1. Defaults to 0.5.
     window : `~astropy.units.Quantity`
@@ -44,18 +54,20 @@ def real_scale_map(ensemble, *, threshold=0.5, window=23.5 * u.arcsec):
     Returns
     -------
     `sunpy.map.GenericMap`
-        In arcsec, NaN where nothing was measured. From 2.5 to 48 pixels: the end values say that the members agree at all
-        scales, or at none.
+        The wavelength in arcsec, NaN where nothing was measured. It is from 2.5 to 48 pixels. At 2.5 pixels the members
+        agree at all scales, and at 48 pixels they agree at none.
 
     Raises
     ------
-    TypeError, ValueError
-        If the ensemble is something else or has no members, or the threshold or the window is wrong.
+    TypeError
+        If ``ensemble`` is not an Ensemble.
+    ValueError
+        If the members were not kept, or ``threshold`` or ``window`` is wrong.
 
     Notes
     -----
-    A neighborhood's value says nothing of a single feature in it, and members of one model can agree and be wrong
-    together. 16 members of a full disk take four minutes and 2.8 GiB.
+    The value of a neighborhood does not tell whether a single feature in it is real. The members of one model can agree
+    and all be wrong. For 16 members of a full disk, the computation takes four minutes and 2.8 GiB.
     """
     check_ensemble(ensemble)
     if not 0 < threshold < 1:
@@ -63,7 +75,7 @@ def real_scale_map(ensemble, *, threshold=0.5, window=23.5 * u.arcsec):
         raise ValueError(msg)
     mean = ensemble.mean()
     sigma = tuple(_FWHM_TO_SIGMA * pixels for pixels in angle_in_pixels(mean, window, name="window"))
-    factors = np.float32(1)
+    factors: np.float32 | NDArray[np.float32] = np.float32(1)
     if ensemble.strata is not None:
         factors = ensemble.facts.calibrations["pixel"].factor(0.68)[ensemble.strata]
     result = arcsec_per_pixel(mean)[0] * shared_wavelength(ensemble.members, mean.data, factors, threshold, sigma)
@@ -72,32 +84,38 @@ def real_scale_map(ensemble, *, threshold=0.5, window=23.5 * u.arcsec):
     return type(mean)(result.astype(np.float32), header, mask=mean.mask)
 
 
-def shared_wavelength(members, mean, factors, threshold, sigma):
+def shared_wavelength(
+    members: NDArray[np.floating],
+    mean: NDArray[np.floating],
+    factors: np.floating | NDArray[np.floating],
+    threshold: float,
+    sigma: float | tuple[float, ...],
+) -> NDArray[np.float32]:
     """
-    Wavelength at which the power that members share falls below a threshold; see `real_scale_map`.
+    Find the wavelength at which the power that members share falls below a threshold; see `real_scale_map`.
 
     Parameters
     ----------
     members : `numpy.ndarray`
-        ``[S, Y, X]``, NaN where nothing was measured.
+        The members, ``[S, Y, X]``, NaN where nothing was measured.
     mean : `numpy.ndarray`
-        Theirs, ``[Y, X]``.
+        Mean of the members, ``[Y, X]``.
     factors : `float` or `numpy.ndarray`
-        By which deviations from the mean are multiplied.
+        Factors by which deviations from the mean are multiplied, one or ``[Y, X]``.
     threshold : `float`
-        Share of the power.
+        Share of the power, between 0 and 1.
     sigma : `float` or `tuple` of `float`
-        Of the Gaussian window, in pixels (along y and x).
+        Standard deviation of the Gaussian window in pixels, one or (along y, along x).
 
     Returns
     -------
     `numpy.ndarray`
-        float32 pixels ``[Y, X]``.
+        The wavelength in pixels, float32 ``[Y, X]``.
     """
     known = np.isfinite(mean)
     result = np.full(mean.shape, WAVELENGTHS[-1], np.float32)
     is_found = np.zeros(mean.shape, dtype=bool)
-    before = None
+    before: NDArray[np.floating] = np.empty(0)
     for at, wavelength in enumerate(WAVELENGTHS):
         shared = _shared_power(members, np.where(known, mean, 0), factors, wavelength, sigma)
         falls = (shared < threshold) & ~is_found
@@ -114,8 +132,15 @@ def shared_wavelength(members, mean, factors, threshold, sigma):
     return result
 
 
-def _shared_power(members, mean, factors, wavelength, sigma):
-    size, power = len(members), 0
+def _shared_power(
+    members: NDArray[np.floating],
+    mean: NDArray[np.floating],
+    factors: np.floating | NDArray[np.floating],
+    wavelength: float,
+    sigma: float | tuple[float, ...],
+) -> NDArray[np.floating]:
+    size = len(members)
+    power: NDArray[np.floating] | float = 0.0
     for member in members:
         deviation = np.nan_to_num(np.asarray(member, dtype=np.float32) - mean)
         power = power + band(mean + factors * deviation, wavelength) ** 2 / size
@@ -125,7 +150,21 @@ def _shared_power(members, mean, factors, wavelength, sigma):
     return (size * of_mean - power) / ((size - 1) * np.maximum(power, 1e-12))
 
 
-def band(field, wavelength):
-    """Waves of a field ``[y, x]`` about a wavelength in pixels, by a difference of Gaussians."""
+def band(field: NDArray[np.floating], wavelength: float) -> NDArray[np.floating]:
+    """
+    Filter a field so that waves of about one wavelength remain, by a difference of Gaussians.
+
+    Parameters
+    ----------
+    field : `numpy.ndarray`
+        The field, ``[y, x]``.
+    wavelength : `float`
+        The wavelength in pixels.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The filtered field.
+    """
     narrow, wide = (gaussian_filter(field, width * wavelength) for width in _WIDTHS)
     return narrow - wide

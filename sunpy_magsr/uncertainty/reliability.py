@@ -1,42 +1,59 @@
 """Whether an ensemble is as uncertain as it says: coverage and ranks of the truth among its members."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from astropy.table import Table
 
 from sunpy_magsr.metrics.ensemble import read_members
 
+if TYPE_CHECKING:
+    import astropy.units as u
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
+    from sunpy.map import GenericMap
+
 __all__ = ["coverage", "own_axes", "plot_reliability", "rank_histogram", "reliability"]
 
 
-def coverage(members, truth, *, level=0.9, where=None):
+def coverage(
+    members: Any, truth: GenericMap | u.Quantity | ArrayLike, *, level: float = 0.9, where: ArrayLike | None = None
+) -> float:
     r"""
-    Share of the pixels whose truth lies in the central interval of the members; ``level`` is right.
+    Measure the share of the pixels whose truth lies in the central interval of the members.
 
-    Of S members that are as good as the truth, the interval from the k-th lowest to the k-th highest holds the truth
-    with probability :math:`(S + 1 - 2k) / (S + 1)` (Anderson 1996, J. Climate 9, 1518). The counted shares are
-    interpolated linearly between these levels, so that a calibrated ensemble of any size has a coverage of
-    ``level``, without bias from the small number of members. For the same reason a truth equal to m members has
-    each of the m + 1 ranks it could take with equal weight.
+    The share is equal to ``level`` if the ensemble is calibrated. If the truth is like one more member, the interval from
+    the k-th lowest to the k-th highest of S members holds it with the probability :math:`(S + 1 - 2k) / (S + 1)`
+    (Anderson 1996, J. Climate 9, 1518). The shares are counted at these levels and interpolated linearly between them, so
+    that a small number of members brings no bias. For the same reason, a truth that equals m members gets each of the
+    m + 1 ranks that it could have, with equal weight.
 
     Parameters
     ----------
-    members, truth
-        As in `~sunpy_magsr.metrics.ensemble.read_members`.
+    members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
+        S members, as in `~sunpy_magsr.metrics.ensemble.read_members`.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        The true field on the same grid; plain arrays are in Gauss.
     level : `float`
-        Above 0, at most (S - 1) / (S + 1).
+        Probability of the interval, above 0 and at most (S - 1) / (S + 1). Defaults to 0.9, which needs 19 members.
     where : array-like of `bool`, optional
-        ``[y, x]``, pixels to count. Choose them without looking at the truth: selected by the truth, a calibrated
-        ensemble looks overconfident (Lerch et al. 2017, :doi:`10.1214/16-STS588`).
+        The pixels to count, ``[y, x]``; all by default. Choose them without looking at the truth. Among pixels chosen by
+        the truth, a calibrated ensemble looks overconfident (Lerch et al. 2017, :doi:`10.1214/16-STS588`).
 
     Returns
     -------
     `float`
-        0 to 1. Its error is larger than from counting pixels, since neighbors err together.
+        The share, from 0 to 1. Its error is larger than the number of pixels suggests, because errors of neighboring pixels
+        are correlated.
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_magsr.metrics.ensemble.read_members`; also if ``level`` is more than S members can tell.
+    TypeError
+        If ``members`` is not a collection.
+    ValueError
+        If the shapes differ, no pixel is left, or ``level`` is too high for S members.
 
     Examples
     --------
@@ -52,31 +69,38 @@ def coverage(members, truth, *, level=0.9, where=None):
     return float(_coverage(counts, np.array([level]))[0])
 
 
-def rank_histogram(members, truth, *, where=None, seed=0):
+def rank_histogram(
+    members: Any, truth: GenericMap | u.Quantity | ArrayLike, *, where: ArrayLike | None = None, seed: int = 0
+) -> NDArray[np.int_]:
     """
-    How often the truth takes each rank among the members (Hamill 2001, Mon. Weather Rev. 129, 550).
+    Count how often the truth has each rank among the members (Hamill 2001, Mon. Weather Rev. 129, 550).
 
-    Flat is right; a U shape is an overconfident ensemble, a dome one with too much spread, a slope a bias. A flat
-    histogram is necessary, not sufficient: opposite errors in different places cancel.
+    The histogram of a calibrated ensemble is flat. A U shape means that the spread is too small, a dome that it is too
+    large, and a slope that there is a bias. A flat histogram alone proves nothing, because opposite errors in different
+    places cancel.
 
     Parameters
     ----------
-    members, truth
-        As in `~sunpy_magsr.metrics.ensemble.read_members`.
+    members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
+        The S members, as in `coverage`.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        The true field, as in `coverage`.
     where : array-like of `bool`, optional
-        ``[y, x]``, pixels to count; see `coverage`.
+        The pixels to count, as in `coverage`.
     seed : `int`
-        Of the random ranks of a truth equal to members.
+        Seed of the random numbers that choose the rank of a truth that equals some of the members. Defaults to 0.
 
     Returns
     -------
     `numpy.ndarray`
-        int ``[S + 1]``: pixels whose truth is above 0, 1, ... S members.
+        Number of pixels whose truth is above 0, 1, ... S members, int ``[S + 1]``.
 
     Raises
     ------
-    TypeError, ValueError
-        As `~sunpy_magsr.metrics.ensemble.read_members`.
+    TypeError
+        If ``members`` is not a collection.
+    ValueError
+        If the shapes differ, or no pixel is left.
 
     Examples
     --------
@@ -91,28 +115,36 @@ def rank_histogram(members, truth, *, where=None, seed=0):
     return np.bincount(ranks, minlength=len(members) + 1)
 
 
-def reliability(members, truth, *, levels=None, where=None):
+def reliability(
+    members: Any,
+    truth: GenericMap | u.Quantity | ArrayLike,
+    *,
+    levels: ArrayLike | None = None,
+    where: ArrayLike | None = None,
+) -> Table:
     """
-    Coverage at many levels.
+    Measure the `coverage` at many levels.
 
     Parameters
     ----------
-    members, truth
-        As in `~sunpy_magsr.metrics.ensemble.read_members`.
+    members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
+        S members, as in `coverage`.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        The true field, as in `coverage`.
     levels : array-like of `float`, optional
-        As in `coverage`. By default those that need no interpolation, (S - 1) / (S + 1), (S - 3) / (S + 1), ...
+        Probabilities of the intervals. By default those that need no interpolation: (S - 1) / (S + 1), (S - 3) / (S + 1), ...
     where : array-like of `bool`, optional
-        ``[y, x]``, pixels to count; see `coverage`.
+        The pixels to count, as in `coverage`.
 
     Returns
     -------
     `~astropy.table.Table`
-        Columns ``level`` and ``coverage``; ``members`` and ``pixels`` in its ``meta``.
+        The columns ``level`` and ``coverage``. Its ``meta`` has the numbers of ``members`` and ``pixels``.
 
     Raises
     ------
     TypeError, ValueError
-        As `coverage`.
+        In the same cases as `coverage`.
 
     Examples
     --------
@@ -132,26 +164,27 @@ def reliability(members, truth, *, levels=None, where=None):
     return Table(columns, meta={"members": len(members), "pixels": truth.size})
 
 
-def plot_reliability(tables, *, axes=None):
+def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> Axes:
     """
-    Reliability diagram: coverage against level, with the diagonal of a calibrated ensemble.
+    Draw a reliability diagram: coverage against level, with the diagonal of a calibrated ensemble.
 
     Parameters
     ----------
     tables : `dict` of `str` to `~astropy.table.Table`
-        Results of `reliability` or `~sunpy_magsr.uncertainty.pit.reliability_of_regions` by name; of the latter with
-        error bars.
+        Results of `reliability` or `~sunpy_magsr.uncertainty.pit.reliability_of_regions`, by the names for the legend. The
+        latter are drawn with error bars.
     axes : `matplotlib.axes.Axes`, optional
-        Where to draw; by default in a new figure, ``axes.figure``, that pyplot does not know.
+        The axes to draw into. By default those of a new figure, which is not one of pyplot's.
 
     Returns
     -------
     `matplotlib.axes.Axes`
+        The axes. Their figure is ``axes.figure``.
 
     Raises
     ------
     TypeError
-        If ``tables`` is not a dict.
+        If ``tables`` is not a `dict`.
 
     Examples
     --------
@@ -175,20 +208,32 @@ def plot_reliability(tables, *, axes=None):
     return axes
 
 
-def own_axes(axes):
-    """Those that were given, or those of a new figure that pyplot does not know."""
+def own_axes(axes: Axes | None) -> Axes:
+    """
+    Make axes if there are none.
+
+    Parameters
+    ----------
+    axes : `matplotlib.axes.Axes` or `None`
+        The axes that the user gave.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        These, or those of a new figure, which is not one of pyplot's.
+    """
     if axes is not None:
         return axes
-    from matplotlib.figure import Figure
+    from sunpy_magsr.uncertainty.pictures import FreeFigure
 
-    return Figure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
+    return FreeFigure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
 
 
-def _ranks(members, truth):
+def _ranks(members: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     return (members < truth).sum(axis=0), (members == truth).sum(axis=0)
 
 
-def _expected_counts(members, truth):
+def _expected_counts(members: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.floating]:
     """Rank histogram with every tie spread evenly over its ranks."""
     below, equal = _ranks(members, truth)
     size = len(members) + 2
@@ -197,13 +242,13 @@ def _expected_counts(members, truth):
     return np.cumsum(steps)[:-1]
 
 
-def _exact_levels(size):
+def _exact_levels(size: int) -> NDArray[np.floating]:
     """0 and the levels of the intervals between order statistics, ascending."""
     levels = np.arange(size - 1, 0, -2)[::-1] / (size + 1)
     return np.concatenate([[0.0], levels])
 
 
-def _coverage(counts, levels):
+def _coverage(counts: NDArray[np.floating], levels: NDArray[np.floating]) -> NDArray[np.floating]:
     size = len(counts) - 1
     nodes = _exact_levels(size)
     highest = (size - 1) / (size + 1)

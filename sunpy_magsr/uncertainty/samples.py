@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,12 +30,8 @@ class Samples:
 
     Parameters
     ----------
-    members : `numpy.ndarray` or sequence of `numpy.ndarray` or `None`
-        The samples, float32 in Gauss, ``[S, Y, X]``, at least two. `None` if only their moments are known.
-    make_map : callable
-        The function that puts an array into a Map, called as ``make_map(data, statistic, std=None, flagged=None)``.
-    moments : `~sunpy_magsr.uncertainty.members.Moments`, optional
-        Mean and standard deviation of the members. By default they are computed from ``members``.
+    members, make_map, moments : object
+        As in `~sunpy_magsr.uncertainty.Ensemble`, which also has calibrated intervals.
     """
 
     def __init__(
@@ -46,8 +42,12 @@ class Samples:
         moments: Moments | StoredMoments | None = None,
     ) -> None:
         if moments is None:
+            if members is None:
+                msg = "members must be given where moments are not, got None."
+                raise ValueError(msg)
             members, moments = keep_members(members, len(members))
-        self._members, self._moments, self._make_map = members, moments, make_map
+        self._members: Any = members
+        self._moments, self._make_map = moments, make_map
         self._std = moments.std
 
     def __len__(self) -> int:

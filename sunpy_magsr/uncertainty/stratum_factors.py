@@ -178,13 +178,14 @@ class StratumFactors:
         `dict`
             The fields by name. `None` stands for an unknown number, and for an edge at infinity.
         """
-        plain = {
-            name: np.where(np.isfinite(value), np.round(value, 3), None).tolist()
-            for name, value in (("factors", self.factors), ("scatter", self.scatter))
+        return {
+            "edges": {axis: [None if np.isinf(edge) else edge for edge in edges] for axis, edges in self.edges.items()},
+            "levels": list(self.levels),
+            "factors": _plain(self.factors),
+            "scatter": _plain(self.scatter),
+            "regions": self.regions.tolist(),
+            "data": self.data,
         }
-        edges = {axis: [None if np.isinf(edge) else edge for edge in of_axis] for axis, of_axis in self.edges.items()}
-        regions = self.regions.tolist()
-        return {"edges": edges, "levels": list(self.levels), **plain, "regions": regions, "data": self.data}
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
@@ -224,12 +225,12 @@ class StratumFactors:
         Parameters
         ----------
         path : `str` or `pathlib.Path`
-            The file. One that exists is replaced.
+            Name of the file. A file of that name is replaced.
 
         Returns
         -------
         `pathlib.Path`
-            The file.
+            Path of the file.
         """
         with whole_file(path) as stream:
             stream.write(json.dumps(self.to_dict(), indent=1, allow_nan=False).encode() + b"\n")
@@ -243,12 +244,12 @@ class StratumFactors:
         Parameters
         ----------
         path : `str` or `pathlib.Path`
-            The file.
+            Name of a JSON file.
 
         Returns
         -------
         `~sunpy_magsr.uncertainty.Calibration`
-            The calibration.
+            The factors and their strata.
 
         Raises
         ------
@@ -256,6 +257,13 @@ class StratumFactors:
             If there is no such file, or it holds something else.
         """
         return cls.of(json.loads(Path(path).read_text()))
+
+
+def _plain(values: NDArray[np.float64]) -> list[Any]:
+    """Numbers for JSON, `None` for NaN."""
+    plain = np.round(values, 3).astype(object)
+    plain[~np.isfinite(values)] = None
+    return plain.tolist()
 
 
 def shape_of(edges: Mapping[str, Sequence[float]]) -> tuple[int, ...]:
