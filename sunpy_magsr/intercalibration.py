@@ -1,34 +1,44 @@
-"""From MDI's scale to HMI's."""
+"""Conversion from MDI's scale to HMI's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sunpy_magsr.backends.interpolation import bicubic
 from sunpy_magsr.forward_model import gain_factor, hmi_per_mdi
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = ["to_hmi"]
 
 
-def to_hmi(field, reading, *, sample=0):
+def to_hmi(field: npt.NDArray, reading: npt.NDArray, *, sample: int = 0) -> npt.NDArray:
     """
-    Put a high-resolution field on HMI's scale.
+    Convert a high-resolution field from MDI's scale to HMI's.
 
-    The factor depends on what MDI read there (`~sunpy_magsr.forward_model.hmi_per_mdi`), interpolated between its pixels;
-    and as it differs from frame to frame by more than that says, each member of an ensemble takes another one
-    (`~sunpy_magsr.forward_model.gain_factor`), so that the spread of fluxes and field strengths contains it.
+    The field is multiplied by a factor that depends on what MDI read at each place
+    (`~sunpy_magsr.forward_model.hmi_per_mdi`, interpolated between MDI's pixels). This factor differs from frame to frame,
+    and nobody knows it for a single frame. So each member of an ensemble takes another one
+    (`~sunpy_magsr.forward_model.gain_factor`), and the spread of the members' fluxes and field strengths contains this
+    uncertainty.
 
     Parameters
     ----------
     field : `numpy.ndarray`
-        On MDI's scale, Gauss ``[f y, f x]``.
+        Field on MDI's scale in Gauss ``[f y, f x]`` with a whole number f.
     reading : `numpy.ndarray`
-        MDI's magnetogram, Gauss ``[y, x]``.
+        MDI's magnetogram in Gauss ``[y, x]``.
     sample : `int`
-        Number of the member, from 0.
+        Number of the member of the ensemble, counted from 0. Defaults to 0.
 
     Returns
     -------
     `numpy.ndarray`
-        Of the field's shape and type.
+        Field on HMI's scale in Gauss, of the same shape and data type.
     """
-    factor = (gain_factor(sample) * hmi_per_mdi(np.asarray(reading, dtype=np.float32))).astype(np.float32)
+    ratio = np.asarray(hmi_per_mdi(np.asarray(reading, dtype=np.float32)))
+    factor = (gain_factor(sample) * ratio).astype(np.float32)
     return field * bicubic(factor, field.shape[0] // factor.shape[0])

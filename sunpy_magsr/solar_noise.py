@@ -1,6 +1,9 @@
-"""Noise that rotates with the Sun and is renewed at the lifetime of what it stands for."""
+"""Noise that rotates with the Sun and is renewed at the lifetime of the structure that is made of it."""
+
+from __future__ import annotations
 
 import functools
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -13,9 +16,15 @@ from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.wcs import is_helioprojective, unread_roll
 from sunpy_magsr.tiling.hashing import hashed, normal_numbers, uniform_numbers
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.prep import Magnetogram
+
 __all__ = ["NOISE_LIFETIME", "SolarNoise"]
 
-#: Lifetime of the field between 4 and 2 arcsec, measured on HMI.
+#: Lifetime of the magnetic field at wavelengths between 4 and 2 arcsec, measured on HMI.
 NOISE_LIFETIME = 1 * u.hour
 
 _START = Time("1996-01-01T00:00:00", scale="tai")
@@ -31,28 +40,29 @@ class SolarNoise:
     r"""
     White Gaussian noise that belongs to places on the Sun.
 
-    The Sun is divided into cells of about an input pixel, in rings of latitude each of which rotates at its own rate
-    (Snodgrass 1983, :doi:`10.1086/161121`, as `sunpy.sun.models.differential_rotation` has it). A pixel takes the noise of
-    the cell that its center is in. Cells are as wide and as tall as the pixels on the Sun are there. If two pixels fall into one
-    cell, the second takes numbers of its own, as do the pixels off the disk and within 2 % of the limb. So every pixel of a
-    frame has numbers that no other one has, and the noise of a single frame is white, exactly.
+    The Sun is divided into cells about as large as a pixel of the input. The cells lie in rings of latitude, each of which
+    rotates at its own rate (Snodgrass 1983, :doi:`10.1086/161121`; `sunpy.sun.models.differential_rotation`), and they are
+    as wide and as tall as the pixels are on the Sun there. A pixel takes its random numbers from the cell that its center is
+    in. If two pixels are in the same cell, the second one takes other numbers, which belong to this pixel of this frame. So
+    do pixels off the disk and within 2 % of the limb. No two pixels of a frame have the same numbers, so the noise of a
+    single frame is exactly white.
 
-    A cell renews its numbers at random times. Its period is drawn from a gamma distribution so that two frames a time
-    :math:`\Delta t` apart correlate as :math:`e^{-\Delta t / \tau}`: the mean of the triangles
-    :math:`\max(0, 1 - \Delta t / T)` over periods :math:`T` of density :math:`T \tau^{-2} e^{-T / \tau}`.
-    All is a function of place, time and seed, so that any frame, or any cutout of it, can be computed alone.
+    Each cell takes new numbers from time to time. Its period is drawn from a gamma distribution, so that the correlation of
+    two frames a time :math:`\Delta t` apart is :math:`e^{-\Delta t / \tau}`. This is the mean of the triangles
+    :math:`\max(0, 1 - \Delta t / T)` over periods :math:`T` of the density :math:`T \tau^{-2} e^{-T / \tau}`. The noise is a
+    function of place, time and seed alone, so any frame, or any cutout of it, can be computed without the others.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The input.
+        Map to which the noise belongs.
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        Its array form.
+        Array form of the same map.
     lifetime : `float`
-        Time :math:`\tau` in seconds, not negative; 0 renews the noise in each frame, infinity never.
+        Time :math:`\tau` in seconds. With 0 the noise is new in each frame, with infinity it stays the same.
     """
 
-    def __init__(self, smap, magnetogram, lifetime):
+    def __init__(self, smap: GenericMap, magnetogram: Magnetogram, lifetime: float) -> None:
         roll = unread_roll(smap)  # as the result's header has it
         self.smap = smap if roll is None else type(smap)(smap.data, {**smap.meta, "crota2": roll})
         self.origin = magnetogram.origin
@@ -65,28 +75,14 @@ class SolarNoise:
         self.cell = _CELL * 2.0 ** (np.round(2 * np.log2(pixel / _CELL)) / 2)
         self._keys = functools.lru_cache(maxsize=1)(self._keys_of)  # all samples have the same
 
-    def __call__(self, shape, *, origin, seed, sample):
-        """
-        Noise of a window of the frame; see `sunpy_magsr.tiling.noise_field`.
-
-        Parameters
-        ----------
-        shape : `tuple` of `int`
-            Channels, rows and columns of the window.
-        origin : `tuple` of `int`
-            Absolute pixel ``(y, x)`` of the window's first.
-        seed, sample : `int`
-            Not negative.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            float32, ``shape``.
-        """
+    def __call__(
+        self, shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int
+    ) -> npt.NDArray[np.float32]:
+        """Compute the noise of a window of the frame, as `sunpy_magsr.tiling.noise_field` does."""
         return normal_numbers(hashed(self._keys(tuple(shape[1:]), tuple(origin)), seed, sample), shape[0])
 
     def _keys_of(self, size, origin):
-        """A number for each pixel ``[y, x]`` of a window, no two of which are the same."""
+        """A number for each pixel ``[y, x]`` of a window. No two of them are the same."""
         y, x = (np.arange(start, start + side) for start, side in zip(origin, size, strict=True))
         own = hashed(_IN_FRAME, y[:, None], x, round(1000 * self.time))
         if self.lifetime == 0:
@@ -98,7 +94,7 @@ class SolarNoise:
         return np.where(on_sun & ~taken, keys, own)
 
     def _cells(self, y, x):
-        """The cell that the center of each pixel is in, uint64 ``[y, x]``, whether it is on the Sun, and whether taken."""
+        """Cell of each pixel, uint64 ``[y, x]``, whether the pixel is on the Sun, and whether another one has the cell."""
         y, x = (np.arange(places[0] - _REACH, places[-1] + _REACH + 1) for places in (y, x))  # what is taken beyond
         longitude, latitude, wider, taller, on_sun = self._places(*np.meshgrid(y, x, indexing="ij"))
         latitude, longitude = np.where(on_sun, latitude, 0.0), np.where(on_sun, longitude, 0.0)
@@ -113,14 +109,14 @@ class SolarNoise:
         return cells[inside], on_sun[inside], _taken(cells)
 
     def _turned(self, latitude):
-        """Degrees by which a latitude has turned against Carrington's longitudes since `_START`."""
+        """Degrees by which a latitude has rotated relative to Carrington longitudes since `_START`."""
         found, inverse = np.unique(latitude, return_inverse=True)
         rate = differential_rotation(1 * u.day, found * u.deg, model="snodgrass").to_value(u.deg)
         rate -= sidereal_rotation_rate.to_value(u.deg / u.day)
         return (rate * (self.time / 86400))[inverse].reshape(latitude.shape)
 
     def _places(self, y, x):
-        """Carrington longitude and latitude in degrees, how much wider and taller cells are there, and where it is known."""
+        """Carrington longitude and latitude in degrees, how much wider and taller cells are there, and where all is known."""
         observer = self.smap.observer_coordinate
         frame = HeliographicCarrington(observer=observer, obstime=observer.obstime)
         place = self.smap.pixel_to_world(x * u.pix, y * u.pix).transform_to(frame)

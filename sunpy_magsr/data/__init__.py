@@ -1,4 +1,4 @@
-"""The bundled models and the synthetic sample."""
+"""Bundled models and tables, and synthetic magnetograms whose true field is known."""
 
 from sunpy_magsr.data.sample import sample_map, sample_truth
 

@@ -1,35 +1,44 @@
 """Synthetic magnetic features: flux tubes, network, spots and active regions."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.ndimage
 from scipy.spatial import cKDTree
 
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 __all__ = ["bipole", "flux_tubes", "network"]
 
-_CANDIDATES = 300_000 / 1280**2  # places for a flux tube, per pixel
+_CANDIDATES = 300_000 / 1280**2  # places per pixel where a flux tube may be
 _EDGE = 7.0  # pixels, width of a cell's border
-_SHARE = 0.16
+_SHARE = 0.16  # of the places in the middle of a border that have a flux tube
 
 
-def flux_tubes(positions, flux, size, shape):
+def flux_tubes(
+    positions: npt.NDArray, flux: npt.NDArray, size: float, shape: tuple[int, int]
+) -> npt.NDArray[np.float64]:
     """
-    Flux tubes of Gaussian shape.
+    Make the field of flux tubes with a Gaussian profile.
 
     Parameters
     ----------
     positions : `numpy.ndarray`
-        ``[n, (y, x)]`` in pixels; those off the image are left out.
+        Positions along y and x in pixels ``[n, 2]``. Flux tubes off the image are left out.
     flux : `numpy.ndarray`
-        Peak field of each in Gauss.
+        Field in the middle of each flux tube in Gauss ``[n]``.
     size : `float`
-        Standard deviation in pixels.
+        Standard deviation of the profile in pixels.
     shape : `tuple` of `int`
-        Of the image.
+        Numbers of rows and columns of the image.
 
     Returns
     -------
     `numpy.ndarray`
-        Gauss ``[y, x]``.
+        Field in Gauss ``[y, x]``.
     """
     index = np.round(positions).astype(int)
     inside = ((index >= 0) & (index < shape)).all(axis=1)
@@ -38,23 +47,23 @@ def flux_tubes(positions, flux, size, shape):
     return scipy.ndimage.gaussian_filter(field, size) * 2 * np.pi * size**2
 
 
-def network(rng, shape, cell):
+def network(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> npt.NDArray[np.float64]:
     """
-    Supergranular network: mixed-polarity flux tubes along the borders of random cells.
+    Make a supergranular network: flux tubes of both polarities along the borders of random cells.
 
     Parameters
     ----------
     rng : `numpy.random.Generator`
-        Of the random numbers.
+        Source of the random numbers.
     shape : `tuple` of `int`
-        Of the image.
+        Numbers of rows and columns of the image.
     cell : `float`
         Size of the cells in pixels.
 
     Returns
     -------
     `numpy.ndarray`
-        Gauss ``[y, x]``.
+        Field in Gauss ``[y, x]``.
     """
     sides = np.array(shape)
     count = int(np.prod(sides / cell + 2))
@@ -70,7 +79,7 @@ def network(rng, shape, cell):
 
 
 def _clusters(rng, place, spread, tubes):
-    """Positions of flux tubes in clumps of a few pixels, themselves scattered around a place."""
+    """Positions of flux tubes in clumps of a few pixels, which are scattered around a place."""
     clumps = place + spread * rng.standard_normal((tubes // 12, 2)) * (0.6, 1.0)
     size = rng.uniform(2, 12, len(clumps))
     chosen = rng.integers(len(clumps), size=tubes)
@@ -83,29 +92,37 @@ def _spot(place, radius, peak, shape):
     return peak / (1 + (np.hypot(y - place[0], x - place[1]) / radius) ** 4)
 
 
-def bipole(rng, shape, *, center, separation, tilt, tubes):
+def bipole(
+    rng: np.random.Generator,
+    shape: tuple[int, int],
+    *,
+    center: tuple[float, float],
+    separation: float,
+    tilt: float,
+    tubes: int,
+) -> npt.NDArray[np.float64]:
     """
-    An active region: a compact leading spot, a fragmented following polarity with pores, and plage.
+    Make an active region: a compact leading spot, a fragmented following polarity with pores, and plage.
 
     Parameters
     ----------
     rng : `numpy.random.Generator`
-        Of the random numbers.
+        Random numbers, of which each call takes the next ones.
     shape : `tuple` of `int`
-        Of the image.
+        Shape of the image that is returned.
     center : `tuple` of `float`
-        ``(y, x)`` in pixels.
+        Middle of the region along y and x, in pixels.
     separation : `float`
-        Between the polarities, pixels.
+        Distance of the two polarities in pixels.
     tilt : `float`
-        Of the axis against the rows, radians.
+        Angle of the axis of the region against the rows, in radians.
     tubes : `int`
-        Flux tubes of each polarity.
+        Number of flux tubes of each polarity.
 
     Returns
     -------
     `numpy.ndarray`
-        Gauss ``[y, x]``, to be added to what is there.
+        Field of the region in Gauss ``[y, x]``, to be added to other fields.
     """
     axis = separation / 2 * np.array([np.sin(tilt), np.cos(tilt)])
     leading, following = np.array(center) + axis, np.array(center) - axis

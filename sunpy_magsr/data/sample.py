@@ -1,4 +1,8 @@
-"""A synthetic MDI magnetogram: honest about being one, and made without a download."""
+"""A synthetic MDI magnetogram, which needs no download. Its header says that it is no observation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -8,6 +12,10 @@ import sunpy.map
 from sunpy_magsr.data.features import bipole, network
 from sunpy_magsr.data.views import RSUN
 from sunpy_magsr.forward_model import degrade
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
 
 __all__ = ["sample_map", "sample_truth"]
 
@@ -47,21 +55,21 @@ def _grid():
     return x, y, mu
 
 
-def sample_truth(seed=7):
+def sample_truth(seed: int = 7) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """
-    The synthetic field before it is degraded.
+    Make the true field of `sample_map`.
 
     Parameters
     ----------
     seed : `int`
-        Of the random numbers. Defaults to 7.
+        Seed of the random numbers. For the same seed, this is the truth of the sample map. Defaults to 7.
 
     Returns
     -------
     field : `numpy.ndarray`
-        Line-of-sight field in Gauss ``[1280, 1280]``, four pixels along one pixel of `sample_map`.
+        Line-of-sight field in Gauss ``[1280, 1280]``, with four pixels along one pixel of `sample_map`.
     mu : `numpy.ndarray`
-        Cosine of the heliocentric angle, 0 off the disk.
+        Cosine of the heliocentric angle of each pixel ``[1280, 1280]``, 0 off the disk.
     """
     rng = np.random.default_rng(seed)
     mu = _grid()[2]
@@ -72,23 +80,23 @@ def sample_truth(seed=7):
     return (np.clip(field, -3200, 3200) * mu).astype(np.float32), mu
 
 
-def sample_map(seed=7):
+def sample_map(seed: int = 7) -> GenericMap:
     """
-    A synthetic MDI magnetogram of 320 x 320 pixels at the limb, with two active regions.
+    Make a synthetic MDI magnetogram of 320 x 320 pixels at the limb, with two active regions.
 
-    `sample_truth` seen through a Gaussian point-spread function of 3.32 arcsec and the 4 x 4 mean, with 12 G
-    of white noise, rounded to 0.1 G, NaN off the disk, under a header like those of ``mdi.fd_M_96m_lev182``. It is no
-    observation, and its OBJECT and CONTENT cards say so.
+    The field of `sample_truth` is blurred by a Gaussian point-spread function of 3.32 arcsec (FWHM) and averaged over 4 x 4
+    pixels. White noise of 12 G is added, and the values are rounded to 0.1 G. Pixels off the disk are NaN. The header is
+    like those of the series ``mdi.fd_M_96m_lev182``, but its OBJECT and CONTENT cards say that it is no observation.
 
     Parameters
     ----------
     seed : `int`
-        Of the random numbers. Defaults to 7.
+        Seed of the random numbers of field and noise. Defaults to 7.
 
     Returns
     -------
     `sunpy.map.sources.MDIMap`
-        In Gauss.
+        The magnetogram in Gauss.
 
     Examples
     --------

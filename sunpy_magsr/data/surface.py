@@ -1,4 +1,8 @@
-"""A synthetic solar surface: the radial field everywhere on the Sun that two spacecraft can see."""
+"""A synthetic solar surface: the radial field of the part of the Sun that spacecraft near the Earth can see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.ndimage
@@ -6,48 +10,58 @@ from skimage.filters import window
 
 from sunpy_magsr.data.features import bipole, network
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
 __all__ = ["Surface", "synthetic_surface"]
 
-STEP = 0.03  # degrees at 1 AU, the pixel of HMI's heliographic patches
+#: Degrees of longitude from column to column by default: the pixel of HMI's heliographic patches.
+STEP = 0.03
 _CELL = 60.0  # pixels, 30 arcsec at disk center
 _HALF_WIDTH = 93.0  # degrees of longitude on both sides of the middle
 _HIGHEST = 3200.0  # Gauss
-_GRANULES = 9.0  # Gauss
-_NETWORK = 0.4  # of the sample's flux: quiet MDI frames of 2011 have 7 to 12 G from pixel to pixel beside their noise
-_REGION = 640  # pixels
+_GRANULES = 9.0  # Gauss, standard deviation of the field between the network
+_NETWORK = (
+    0.4  # of the flux in the sample map: quiet MDI frames of 2011 vary by 7 to 12 G from pixel to pixel beside noise
+)
+_REGION = 640  # pixels, side of an active region
 
 
 class Surface:
     """
-    Radial field on a grid of equal areas: longitude along x, the sine of latitude along y.
+    Radial magnetic field on a part of the solar surface.
+
+    The pixels have equal areas: columns are equally spaced in longitude, rows in the sine of latitude.
 
     Parameters
     ----------
     data : `numpy.ndarray`
-        Gauss ``[y, x]``; the rows go from the south to the north pole.
+        Radial field in Gauss ``[y, x]``. The rows go from the south pole to the north pole.
     longitude : `float`
         Carrington longitude of the middle column in degrees.
     step : `float`
-        Degrees of longitude from column to column.
+        Degrees of longitude from column to column. Defaults to 0.03.
     """
 
-    def __init__(self, data, *, longitude, step=STEP):
+    def __init__(self, data: npt.NDArray, *, longitude: float, step: float = STEP) -> None:
         self.data, self.longitude, self.step = data, longitude, step
         self._splines = scipy.ndimage.spline_filter(data, order=3, output=np.float32, mode="nearest")
 
-    def at(self, longitude, latitude):
+    def at(self, longitude: npt.NDArray, latitude: npt.NDArray) -> npt.NDArray[np.float64]:
         """
-        Field at places, by cubic splines.
+        Interpolate the field at places by cubic splines.
 
         Parameters
         ----------
         longitude, latitude : `numpy.ndarray`
-            Carrington longitude and latitude in degrees, of one shape; NaN gives NaN.
+            Carrington coordinates in degrees, two arrays of the same shape.
 
         Returns
         -------
         `numpy.ndarray`
-            Gauss.
+            Radial field in Gauss, NaN where the place is NaN.
         """
         rows, columns = self.data.shape
         away = (longitude - self.longitude + 180) % 360 - 180
@@ -58,27 +72,37 @@ class Surface:
         return np.where(known, field, np.nan)
 
 
-def synthetic_surface(seed, *, longitude=0.0, step=STEP, regions=6, patches=()):
+def synthetic_surface(
+    seed: int,
+    *,
+    longitude: float = 0.0,
+    step: float = STEP,
+    regions: int = 6,
+    patches: Sequence[npt.NDArray] = (),
+) -> Surface:
     """
-    Make a surface: network everywhere, active regions, and patches of what was observed where they are given.
+    Make a synthetic surface with network everywhere and with active regions.
 
     Parameters
     ----------
     seed : `int`
-        Of the random numbers.
+        Seed of the random numbers.
     longitude : `float`
-        Carrington longitude of the middle column in degrees.
+        Carrington longitude of the middle column in degrees. Defaults to 0.
     step : `float`
-        Degrees of longitude from column to column. A coarser grid is a Sun that is seen from farther away.
+        Degrees of longitude from column to column. Defaults to 0.03. The features have fixed sizes in pixels, so that a
+        coarser grid shows a Sun that is seen from farther away.
     regions : `int`
-        Synthetic active regions.
+        Number of synthetic active regions. Defaults to 6.
     patches : sequence of `numpy.ndarray`
-        Radial field in Gauss, such as HMI's heliographic patches, on pixels of ``step``. Each is turned by half a turn or
-        mirrored at random, and faded into the network at its edges.
+        Observed radial fields in Gauss ``[y, x]`` on pixels of ``step``, such as HMI's heliographic patches, which are put
+        onto the surface at random places. Each is rotated by half a turn or mirrored at random, and fades into the network
+        at its edges. None by default.
 
     Returns
     -------
     `Surface`
+        The surface.
     """
     rng = np.random.default_rng(seed)
     shape = (round(360 / np.pi / step), round(2 * _HALF_WIDTH / step))
@@ -87,7 +111,7 @@ def synthetic_surface(seed, *, longitude=0.0, step=STEP, regions=6, patches=()):
     field += _GRANULES / grains.std() * grains
     for _ in range(regions):
         side = min(_REGION, shape[0] // 3)
-        options = {"center": (side / 2, side / 2), "separation": side * rng.uniform(0.15, 0.3)}
+        options: dict[str, Any] = {"center": (side / 2, side / 2), "separation": side * rng.uniform(0.15, 0.3)}
         options |= {"tilt": rng.normal(0, 0.2), "tubes": int(rng.uniform(300, 1500))}
         _paste(field, rng, rng.choice([-1, 1]) * bipole(rng, (side, side), **options), is_added=True)
     for patch in patches:
@@ -97,7 +121,7 @@ def synthetic_surface(seed, *, longitude=0.0, step=STEP, regions=6, patches=()):
 
 
 def _paste(field, rng, patch, *, is_added):
-    """Put a patch at a random place of the activity belts."""
+    """Put a patch at a random place in the activity belts."""
     rows, columns = (min(size, limit) for size, limit in zip(patch.shape, field.shape, strict=True))
     patch = patch[:rows, :columns]
     middle = (0.5 + rng.uniform(-0.32, 0.32), 0.5 + rng.uniform(-0.33, 0.33))

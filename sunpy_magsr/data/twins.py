@@ -1,6 +1,9 @@
-"""Synthetic twins: an MDI and an HMI frame of one synthetic Sun, wrong by known amounts, as files of the archive are."""
+"""Synthetic twins: an MDI and an HMI frame of the same synthetic Sun, whose headers are wrong by known amounts."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -12,6 +15,11 @@ from sunpy.sun.models import differential_rotation
 from sunpy_magsr.data.sample import MDI_CARDS, SYNTHETIC_CARDS
 from sunpy_magsr.data.views import View
 from sunpy_magsr.forward_model import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr.data.surface import Surface
 
 __all__ = ["Errors", "Twins", "make_twins"]
 
@@ -39,29 +47,30 @@ _HMI = {
 @dataclasses.dataclass(frozen=True)
 class Errors:
     """
-    By how much the header of the MDI frame is wrong, and what the instrument does.
+    Errors of the MDI frame's header, and how MDI and HMI see the field.
 
-    Attributes
+    Parameters
     ----------
     shift : `tuple` of `float`
-        By how many arcsec along x and y of the detector the Sun is displaced from where the header says.
+        Arcsec along x and y of the detector by which the Sun is displaced from where the header says. Defaults to none.
     roll : `float`
-        Degrees that the detector is rolled beyond CROTA2.
+        Degrees by which the detector is rolled beyond CROTA2. Defaults to 0.
     stretch : `float`
-        Relative error of the plate scale.
+        Relative error of the plate scale. Defaults to 0.
     delay : `float`
-        Seconds from HMI's observation to MDI's.
+        Seconds from the observation of HMI to that of MDI. Defaults to 0.
     clock : `float`
-        Seconds by which the MDI header's times are too early.
+        Seconds by which the times in MDI's header are too early. Defaults to 0.
     gain : `float`
-        What MDI reads for 1 G.
+        What MDI reads for 1 G. Defaults to `~sunpy_magsr.forward_model.MDI_GAIN`.
     psf_fwhm : `float`
-        Of MDI, arcsec.
+        Full width at half maximum of MDI's point-spread function in arcsec. Defaults to
+        `~sunpy_magsr.forward_model.MDI_PSF_FWHM`.
     noise, hmi_noise : `float`
-        White noise in Gauss of either.
+        Standard deviation of the white noise of MDI and of HMI in Gauss. They default to 11 and 5 G.
     """
 
-    shift: tuple = (0.0, 0.0)
+    shift: tuple[float, float] = (0.0, 0.0)
     roll: float = 0.0
     stretch: float = 0.0
     delay: float = 0.0
@@ -75,38 +84,44 @@ class Errors:
 @dataclasses.dataclass(frozen=True)
 class Twins:
     """
-    Two frames and where they really look.
+    Synthetic MDI and HMI frames of the same Sun, and how the two detectors really look at it.
 
-    Attributes
+    Parameters
     ----------
-    mdi, hmi : `numpy.ndarray`
-        Gauss ``[y, x]``, NaN off the disk.
-    mdi_header, hmi_header : `dict`
-        FITS cards as in ``mdi.fd_M_96m_lev182`` and ``hmi.M_720s``.
+    mdi : `numpy.ndarray`
+        MDI's magnetogram in Gauss ``[y, x]``, NaN off the disk.
+    mdi_header : `dict`
+        FITS cards of MDI's magnetogram, as in the series ``mdi.fd_M_96m_lev182``.
+    hmi : `numpy.ndarray`
+        HMI's magnetogram in Gauss ``[y, x]``, NaN off the disk.
+    hmi_header : `dict`
+        FITS cards of HMI's magnetogram, as in the series ``hmi.M_720s``.
     errors : `Errors`
-        What is wrong with them.
+        The errors with which the frames were made.
+    views : `tuple` of `~sunpy_magsr.data.views.View`
+        True views of MDI, on a grid with four times finer pixels, and of HMI.
     """
 
-    mdi: np.ndarray
+    mdi: npt.NDArray
     mdi_header: dict
-    hmi: np.ndarray
+    hmi: npt.NDArray
     hmi_header: dict
     errors: Errors
-    views: tuple
+    views: tuple[View, View]
 
-    def place(self, x, y):
+    def place(self, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
         """
-        Where HMI saw what MDI saw.
+        Find the pixels in which HMI saw what MDI saw.
 
         Parameters
         ----------
         x, y : `numpy.ndarray`
-            Pixels of four times finer pixels of MDI, the first being 0.
+            Pixels of MDI's grid with four times finer pixels, counted from 0.
 
         Returns
         -------
         x, y : `numpy.ndarray`
-            Pixels of HMI, NaN off the disk.
+            Pixels of HMI, counted from 0, NaN off the disk.
         """
         mdi, hmi = self.views
         longitude, latitude, _ = mdi.surface(x, y)
@@ -114,36 +129,46 @@ class Twins:
 
 
 def _drift(latitude, seconds):
-    """Degrees by which places move in Carrington longitude."""
+    """Degrees by which the surface moves in Carrington longitude, due to differential rotation."""
     turned = differential_rotation(seconds * u.s, np.nan_to_num(latitude) * u.deg)
     return turned.to_value(u.deg) - sidereal_rotation_rate.to_value(u.deg / u.day) * seconds / 86400
 
 
-def make_twins(surface, time, *, errors=None, farther=1, parallax=(0.2, 0.1), rolls=(0.0, 180.0), seed=0):
+def make_twins(
+    surface: Surface,
+    time: str,
+    *,
+    errors: Errors | None = None,
+    farther: int = 1,
+    parallax: tuple[float, float] = (0.2, 0.1),
+    rolls: tuple[float, float] = (0.0, 180.0),
+    seed: int = 0,
+) -> Twins:
     """
-    See a surface with HMI and with MDI.
+    Observe a synthetic surface with MDI and with HMI.
 
     Parameters
     ----------
     surface : `~sunpy_magsr.data.surface.Surface`
-        At the time of HMI's observation.
+        Surface at the time when HMI observes it.
     time : `str`
-        HMI's observation (ISO, TAI).
+        Time of HMI's observation in ISO format (TAI).
     errors : `Errors`, optional
-        None is wrong by default.
+        Errors of the MDI frame. Defaults to ``Errors()``, a header without errors.
     farther : `int`
-        How many times farther away both observers are, with so many times fewer pixels along a side; the surface's step
-        should be so many times as large. For tests, in which a whole disk would be too much.
+        Factor by which both observers are farther away and their images have fewer pixels along a side. The ``step`` of the
+        surface should be larger by the same factor. It makes small images for tests. Defaults to 1.
     parallax : `tuple` of `float`
-        Degrees by which MDI is west and north of HMI, seen from the Sun.
+        Degrees by which MDI is west and north of HMI, seen from the Sun. Defaults to 0.2 and 0.1.
     rolls : `tuple` of `float`
-        CROTA2 of MDI and HMI.
+        CROTA2 of MDI and of HMI in degrees. Defaults to 0 and 180.
     seed : `int`
-        Of the noise.
+        Seed of the noise. Defaults to 0.
 
     Returns
     -------
     `Twins`
+        The two frames with their headers.
     """
     errors = errors or Errors()
     high = _view(_HMI, surface.longitude, -5.0, rolls[1], farther)
@@ -188,13 +213,14 @@ def make_twins(surface, time, *, errors=None, farther=1, parallax=(0.2, 0.1), ro
 
 
 def _view(instrument, longitude, latitude, roll, farther):
+    """View of an instrument, with disk center near the middle of the detector."""
     side = instrument["side"] // farther
     crpix = ((side + 1) / 2 + 0.3, (side + 1) / 2 - 0.4)
     return View(longitude, latitude, farther * instrument["distance"], crpix, instrument["plate_scale"], roll)
 
 
 def _seen(surface, view, side, delay):
-    """Line-of-sight field of the pixels of a detector."""
+    """Line-of-sight field in the pixels of a detector."""
     rows = []
     for start in range(0, side, _STRIP):
         y, x = np.mgrid[start : min(start + _STRIP, side), :side].astype(float)

@@ -1,8 +1,14 @@
-"""How a spacecraft sees a place on the Sun: spherical geometry written out, apart from the WCS that it is to check."""
+"""How a spacecraft sees a place on the Sun, computed by spherical geometry without WCS, so that it can check the latter."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["View"]
 
@@ -13,52 +19,52 @@ RSUN = 696e6
 @dataclasses.dataclass(frozen=True)
 class View:
     r"""
-    Where an observer is and how its detector lies.
+    Place of an observer and orientation of its detector.
 
-    The gnomonic projection (``TAN``) of Thompson 2006 (:doi:`10.1051/0004-6361:20054262`), disk center at the reference
-    pixel.
+    Images are in the gnomonic projection (``TAN``) of Thompson 2006 (:doi:`10.1051/0004-6361:20054262`), with disk center at
+    the reference pixel.
 
-    Attributes
+    Parameters
     ----------
     longitude, latitude : `float`
-        Carrington longitude and latitude of the observer, degrees.
+        Carrington longitude and latitude of the observer in degrees.
     distance : `float`
-        From the middle of the Sun, m.
+        Distance of the observer from the center of the Sun in meters.
     crpix : `tuple` of `float`
-        Pixel ``(x, y)`` of disk center, the first being 1.
+        Pixel ``(x, y)`` of disk center, counted from 1 as in FITS.
     plate_scale : `float`
-        arcsec/pix.
+        Plate scale in arcsec/pix.
     roll : `float`
-        CROTA2, degrees.
+        Roll of the detector in degrees, as in CROTA2.
     """
 
     longitude: float
     latitude: float
     distance: float
-    crpix: tuple
+    crpix: tuple[float, float]
     plate_scale: float
     roll: float
 
     @property
-    def radius(self):
+    def radius(self) -> float:
         """Angular radius of the Sun in arcsec."""
         return np.degrees(np.arcsin(RSUN / self.distance)) * 3600
 
-    def surface(self, x, y):
+    def surface(self, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
         """
-        Places on the Sun that pixels look at.
+        Find the places on the Sun that are seen in pixels.
 
         Parameters
         ----------
         x, y : `numpy.ndarray`
-            Pixels, the first being 0.
+            Pixels, counted from 0.
 
         Returns
         -------
         longitude, latitude : `numpy.ndarray`
-            Carrington degrees, NaN off the disk.
+            Carrington longitude and latitude in degrees, NaN off the disk.
         mu : `numpy.ndarray`
-            Cosine of the angle between the surface's normal and the line of sight.
+            Cosine of the angle between the normal of the surface and the line of sight.
         """
         pixel = np.radians(self.plate_scale / 3600)
         dx, dy = (x + 1 - self.crpix[0]) * pixel, (y + 1 - self.crpix[1]) * pixel
@@ -75,19 +81,19 @@ class View:
         mu = (self.distance * near / RSUN - RSUN) / length
         return self.longitude + np.degrees(np.arctan2(west, toward)), np.degrees(np.arcsin(up)), mu
 
-    def pixel(self, longitude, latitude):
+    def pixel(self, longitude: npt.NDArray, latitude: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
         """
-        Pixels at which places on the near side of the Sun are seen; the inverse of `surface`.
+        Find the pixels in which places on the near side of the Sun are seen. This is the inverse of `surface`.
 
         Parameters
         ----------
         longitude, latitude : `numpy.ndarray`
-            Carrington degrees.
+            Carrington longitude and latitude of the places in degrees.
 
         Returns
         -------
         x, y : `numpy.ndarray`
-            The first pixel being 0.
+            Pixels, counted from 0.
         """
         away, place, tilt = (np.radians(one) for one in (longitude - self.longitude, latitude, self.latitude))
         toward, up = np.cos(place) * np.cos(away), np.sin(place)

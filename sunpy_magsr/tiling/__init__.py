@@ -1,4 +1,4 @@
-"""Frames in tiles, and noise that knows its place in the frame."""
+"""Tiles of frames, and random numbers that belong to places in the frame."""
 
 from sunpy_magsr.tiling.noise import noise_field
 from sunpy_magsr.tiling.tiles import Tile, tiles

@@ -1,7 +1,14 @@
-"""Normal numbers that are a function of whole numbers: of a place, a time and a seed."""
+"""Random numbers that are a function of whole numbers, such as a place, a time and a seed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import ndtri
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["hashed", "normal_numbers", "uniform_numbers"]
 
@@ -9,9 +16,9 @@ _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the step of SplitMix
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def hashed(*numbers):
+def hashed(*numbers: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
     """
-    Mix whole numbers into one of 64 bits, which looks random and is the same everywhere.
+    Mix whole numbers into one number of 64 bits, which looks random and is the same on every machine.
 
     Each number is added in turn and mixed with the finalizer of SplitMix64 (Steele, Lea & Flood 2014,
     :doi:`10.1145/2714064.2660195`).
@@ -19,12 +26,12 @@ def hashed(*numbers):
     Parameters
     ----------
     *numbers : `int` or `numpy.ndarray` of integers
-        Any number of them, of shapes that broadcast. Their order matters.
+        Whole numbers, or arrays of them whose shapes broadcast. Their order matters.
 
     Returns
     -------
     `numpy.ndarray`
-        uint64, of the broadcast shape, which has at least one dimension.
+        The mixed numbers, uint64. They have the broadcast shape, with at least one dimension.
 
     Examples
     --------
@@ -39,41 +46,41 @@ def hashed(*numbers):
     return result
 
 
-def uniform_numbers(keys, number):
+def uniform_numbers(keys: npt.NDArray[np.uint64], number: int) -> npt.NDArray[np.float64]:
     """
-    Uniform number of each key, above 0 and below 1.
+    Compute a uniform random number for each key, above 0 and below 1.
 
     Parameters
     ----------
     keys : `numpy.ndarray`
-        uint64, from `hashed`.
+        Numbers that `hashed` returned.
     number : `int`
-        Which of the many numbers of a key.
+        Index of the random number. For another index, each key has another number.
 
     Returns
     -------
     `numpy.ndarray`
-        float64.
+        The random numbers, float64, of the shape of ``keys``.
     """
     raw = _mixed(keys + np.uint64((number + 1) * _GOLDEN % 2**64)) >> np.uint64(11)
     return (raw + 0.5) * 2.0**-53
 
 
-def normal_numbers(keys, count):
+def normal_numbers(keys: npt.NDArray[np.uint64], count: int) -> npt.NDArray[np.float32]:
     """
-    Normal numbers of zero mean and unit variance.
+    Compute normal random numbers of zero mean and unit variance for each key.
 
     Parameters
     ----------
     keys : `numpy.ndarray`
-        uint64 ``[y, x]``, from `hashed`.
+        Numbers ``[y, x]`` that `hashed` returned.
     count : `int`
-        Numbers for each key, which are independent of each other.
+        How many random numbers each key gets. They are independent of each other.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 ``[count, y, x]``.
+        The random numbers ``[count, y, x]``, float32.
     """
     return np.stack([ndtri(uniform_numbers(keys, number)).astype(np.float32) for number in range(count)])
 

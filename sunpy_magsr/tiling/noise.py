@@ -1,34 +1,43 @@
 """Gaussian random fields that depend on the seed and the place only."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import ndtri
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["noise_field"]
 
 _BLOCK = 32
 
 
-def noise_field(shape, *, origin, seed, sample):
+def noise_field(
+    shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int
+) -> npt.NDArray[np.float32]:
     """
-    White Gaussian noise of unit variance, keyed by seed, sample and absolute pixel.
+    Draw white Gaussian noise that is a function of the seed, the sample and the pixel.
 
-    Two windows of one frame agree where they overlap, in whatever order or size they are drawn. The numbers are
-    those of the counter-based generator Philox4x64-10 (Salmon et al. 2011, :doi:`10.1145/2063384.2063405`), whose
-    stream NumPy guarantees, through the inverse of the normal distribution.
+    Two windows of one frame agree where they overlap, whatever their sizes and the order in which they are drawn. The
+    numbers are those of the counter-based generator Philox4x64-10 (Salmon et al. 2011, :doi:`10.1145/2063384.2063405`),
+    whose stream NumPy guarantees, converted by the inverse of the normal distribution function.
 
     Parameters
     ----------
     shape : `tuple` of `int`
-        Channels, rows and columns of the window.
+        Numbers of channels, rows and columns of the window.
     origin : `tuple` of `int`
-        Absolute pixel ``(y, x)`` of the window's first; may be negative.
+        Position ``(y, x)`` in the frame of the first pixel of the window. It may be negative.
     seed, sample : `int`
-        Not negative.
+        Seed and number of the sample, not negative.
 
     Returns
     -------
     `numpy.ndarray`
-        float32, ``shape``.
+        Numbers of zero mean and unit variance, float32, of the given shape.
 
     Examples
     --------

@@ -1,8 +1,14 @@
-"""Tiles with a halo."""
+"""Tiles of a frame, each with a halo around it."""
+
+from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["Tile", "tiles"]
 
@@ -10,29 +16,41 @@ __all__ = ["Tile", "tiles"]
 @dataclasses.dataclass(frozen=True)
 class Tile:
     """
-    One tile of a frame.
+    One tile of a frame: windows of pixels along y and x.
 
-    Attributes
+    Parameters
     ----------
     core : `tuple` of `slice`
-        The frame's pixels ``(y, x)`` that the tile is for.
+        Window of the frame for which the tile is computed.
     padded : `tuple` of `slice`
-        The core and its halo, as far as the frame goes.
+        Window of the frame with the core and its halo, as far as the frame reaches.
     inner : `tuple` of `slice`
-        The core within ``padded``.
+        Window of the core within ``padded``.
     """
 
-    core: tuple
-    padded: tuple
-    inner: tuple
+    core: tuple[slice, ...]
+    padded: tuple[slice, ...]
+    inner: tuple[slice, ...]
 
     @property
-    def shape(self):
-        """Rows and columns of ``padded``."""
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of rows and columns of ``padded``."""
         return tuple(window.stop - window.start for window in self.padded)
 
-    def scaled(self, factor):
-        """The same tile on a grid that is finer by ``factor`` (a half for one that is twice coarser)."""
+    def scaled(self, factor: float) -> Tile:
+        """
+        Convert the tile to a finer or coarser grid.
+
+        Parameters
+        ----------
+        factor : `float`
+            Pixels of the new grid along one pixel of the old one; 0.5 for a grid that is twice coarser.
+
+        Returns
+        -------
+        `Tile`
+            The same tile on that grid.
+        """
         return Tile(
             *(
                 tuple(slice(int(window.start * factor), int(window.stop * factor)) for window in windows)
@@ -41,26 +59,26 @@ class Tile:
         )
 
 
-def tiles(shape, *, size, halo, wanted=None):
+def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: npt.NDArray[np.bool_] | None = None) -> list[Tile]:
     """
     Cut a frame into tiles.
 
     Parameters
     ----------
     shape : `tuple` of `int`
-        Rows and columns of the frame.
+        Numbers of rows and columns of the frame.
     size : `int`
-        Side of a core.
+        Side of a core in pixels.
     halo : `int`
-        Pixels around a core that its result depends on.
+        Number of pixels around a core on which its result depends.
     wanted : `numpy.ndarray`, optional
-        bool, ``shape``; tiles whose core holds no true pixel are left out, and the others, if there are several, are no
-        larger than their true pixels need, to a multiple of 2 from the core's first. All are wanted by default.
+        Pixels of the frame whose result is wanted, bool. By default all are. Tiles whose core has no wanted pixel are left
+        out. If the frame is larger than one core, the cores are trimmed to their wanted pixels, by multiples of 2 pixels.
 
     Returns
     -------
     `list` of `Tile`
-        In reading order.
+        The tiles, row by row.
     """
     result = []
     for y in range(0, shape[0], size):
