@@ -60,7 +60,8 @@ class Disk:
         Returns
         -------
         v, u : `numpy.ndarray`
-            Distance from disk center along y and x: 0 at disk center, 1 at the limb.
+            Distances from disk center along y and x in solar radii. Both are 0 at disk center, and the root of the sum of
+            their squares is 1 at the limb.
         """
         return (y - self.y) / self.radius, (x - self.x) / self.radius
 
@@ -115,7 +116,7 @@ class Displacement:
         Parameters
         ----------
         y, x : array-like
-            Pixels of the image, counted from 0.
+            Pixels at which it is evaluated, as for `at`.
 
         Returns
         -------

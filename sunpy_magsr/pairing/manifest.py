@@ -94,9 +94,10 @@ class Manifest:
         Parameters
         ----------
         frame : `~sunpy_magsr.pairing.records.Frame`
-            The frame.
+            Frame that was entered before.
         facts : `dict`
-            Size (``bytes``) and hash (``sha256``) of the file.
+            Size (``bytes``) and hash (``sha256``) of the file, as
+            `~sunpy_magsr.pairing.downloads.settle` returns them.
         """
         self.rows[frame.path].update(state="done", reason="", **facts)
 
@@ -104,12 +105,14 @@ class Manifest:
         """
         Enter that the file of a frame could not be downloaded.
 
+        The next run tries again to download it.
+
         Parameters
         ----------
         frame : `~sunpy_magsr.pairing.records.Frame`
-            The frame.
+            Frame that was entered before.
         why : `str`
-            The reason.
+            The reason, for the column ``reason``.
         """
         self.rows[frame.path].update(state="failed", reason=why)
 

@@ -21,6 +21,8 @@ class Series:
     """
     Series of magnetograms in the archive.
 
+    This module has two of them, `MDI` and `HMI`.
+
     Parameters
     ----------
     name : `str`

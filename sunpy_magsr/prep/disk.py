@@ -27,7 +27,8 @@ def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        Map whose mask and coordinates are read.
+        Map whose mask and coordinates are read. In a heliographic map all pixels count as on
+        the Sun.
 
     Returns
     -------
@@ -46,12 +47,14 @@ def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
 
 def valid_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     """
-    Find the pixels that are measurements of the Sun: the `measured_pixels` that are finite. Zero is a measurement.
+    Find the pixels that are measurements of the Sun.
+
+    They are the `measured_pixels` that are finite. Zero is a measurement.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        Map with NaN where nothing was measured.
+        Map of any unit.
 
     Returns
     -------

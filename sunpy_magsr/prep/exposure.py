@@ -26,7 +26,7 @@ def observation_time(smap: GenericMap) -> Time:
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        Magnetogram of any instrument.
+        Map of any instrument, also one without T_OBS.
 
     Returns
     -------

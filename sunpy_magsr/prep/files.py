@@ -17,17 +17,17 @@ __all__ = ["file_digest", "open_magnetogram", "reason", "stem_of"]
 
 def file_digest(path: str | Path) -> str:
     """
-    Compute the hash of a file.
+    Compute the SHA-256 hash of a file.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The file.
+        Any file. It is read to its end.
 
     Returns
     -------
     `str`
-        SHA-256 in 64 hexadecimal digits.
+        The hash in 64 hexadecimal digits.
     """
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

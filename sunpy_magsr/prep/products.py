@@ -26,6 +26,8 @@ class Product:
     """
     Instrument and component of a map.
 
+    `product_of` finds them. A map that shows no component of the field is refused as input.
+
     Parameters
     ----------
     instrument : `str`

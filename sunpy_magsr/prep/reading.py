@@ -35,9 +35,11 @@ class Reading:
     Parameters
     ----------
     data : `numpy.ndarray`
-        Magnetic field in Gauss ``[y, x]``, float64. It is 0 where it is not valid.
+        Magnetic field in Gauss ``[y, x]``, float64. Pixels that are not valid are 0, whatever
+        value the Map has there.
     valid : `numpy.ndarray`
-        Pixels that are finite, below `STRONGEST`, not masked and on the disk, bool ``[y, x]``.
+        Valid pixels, bool ``[y, x]``. They are on the disk and not masked, and their values are finite and below
+        `STRONGEST`.
     absurd : `int`
         Number of pixels on the disk that are not masked and are infinite or not below `STRONGEST`.
     plate_scale : `tuple` of `~astropy.units.Quantity`

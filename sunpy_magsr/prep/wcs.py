@@ -178,7 +178,7 @@ def is_helioprojective(smap: GenericMap) -> bool:
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        Map in helioprojective or heliographic coordinates.
+        Map whose coordinate system is read.
 
     Returns
     -------
@@ -221,7 +221,8 @@ def linear_transformation(smap: GenericMap) -> npt.NDArray[np.float64]:
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        Map whose header holds any of CDELT, PC, CD and CROTA2.
+        Map whose header holds any of CDELT, PC, CD and CROTA2, from which sunpy reads ``scale`` and
+        ``rotation_matrix``.
 
     Returns
     -------
@@ -244,7 +245,8 @@ def plate_scale(smap: GenericMap) -> tuple[u.Quantity, u.Quantity]:
     Returns
     -------
     `tuple` of `~astropy.units.Quantity`
-        Plate scale along x and y, which is positive.
+        Plate scale along x and along y. Both are positive, also where a coordinate decreases
+        along its axis.
     """
     x, y = np.hypot(*linear_transformation(smap))
     return x * smap.spatial_units[0] / u.pix, y * smap.spatial_units[1] / u.pix
@@ -257,7 +259,7 @@ def unread_roll(smap: GenericMap) -> float | None:
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        Magnetogram of any instrument.
+        Map of any instrument. Only early MDI headers have such a card.
 
     Returns
     -------
