@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["sample_map", "sample_truth"]
 
-_SIDE = 320
+_SIDE = 320  # pixels
 _FACTOR = 4
-_PLATE_SCALE = 1.986059
+_PLATE_SCALE = 1.986059  # arcsec/pix
 _RSUN_ARCSEC = 968.797926
-_CENTER = (-560.0, 330.0)
+_CENTER = (-560.0, 330.0)  # helioprojective x and y of the middle, arcsec
 _CELL_ARCSEC = 30.0
 _PSF_FWHM_ARCSEC = 3.32
 _NOISE_GAUSS = 12.0

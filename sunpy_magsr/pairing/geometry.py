@@ -139,8 +139,8 @@ def interpolate(data: npt.NDArray, place: npt.NDArray, factor: int) -> npt.NDArr
     """
     Interpolate an image to a grid that is finer by a factor than given pixels.
 
-    The interpolation uses splines of the fifth degree. They keep all of the power at 4 arcsec and 98 % of the power between
-    2 and 1.33 arcsec of HMI's magnetograms, while adaptive resampling with anti-aliasing keeps 82 % and 59 %
+    The interpolation uses splines of the fifth degree. For HMI they keep all of the power between 4 and 2 arcsec and 98 %
+    of the power between 2 and 1.33 arcsec, while adaptive resampling with anti-aliasing keeps 82 % and 59 %
     (``docs/dev_guide/decisions/pairs.rst``).
 
     Parameters

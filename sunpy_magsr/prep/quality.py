@@ -1,8 +1,8 @@
-"""What the archive's headers may say of a magnetogram that is used as data."""
+"""Limits of the quality cards of magnetograms that are used for training and for pairs."""
 
 __all__ = ["ALLOWED_QUALITY", "LARGEST_MISSVALS"]
 
-#: Bits that QUALITY may have: 0x200 is set in all of MDI's frames, 0x10400 in every second HMI frame of some series.
+#: Bits that may be set in the QUALITY card. 0x200 is set in all MDI frames, 0x10400 in every second HMI frame of some series.
 ALLOWED_QUALITY = 0x10600
-#: Pixels that MISSVALS may count.
+#: Largest number of missing pixels that the MISSVALS card may state.
 LARGEST_MISSVALS = 200_000
