@@ -15,35 +15,9 @@ from sunpy_magsr.training.config import load_config
 from sunpy_magsr.training.run.checkpoints import latest_checkpoint, save_checkpoint
 
 from .training.magnetograms import write_patch
+from .training.recipes import CARD, recipe
 
-CONFIG = """
-output = "run"
-[data]
-root = "fits"
-store = "store"
-[autoencoder]
-steps = 6
-patch = 32
-batch_size = 2
-warmup = 1
-checkpoint_every = 2
-log_every = 1
-model = { latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }
-[diffusion]
-steps = 6
-patch = 32
-batch_size = 2
-warmup = 1
-checkpoint_every = 2
-log_every = 1
-model = { channels = 16, condition_blocks = 1, denoiser_blocks = 1 }
-"""
-CARD = """
-name = "tiny"
-kind = "diffusion"
-steps = 2
-noise = { los = 3.0, radial = 16.0 }
-"""
+CONFIG = recipe('store = "store"', autoencoder="steps = 6", diffusion="steps = 6")
 
 
 @pytest.fixture(scope="module")

@@ -19,41 +19,10 @@ from sunpy_magsr.training.data.samplers import samplers_of
 from sunpy_magsr.training.stages.finetune import adapter_loss
 
 from .magnetograms import MDI, write_patch
+from .recipes import CARD_WITH_ADAPTER, recipe
 
-STAGE = """
-steps = 3
-patch = 32
-batch_size = 2
-warmup = 1
-checkpoint_every = 2
-log_every = 1
-validation_samples = 0
-"""
-CONFIG = f"""
-output = "run"
-[data]
-root = "fits"
-[autoencoder]{STAGE}
-model = {{ latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }}
-[diffusion]{STAGE}
-model = {{ channels = 16, condition_blocks = 1, denoiser_blocks = 1 }}
-[finetune]{STAGE}
-base = "trained"
-rank = 2
-decoder_rank = 1
-"""
-CARD = """
-name = "tiny"
-kind = "diffusion"
-steps = 2
-noise = { los = 3.0, radial = 16.0 }
-instruments = ["HMI"]
-[adapter]
-name = "mdi"
-instruments = ["MDI"]
-consistency = "noise"
-psf_fwhm = 0.9
-"""
+CONFIG = recipe(finetune='base = "trained"\nrank = 2\ndecoder_rank = 1')
+CARD = f'instruments = ["HMI"]\n{CARD_WITH_ADAPTER}'
 
 
 @pytest.fixture(scope="module")

@@ -17,46 +17,13 @@ from sunpy_magsr.training.stages.moments import cosine_transform
 from sunpy_magsr.training.stages.scores import SampleScore, band_amplitudes, border_amplitudes, fair_crps
 
 from .magnetograms import write_patch
+from .recipes import CARD_WITH_ADAPTER, recipe
 
-STAGE = """
-patch = 32
-batch_size = 2
-warmup = 1
-checkpoint_every = 2
-log_every = 1
-validation_samples = 0
-"""
-CONFIG = f"""
-output = "run"
-[data]
-root = "fits"
-[autoencoder]{STAGE}
-steps = 3
-model = {{ latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }}
-[diffusion]{STAGE}
-steps = 3
-model = {{ channels = 16, condition_blocks = 1, denoiser_blocks = 1 }}
-[scoring]{STAGE}
-steps = 4
-learning_rate = 1e-2
-[finetune]{STAGE}
-steps = 2
-base = "trained"
-rank = 2
-members = 2
-"""
-CARD = """
-name = "tiny"
-kind = "diffusion"
-steps = 2
-fixed_steps = true
-noise = { los = 3.0, radial = 16.0 }
-[adapter]
-name = "mdi"
-instruments = ["MDI"]
-consistency = "noise"
-psf_fwhm = 0.9
-"""
+CONFIG = recipe(
+    scoring="steps = 4\nlearning_rate = 1e-2",
+    finetune='steps = 2\nbase = "trained"\nrank = 2\nmembers = 2',
+)
+CARD = f"fixed_steps = true\n{CARD_WITH_ADAPTER}"
 
 
 @pytest.fixture

@@ -40,14 +40,12 @@ class PairSampler:
 
     def batch(self, number, size):
         """
-        One batch; it depends on the sampler's seed and the number alone.
+        Make one batch, which depends on the sampler's seed and its number alone.
 
         Parameters
         ----------
-        number : `int`
-            Which batch.
-        size : `int`
-            How many patches.
+        number, size : `int`
+            Number of the batch, and of the patches in it.
 
         Returns
         -------

@@ -24,7 +24,7 @@ _OF_THE_STORE = (
 
 class PatchSampler:
     """
-    Random square patches, turned, mirrored and flipped in polarity at random.
+    Draw random square patches, turned, mirrored and flipped in polarity at random.
 
     A window of the store is drawn by its weight, and a patch about its middle or one of its strong pixels. A batch
     depends on the seed and its number alone, so a resumed run sees the patches of an uninterrupted one.
@@ -34,21 +34,22 @@ class PatchSampler:
     store : `~sunpy_magsr.training.data.store.PatchStore`
         The magnetograms.
     side : {"training", "validation"}
-        Which of them.
+        Which of them are drawn from.
     patch : `int`
-        Side in high-resolution pixels.
+        Side of a patch in high-resolution pixels.
     component_weights : `dict`
-        Relative share of each component; others are not drawn. All are by default, as often as they are there.
+        Share of each component of the field; components that are not in it are not drawn. By default all are drawn, as
+        often as they are in the store.
     strong_share : `float`
         Share of the patches that are centered near a pixel above ``data.strong_field``.
     strength_range : sequence of `float`
-        Lowest and highest factor by which patches without a partner are multiplied, with their noise. What is said of
-        the noise is then more than a name of the magnetogram.
+        Lowest and highest factor by which patches without a partner are multiplied, with their noise. Without it, a network
+        could recognize a magnetogram by its noise.
     noise_range : sequence of `float`
-        Lowest and highest noise in Gauss that they have after that: the factor is drawn from those that bring it there,
-        and magnetograms for which none does are not drawn. Any by default.
+        Lowest and highest noise in Gauss that patches have after that. Factors that do not bring it there are not drawn, nor
+        are magnetograms for which none does. By default any noise is allowed.
     seed : `int`
-        Of the random numbers.
+        Seed of the random numbers.
 
     Raises
     ------
@@ -97,14 +98,12 @@ class PatchSampler:
 
     def batch(self, number, size):
         """
-        The patches of one batch.
+        Draw the patches of one batch.
 
         Parameters
         ----------
-        number : `int`
-            Which batch.
-        size : `int`
-            How many patches.
+        number, size : `int`
+            Number of the batch, and of the patches in it.
 
         Returns
         -------
@@ -122,17 +121,15 @@ class PatchSampler:
 
     def pair_batch(self, number, size, *, scale="hmi"):
         """
-        The patches of one batch of true pairs, turned alike.
+        Draw the patches of one batch of true pairs, both of a pair turned alike.
 
         Parameters
         ----------
-        number : `int`
-            Which batch.
-        size : `int`
-            How many patches.
+        number, size : `int`
+            As for `batch`.
         scale : {"hmi", "input"}
-            Of the high-resolution patches: that of their instrument, or that of the low-resolution one by the gain of each
-            pair.
+            Whose scale the high-resolution patches are on: that of their instrument, or, by the gain of each pair, that of
+            the low-resolution one.
 
         Returns
         -------
@@ -151,7 +148,7 @@ class PatchSampler:
         return high, np.stack(low)[:, None], gain * self._noise[list(fields)]
 
     def names(self, number, size, *, pairs=False):
-        """Names of the magnetograms in a `batch` or a `pair_batch`."""
+        """List the names of the magnetograms in a `batch` or a `pair_batch`."""
         return [str(self.store.fields["name"][field]) for field, *_ in self._draw(number, size, pairs=pairs)]
 
     def _draw(self, number, size, *, pairs):
@@ -217,7 +214,7 @@ def _cumulative(weight, component, shares):
 
 def samplers_of(config, stage):
     """
-    Where the patches of a stage come from.
+    Make the samplers of a stage: one of training data, one of validation data.
 
     Parameters
     ----------

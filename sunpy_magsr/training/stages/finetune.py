@@ -91,12 +91,8 @@ def draw_adapted(model, given, *, solver, steps, generator, members=1):
         Field, noise and blur, ``[N, 4, h, w]``, as for `adapter_loss`.
     solver : `diffusers.SchedulerMixin`
         The solver of the base.
-    steps : `int`
-        Number of its steps.
-    generator : `torch.Generator`
-        The source of the noise that sampling starts from.
-    members : `int`
-        Samples of each patch.
+    steps, generator, members
+        As for `~sunpy_magsr.training.stages.schedule.sample_patches`.
 
     Returns
     -------

@@ -41,11 +41,12 @@ class ScoringStage(Stage):
     result = _SCORED
 
     def __init__(self, config):
-        super().__init__(config)
-        if self.options.members < 2:
-            msg = f"scoring.members must be at least 2, got {self.options.members}."
+        if config.scoring.members < 2:
+            msg = f"scoring.members must be at least 2, got {config.scoring.members}."
             raise ValueError(msg)
-        codec, denoiser, solver = load_components(_start(config))
+        start = _start(config)
+        super().__init__(config)
+        codec, denoiser, solver = load_components(start)
         self.solver = make_scheduler(solver.config.prediction_type)
         codec.encoder.requires_grad_(False)
         self.factor = codec.config.factor
