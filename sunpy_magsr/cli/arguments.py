@@ -1,0 +1,280 @@
+"""The arguments of ``magsr``, with the help and the examples of each command."""
+
+import argparse
+from pathlib import Path
+
+from sunpy_magsr.version import version
+
+__all__ = ["output_folder", "parser"]
+
+_COMPONENTS = ["los", "br", "bp", "bt"]
+_DEVICE = "torch device, such as cpu or cuda (default: CUDA if there is one, else the CPU)"
+
+_EXAMPLES = """
+  magsr demo
+      Super-resolve the sample that comes with the package. No data are needed.
+  magsr superresolve mdi/*.fits -o results
+      Super-resolve every MDI file of a folder.
+  magsr superresolve --help
+      Show the options of a command.
+"""
+_DEMO = """
+  magsr demo
+      Write the sample, one result, the mean of 8 results and a picture into
+      the folder magsr_demo.
+  magsr demo -o demo --samples 4 --seed 1
+      The same from 4 other samples, into the folder demo.
+"""
+_SUPERRESOLVE = """
+  magsr superresolve mdi.fits -o results
+      Draw one sample at 0.5 arcsec/pix and write results/mdi.magsr.fits.
+  magsr superresolve mdi/*.fits -o results --samples 8
+      Write the mean of 8 samples and their standard deviation for each file.
+  magsr superresolve mdi/*.fits -o frames --noise-lifetime 1 --precision 0.5
+      Make the compressed frames of a movie.
+"""
+_EVALUATE = """
+  magsr evaluate --data hmi -o evaluation --models default,bicubic
+      Average the HMI files of a folder down, and compare what two models make
+      of them with the files themselves.
+  magsr evaluate --data hmi --paired mdi -o comparison
+      Take the MDI file that is nearest in time as the input instead.
+  magsr evaluate --pairs pairs -o judged
+      Take the pairs of images that pairs/pairs.toml lists.
+"""
+_ARCHIVE = """
+  magsr archive run plan.toml
+      Super-resolve all frames of the plan. After an interruption the same
+      command goes on with the frames that are not done.
+  magsr archive status plan.toml
+      Say how many frames are done, how fast the work is, and what failed.
+  magsr archive report plan.toml
+      Draw the quality of all frames over time.
+  magsr archive pack plan.toml --product mean -o mean.zarr
+      Put the means of all frames into one Zarr store.
+"""
+_RUN = """
+  magsr archive run plan.toml
+      Do all frames that are not done yet.
+  magsr archive run plan.toml --set cluster.workers=4 --retry-failed
+      Use 4 processes, and try the frames again that have failed.
+"""
+_STATUS = """
+  magsr archive status plan.toml
+      Say how far the work is, also while another process is doing it.
+  watch -n 60 magsr archive status plan.toml
+      Say so every minute.
+"""
+_REPORT = """
+  magsr archive report plan.toml
+      Write tables and a picture into the folder report of the results.
+  magsr archive report plan.toml -o quality
+      Write them into the folder quality.
+"""
+_PACK = """
+  magsr archive pack plan.toml --product sample0 -o samples.zarr
+      Put the first sample of every frame into one store.
+  magsr archive pack plan.toml --product mean -o mean.zarr --overwrite
+      Replace the store of the means, after more frames are done.
+"""
+_MOVIE = """
+  magsr movie frames/*.fits -o region.mp4
+      Draw one frame for each file.
+  magsr movie frames/*.fits -o region.gif --limit 1000 --frame-rate 4 --size 640
+      Make a small animated GIF, for sunspots: 1000 G is white, -1000 G black.
+"""
+_MODELS = """
+  magsr models
+      List the models with their sizes and licenses.
+  magsr models default+mdi
+      Show the card of one model: its training, validation and limits.
+"""
+
+
+def parser():
+    """
+    Make the parser of the command line.
+
+    Returns
+    -------
+    `argparse.ArgumentParser`
+        It sets ``command``, the name of the command, and the options of that command.
+    """
+    top = argparse.ArgumentParser(
+        prog="magsr",
+        description="Super-resolution of solar magnetograms.",
+        **_shown(_EXAMPLES),
+    )
+    top.add_argument("--version", action="version", version=version)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for add in (_demo, _superresolve, _evaluate, _archive, _movie, _models):
+        add(commands)
+    return top
+
+
+def output_folder(options):
+    """
+    Read the folder for the results from the options of a command.
+
+    Parameters
+    ----------
+    options : `argparse.Namespace`
+        The options, with ``output``.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The folder. It may not exist yet.
+
+    Raises
+    ------
+    ValueError
+        If ``-o`` names a file.
+    """
+    folder = Path(options.output)
+    if folder.exists() and not folder.is_dir():
+        msg = f"-o must be a folder, got the file {folder}."
+        raise ValueError(msg)
+    return folder
+
+
+def _shown(examples):
+    """Options of a parser that shows examples line by line below its options."""
+    return {"epilog": f"examples:{examples}", "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
+def _added(commands, name, summary, examples):
+    """A new command with its line in the list of commands and its examples."""
+    return commands.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **_shown(examples)
+    )
+
+
+def _sampling(command, *, samples):
+    command.add_argument(
+        "--samples", type=int, default=samples, metavar="N", help="how many samples to draw (default: %(default)s)"
+    )
+    command.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="seed of the random numbers (default: %(default)s)"
+    )
+    command.add_argument("--device", metavar="D", help=_DEVICE)
+
+
+def _model(command):
+    command.add_argument(
+        "--model", default="default", metavar="M", help="name, folder or Hub id of a model (default: %(default)s)"
+    )
+    command.add_argument("--steps", type=int, metavar="K", help="steps of the sampling (default: those of the model)")
+
+
+def _output(command, default=None, what="the folder for the results", metavar="DIR"):
+    shown = what if default is None else f"{what} (default: %(default)s)"
+    command.add_argument("-o", "--output", required=default is None, default=default, metavar=metavar, help=shown)
+
+
+def _demo(commands):
+    demo = _added(commands, "demo", "super-resolve a synthetic sample, write a FITS file and a picture", _DEMO)
+    _output(demo, "magsr_demo")
+    _sampling(demo, samples=8)
+    _model(demo)
+
+
+def _superresolve(commands):
+    files = _added(commands, "superresolve", "super-resolve magnetograms in FITS files", _SUPERRESOLVE)
+    files.add_argument("files", nargs="+", metavar="FILE", help="a FITS file that sunpy reads as one map")
+    _output(files)
+    files.add_argument("--overwrite", action="store_true", help="do files again that are done")
+    files.add_argument(
+        "--plate-scale",
+        default="0.5",
+        metavar="ARCSEC",
+        help="of the output in arcsec/pix, or 'native' for exactly x4 the input's grid (default: %(default)s)",
+    )
+    files.add_argument(
+        "--psf-fwhm",
+        type=float,
+        metavar="ARCSEC",
+        help="width of the instrument's point-spread function, if it is known",
+    )
+    files.add_argument("--keep-bad-pixels", action="store_true", help="take hits and dead pixels for measurements")
+    files.add_argument(
+        "--component",
+        choices=_COMPONENTS,
+        help="component of the field, if neither the header nor the name of the file says it",
+    )
+    files.add_argument(
+        "--noise-lifetime",
+        type=float,
+        metavar="HOURS",
+        help="for frames of a movie: how long made-up structure stays with a place on the Sun, such as 1, or inf",
+    )
+    files.add_argument(
+        "--precision", type=float, metavar="GAUSS", help="compress the files, with values rounded to steps of this size"
+    )
+    files.add_argument("--calibrate", choices=["hmi"], help="put an MDI result on HMI's scale")
+    _sampling(files, samples=1)
+    _model(files)
+
+
+def _evaluate(commands):
+    summary = "measure models on HMI magnetograms averaged down, or on true pairs"
+    evaluate = _added(commands, "evaluate", summary, _EVALUATE)
+    source = evaluate.add_mutually_exclusive_group(required=True)
+    source.add_argument("--data", metavar="DIR", help="folder of HMI FITS files: SHARP patches or full disks")
+    source.add_argument("--pairs", metavar="DIR", help="true pairs as images on one grid, listed in DIR/pairs.toml")
+    evaluate.add_argument("--paired", metavar="LR_DIR", help="low-resolution partners, instead of averaging down")
+    evaluate.add_argument("--models", metavar="A,B,C", help="names, folders or Hub ids (default: all names)")
+    evaluate.add_argument(
+        "--component", default="los", choices=_COMPONENTS, help="component of the field (default: %(default)s)"
+    )
+    _output(evaluate, "magsr_evaluation")
+    _sampling(evaluate, samples=8)
+
+
+def _archive(commands):
+    summary = "super-resolve thousands of frames as a plan says, on many processes"
+    actions = _added(commands, "archive", summary, _ARCHIVE).add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    run = _added(actions, "run", "work off the plan; what is done already is passed over", _RUN)
+    run.add_argument("--retry-failed", action="store_true", help="try the frames again that have failed")
+    status = _added(actions, "status", "say how far the plan is, how fast, and what failed", _STATUS)
+    summary = "draw the quality of all frames over time, and list what to look at"
+    report = _added(actions, "report", summary, _REPORT)
+    report.add_argument(
+        "-o", "--output", metavar="DIR", help="folder for the report (default: report, in the folder of the results)"
+    )
+    pack = _added(actions, "pack", "put one product of all frames that are done into one Zarr store", _PACK)
+    pack.add_argument("--product", required=True, metavar="NAME", help="such as sample0, mean or quantile0.9")
+    _output(pack, what="the store", metavar="CUBE.zarr")
+    pack.add_argument("--overwrite", action="store_true", help="replace a store that is there")
+    for action in (run, status, report, pack):
+        action.add_argument("plan", metavar="PLAN.toml", help="the plan: a TOML file")
+        action.add_argument(
+            "--set", action="append", default=[], metavar="KEY=VALUE", help="change a value of the plan"
+        )
+
+
+def _movie(commands):
+    movie = _added(commands, "movie", "make a movie of FITS files", _MOVIE)
+    movie.add_argument("files", nargs="+", metavar="FILE", help="frames in the order of the movie")
+    _output(movie, what="the movie, a file *.mp4 or *.gif", metavar="MOVIE")
+    movie.add_argument(
+        "--limit", type=float, default=500, metavar="GAUSS", help="field that is white or black (default: %(default)s)"
+    )
+    movie.add_argument(
+        "--frame-rate", type=float, default=8, metavar="N", help="frames a second (default: %(default)s)"
+    )
+    movie.add_argument(
+        "--size",
+        type=int,
+        default=1080,
+        metavar="PIXELS",
+        help="pixels of the picture along the longer side at most (default: %(default)s)",
+    )
+    movie.add_argument("--overwrite", action="store_true", help="replace a movie that is there")
+
+
+def _models(commands):
+    models = _added(commands, "models", "list the models, or show one model's card", _MODELS)
+    models.add_argument("name", nargs="?", help="name, folder or Hub id of the model whose card is shown")
