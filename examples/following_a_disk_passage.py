@@ -4,9 +4,9 @@ Following a region across the disk
 ==================================
 
 The unsigned flux and the area that you measure of an active region change while it crosses the disk, even if nothing
-happens to it: near the limb it is foreshortened, and less of its radial field points along the line of sight. This example
-follows one region with MDI. It measures flux and area in the input and in the super-resolved frames, with intervals, and
-compares both with the truth.
+happens to it: near the limb it is foreshortened, and less of its radial field points along the line of sight. This
+example follows one region with MDI. It measures flux and area in the input and in the super-resolved frames, with
+intervals, and compares both with the truth.
 """
 
 import astropy.units as u
@@ -26,9 +26,9 @@ from sunpy_magsr.data.twins import Errors, make_twins
 from sunpy_magsr.forward_model import MDI_GAIN
 
 ##############################################################################
-# The truth must be known, so everything here is made up. The Sun has a radial field that does not change and only rotates.
-# An MDI sees it every 36 hours, with MDI's blur, noise and pixels of 2 arcsec. It is four times as far away as the true MDI
-# was, so that the disk is 256 pixels wide and the script is fast. With files of your own, this block is
+# The truth must be known, so everything here is made up. The Sun has a radial field that does not change and only
+# rotates. An MDI sees it every 36 hours, with MDI's blur, noise and pixels of 2 arcsec. It is four times as far away as
+# the true MDI was, so that the disk is 256 pixels wide and the script is fast. With files of your own, this block is
 # ``disks = sunpy.map.Map("mdi/*.fits")``.
 
 FARTHER = 4
@@ -40,9 +40,9 @@ for delay in np.arange(-5.25, 4, 1.5) * u.day:
     disks.append(sunpy.map.Map(twins.mdi.astype(np.float32), twins.mdi_header))
 
 ##############################################################################
-# We read off where the region is in the middle frame. `sunpy.coordinates.propagate_with_solar_surface` turns this place with
-# the Sun to the time of each other frame, and there we cut out 48 x 48 pixels. Cut with ``submap``, in pixels: the model does
-# not expect maps that were rotated or reprojected.
+# We read off where the region is in the middle frame. `sunpy.coordinates.propagate_with_solar_surface` turns this place
+# with the Sun to the time of each other frame, and there we cut out 48 x 48 pixels. Cut with ``submap``, in pixels: the
+# model does not expect maps that were rotated or reprojected.
 
 middle = disks[len(disks) // 2]
 start = SkyCoord(-8 * u.arcsec, 40 * u.arcsec, frame=middle.coordinate_frame)
@@ -57,16 +57,16 @@ for disk in disks:
     longitudes.append(longitude.wrap_at("180d").to_value(u.deg))
 
 ##############################################################################
-# Eight samples of each frame, on the scale of HMI. The package would take a few small and strong elements for hits of cosmic
-# rays. There are none in this MDI, so we keep all pixels. A warning counts the pixels of the made-up spots that are stronger
-# than all fields that the model was trained on.
+# Eight samples of each frame, on the scale of HMI. The package would take a few small and strong elements for hits of
+# cosmic rays. There are none in this MDI, so we keep all pixels. A warning counts the pixels of the made-up spots that
+# are stronger than all fields that the model was trained on.
 
 options = {"n_samples": 8, "calibrate": "hmi", "bad_pixels": "keep"}
 ensembles = [sunpy_magsr.superresolve_ensemble(cutout, **options) for cutout in cutouts]
 
 ##############################################################################
-# The truth is what the made-up Sun has at the places that the pixels of a result look at. The input must be put on the scale
-# of HMI as well, as a threshold in Gauss means something else on each scale.
+# The truth is what the made-up Sun has at the places that the pixels of a result look at. The input must be put on the
+# scale of HMI as well, as a threshold in Gauss means something else on each scale.
 
 
 def truth_of(smap):
@@ -99,13 +99,13 @@ fig.colorbar(image, ax=axes, label="line-of-sight field on the scale of HMI [G]"
 plt.show()
 
 ##############################################################################
-# **The picture.** The same region at four longitudes from the central meridian; solar north is up. Everything is made up, as
-# this Sun is. The input stands for what MDI measures. What the sample has beyond it was added by the model and not measured:
-# it has as much structure as the truth, but its grains are not those of the truth. The row of dark dots at 58° is a fault of
-# the model, which was not trained so near to the limb.
+# **The picture.** The same region at four longitudes from the central meridian; solar north is up. Everything is made
+# up, as this Sun is. The input stands for what MDI measures. What the sample has beyond it was added by the model and
+# not measured: it has as much structure as the truth, but its grains are not those of the truth. The row of dark dots
+# at 58° is a fault of the model, which was not trained so near to the limb.
 #
-# Now flux and area. ``propagate`` takes each sample through a function, and gives a mean and a 90 % interval for each of its
-# results. The same function measures the input and the truth.
+# Now flux and area. ``propagate`` takes each sample through a function, and gives a mean and a 90 % interval for each
+# of its results. The same function measures the input and the truth.
 
 
 def measure(smap):
@@ -130,15 +130,15 @@ axes[0].legend(loc="lower center")
 plt.show()
 
 ##############################################################################
-# **The picture.** Flux and area of the made-up region, measured by one function in the truth, in the input and in the eight
-# samples. In the gray parts the intervals are not calibrated, as the region is nearer to the limb than
-# :math:`\mu = 0.65`.
+# **The picture.** Flux and area of the made-up region, measured by one function in the truth, in the input and in the
+# eight samples. In the gray parts the intervals are not calibrated, as the region is nearer to the limb than :math:`\mu
+# = 0.65`.
 #
-# The flux of the input is too low by 4 % at disk center and by 7 % at 60 degrees, because its pixels mix the two polarities
-# and spread small elements until they are below 100 G. The flux of the samples is too low by 1 and 7 %. All intervals hold
-# the truth. They are wide because the scale between MDI and HMI is known to 8 % only; the structure that was made up adds
-# little, as it averages out over so many pixels.
+# The flux of the input is too low by 4 % at disk center and by 7 % at 60 degrees, because its pixels mix the two
+# polarities and spread small elements until they are below 100 G. The flux of the samples is too low by 1 and 7 %. All
+# intervals hold the truth. They are wide because the scale between MDI and HMI is known to 8 % only; the structure that
+# was made up adds little, as it averages out over so many pixels.
 #
-# Even the truth changes: a field of 100 G along the line of sight is a radial field of 200 G at 60 degrees. So the area falls
-# by a quarter. No super-resolution changes that, and here the input does even a little better than the samples, as the area
-# is that of the field smoothed over 4 arcsec. Compare areas at equal distances from disk center only.
+# Even the truth changes: a field of 100 G along the line of sight is a radial field of 200 G at 60 degrees. So the area
+# falls by a quarter. No super-resolution changes that, and here the input does even a little better than the samples,
+# as the area is that of the field smoothed over 4 arcsec. Compare areas at equal distances from disk center only.
