@@ -76,16 +76,20 @@ def workers_of(cluster: Cluster) -> Iterator[tuple[Client, int]]:
                 started.scale(cluster.workers)
             yield client, cluster.threads
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = cluster.workers or max(1, cores // 2)
     threads = cluster.threads or max(1, cores // workers)
     own = {"dashboard_address": "127.0.0.1:8787", **_memory_limit(cluster.memory)}
     environment = {**_MALLOC, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)}
-    # whoever hands out the frames counts the workers that each has ended
+    # Whoever hands out the frames counts the workers that each has ended. A worker that is started again may take long on a
+    # busy machine; by default Dask gives it up after 15 s, and a run whose workers were all given up waited for ever.
     settings = {"scheduler.allowed-failures": 0, "nanny.pre-spawn-environ": environment, **_WATCH}
-    with dask.config.set({f"distributed.{name}": value for name, value in settings.items()}):
-        local = LocalCluster(n_workers=workers, threads_per_worker=1, **own)
-    with local, Client(local) as client:
+    settings |= {"deploy.lost-worker-timeout": "1 hour"}
+    with (
+        dask.config.set({f"distributed.{name}": value for name, value in settings.items()}),
+        LocalCluster(n_workers=workers, threads_per_worker=1, **own) as local,
+        Client(local) as client,
+    ):
         yield client, threads
 
 
