@@ -199,7 +199,7 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
         (["--data", "nowhere"], "--data must be a folder, got 'nowhere'"),
         (["--models", "bicubic,best"], "model must be one of"),
         (["--component", "br"], "--data must be a folder with magnetograms"),
-        (["--samples", "0"], "n_samples must be a whole number of at least 1, got 0"),
+        (["--samples", "0"], "samples must be a whole number of at least 1, got 0"),
     ],
 )
 def test_wrong_usage_is_one_line(folder, tmp_path, capsys, options, message):

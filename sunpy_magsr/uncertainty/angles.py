@@ -23,7 +23,8 @@ def arcsec_per_pixel(smap: GenericMap) -> tuple[float, ...]:
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        A map in helioprojective or heliographic coordinates.
+        A map in helioprojective coordinates, or in heliographic coordinates with pixels of equal size in degrees
+        (CEA).
 
     Returns
     -------

@@ -33,10 +33,9 @@ class Case:
 
     Parameters
     ----------
-    mean : `numpy.ndarray`
-        Mean of the members: a field in Gauss, ``[Y, X]``, or a quantity that was measured on several fields, ``[N]``.
-    std : `numpy.ndarray`
-        Standard deviation of the members, of the same shape.
+    mean, std : `numpy.ndarray`
+        Mean and standard deviation of the members: of a field in Gauss, ``[Y, X]``, or of a quantity that was measured on
+        several fields, ``[N]``.
     n_samples : `int`
         Number of members.
     truth : `numpy.ndarray`

@@ -231,12 +231,12 @@ class Ensemble(Samples):
         precision : `~astropy.units.Quantity`, optional
             Compress a FITS file, with values rounded to steps of this magnetic field. By default nothing is rounded.
         overwrite : `bool`
-            Whether to replace a file that exists. Defaults to `False`.
+            Whether a file of this name may be replaced. Defaults to `False`.
 
         Returns
         -------
         `pathlib.Path`
-            The file.
+            Path of the file.
         """
         from sunpy_magsr.uncertainty.files import save_ensemble
 
@@ -250,7 +250,7 @@ class Ensemble(Samples):
         Parameters
         ----------
         path : `str` or `pathlib.Path`
-            The file.
+            Name of that file. It is taken for FITS unless it ends in ``.asdf``.
 
         Returns
         -------

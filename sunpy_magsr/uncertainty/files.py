@@ -102,7 +102,7 @@ def load_ensemble(path: str | Path) -> Ensemble:
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The file.
+        That file. It is read as FITS unless its name ends in ``.asdf``.
 
     Returns
     -------

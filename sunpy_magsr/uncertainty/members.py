@@ -15,23 +15,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Moments", "StoredMoments", "keep_members", "release"]
+__all__ = ["Moments", "keep_members", "release"]
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredMoments:
-    """
-    Mean and standard deviation of an ensemble that was read from a file.
-
-    Parameters
-    ----------
-    count : `int`
-        Number of members.
-    mean : `numpy.ndarray`
-        Mean of the members, ``[Y, X]``.
-    std : `numpy.ndarray`
-        Standard deviation of the members, ``[Y, X]``.
-    """
+    """What is known of the members of an ensemble that was read from a file: how many, their mean and deviation."""
 
     count: int
     mean: NDArray[np.float32]

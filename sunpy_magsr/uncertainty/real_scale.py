@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sunpy.map import GenericMap
 
     from sunpy_magsr.uncertainty.ensemble import Ensemble
+
+    _Array: TypeAlias = NDArray[np.floating]
 
 __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
 
@@ -85,11 +87,7 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
 
 
 def shared_wavelength(
-    members: NDArray[np.floating],
-    mean: NDArray[np.floating],
-    factors: np.floating | NDArray[np.floating],
-    threshold: float,
-    sigma: float | tuple[float, ...],
+    members: _Array, mean: _Array, factors: np.floating | _Array, threshold: float, sigma: float | tuple[float, ...]
 ) -> NDArray[np.float32]:
     """
     Find the wavelength at which the power that members share falls below a threshold; see `real_scale_map`.
@@ -115,7 +113,7 @@ def shared_wavelength(
     known = np.isfinite(mean)
     result = np.full(mean.shape, WAVELENGTHS[-1], np.float32)
     is_found = np.zeros(mean.shape, dtype=bool)
-    before: NDArray[np.floating] = np.empty(0)
+    before: _Array = np.empty(0)
     for at, wavelength in enumerate(WAVELENGTHS):
         shared = _shared_power(members, np.where(known, mean, 0), factors, wavelength, sigma)
         falls = (shared < threshold) & ~is_found
@@ -133,14 +131,11 @@ def shared_wavelength(
 
 
 def _shared_power(
-    members: NDArray[np.floating],
-    mean: NDArray[np.floating],
-    factors: np.floating | NDArray[np.floating],
-    wavelength: float,
-    sigma: float | tuple[float, ...],
-) -> NDArray[np.floating]:
+    members: _Array, mean: _Array, factors: np.floating | _Array, wavelength: float, sigma: float | tuple[float, ...]
+) -> _Array:
+    """Share of the power in a band of wavelengths that all members have in common, for each pixel."""
     size = len(members)
-    power: NDArray[np.floating] | float = 0.0
+    power: _Array | float = 0.0
     for member in members:
         deviation = np.nan_to_num(np.asarray(member, dtype=np.float32) - mean)
         power = power + band(mean + factors * deviation, wavelength) ** 2 / size
@@ -150,7 +145,7 @@ def _shared_power(
     return (size * of_mean - power) / ((size - 1) * np.maximum(power, 1e-12))
 
 
-def band(field: NDArray[np.floating], wavelength: float) -> NDArray[np.floating]:
+def band(field: _Array, wavelength: float) -> _Array:
     """
     Filter a field so that waves of about one wavelength remain, by a difference of Gaussians.
 

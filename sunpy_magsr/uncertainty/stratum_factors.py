@@ -220,7 +220,7 @@ class StratumFactors:
 
     def save(self, path: str | Path) -> Path:
         """
-        Write a JSON file. It appears whole or not at all.
+        Write a JSON file, with factors rounded to three decimals. It appears whole or not at all.
 
         Parameters
         ----------
@@ -244,7 +244,7 @@ class StratumFactors:
         Parameters
         ----------
         path : `str` or `pathlib.Path`
-            Name of a JSON file.
+            Name of that file. A model's card has the same facts, which `of` reads.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Every model on every region."""
+"""Run every model on every region."""
 
 import dataclasses
 from pathlib import Path
@@ -14,6 +14,7 @@ from sunpy_magsr.job import check_options
 from sunpy_magsr.prep.field import read_field
 from sunpy_magsr.prep.files import reason
 from sunpy_magsr.validation.parts import Part, identity
+from sunpy_magsr.validation.regions import check_any
 from sunpy_magsr.validation.scores import BANDS, SMALL
 
 __all__ = ["MODELS", "Evaluation", "evaluate"]
@@ -29,20 +30,24 @@ _FEWEST_PATCHES = 64  # as many as there are features
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """
-    What came out.
+    Results of `evaluate`.
 
-    Attributes
+    Parameters
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        Those that were scored.
-    cards, identities : `dict`
-        `~sunpy_magsr.catalog.ModelCard` and digest of the model, by the names that were asked for.
-    numbers, arrays : `dict`
-        ``[model][region]``, as `~sunpy_magsr.validation.scores.score` returns them.
+        The regions that were scored.
+    cards : `dict` of `str` to `~sunpy_magsr.catalog.ModelCard`
+        The card of each model, by the name that was asked for.
+    identities : `dict` of `str` to `str`
+        The digest of each model (`~sunpy_magsr.validation.parts.identity`), by the same names.
+    numbers : `dict`
+        The numbers of each region, ``[model][region][name]``, from `~sunpy_magsr.validation.scores.score`.
+    arrays : `dict`
+        The arrays of each region, ``[model][region][name]``, from `~sunpy_magsr.validation.scores.score`.
     settings : `dict`
-        Samples, seed and segment length in arcsec.
-    failed : `dict`
-        Why a region could not be scored, by name.
+        ``n_samples``, ``seed``, and ``segment``, the side of the spectra's segments in arcsec.
+    failed : `dict` of `str` to `str`
+        The reason why a region could not be scored, by the region's name.
     """
 
     regions: list
@@ -55,20 +60,20 @@ class Evaluation:
 
     def pooled(self, model):
         """
-        Means over the regions with bootstrap intervals.
+        Average the numbers of a model over the regions, with bootstrap intervals.
 
         Parameters
         ----------
         model : `str`
-            One of ``cards``.
+            Name of the model, one of those in ``cards``.
 
         Returns
         -------
-        `dict`
-            By name of the number: mean, lower and upper end of the 95 % interval that resampling the regions gives
-            (percentiles of 4000 resamples; NaN with one region). A region without a number, such as the flux
-            error where there is no flux, is left out of its mean. The FID, times 1000, is of the patches of all
-            regions.
+        `dict` of `str` to `tuple` of `float`
+            For each number its mean, and the lower and upper end of the 95 % interval from resampling the regions
+            (percentiles of 4000 resamples; NaN with one region). A region without a number, such as the flux error where
+            there is no flux, is left out of its mean. The FID is computed from the patches of all regions, and is given
+            times 1000.
         """
         rows = list(self.numbers[model].values())
         found = {}
@@ -84,21 +89,22 @@ class Evaluation:
 
     def small_features(self, model, kind="sample", band=BANDS[-1]):
         """
-        What a model holds in a band of small scales.
+        Say how much power and how much coherence with the truth a model has in a band of small scales.
 
         Parameters
         ----------
         model : `str`
-            One of ``cards``.
+            Name of the model.
         kind : {"sample", "mean"}
-            Of a sample or of the mean.
+            Whether to describe one sample or the mean of the samples. Defaults to ``"sample"``.
         band : `tuple` of `float`
-            Longest and shortest wavelength in arcsec. Defaults to what is below MDI's pixel.
+            Longest and shortest wavelength in arcsec, one of `~sunpy_magsr.validation.scores.BANDS`. Defaults to the last,
+            which is below MDI's pixel.
 
         Returns
         -------
         `~sunpy_magsr.spectral.SmallFeatures`
-            Means over the regions, and the error of the mean.
+            Means over the regions, and the error of the mean coherence.
         """
         longest, shortest = band
         rows = [
@@ -109,21 +115,23 @@ class Evaluation:
 
     def spectrum(self, model, key, error=None, unit=1):
         """
-        Mean over the regions of an array of spectral values, for pictures.
+        Average a spectrum over the regions.
 
         Parameters
         ----------
         model : `str`
-            One of ``cards``.
-        key, error : `str`
-            Names of the values and of their errors.
+            Name of the model.
+        key : `str`
+            Name of the values in ``arrays``.
+        error : `str`, optional
+            Name of their errors in ``arrays``. By default ``key`` with ``_error`` after it.
         unit : `~astropy.units.Unit`
-            Of the values.
+            Unit of the values. By default they have none.
 
         Returns
         -------
         `~sunpy_magsr.spectral.Spectrum`
-            At the wavenumbers of the first region; regions on other grids are interpolated.
+            The mean at the wavenumbers of the first region. The other regions' values are interpolated to them.
         """
         parts = list(self.arrays[model].values())
         highest = min(one["wavenumber"][-1] for one in parts)
@@ -152,35 +160,36 @@ def _interval(values):
 
 def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device=None, progress=False):
     """
-    Run models on regions.
+    Run models on regions and score them.
 
     Parameters
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        The pairs.
+        Truths and inputs.
     models : sequence
-        As for `sunpy_magsr.superresolve`. Names of the same model are computed once.
+        Models, as for `sunpy_magsr.superresolve`. Several names of the same model are computed once. Defaults to `MODELS`.
     n_samples : `int`
-        Samples of the diffusion models.
+        Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
-        Of the samples.
+        Seed of the samples. Defaults to 0.
     folder : `str` or `pathlib.Path`, optional
-        Keeps finished parts (one model on one region), and those found there are not computed again if files, model,
-        settings and version are the same.
+        A folder to keep finished parts in (one model on one region). A part that is found there is not computed again if
+        its file, model, settings and version of the package are the same. By default nothing is kept.
     device : `str`, optional
-        Where to compute.
+        The torch device, as for `sunpy_magsr.superresolve`.
     progress : `bool`
-        Show a progress bar on a terminal.
+        Whether to show a progress bar on a terminal. Defaults to `False`.
 
     Returns
     -------
     `Evaluation`
-        A region that one of the models or metrics cannot take is left out for all of them, and named.
+        The results. A region that one of the models or metrics cannot take is left out for all models, and ``failed`` has
+        the reason.
 
     Raises
     ------
     ValueError
-        For an unknown model, and if no region is left.
+        If a model is unknown, an option is out of range, or no region could be scored.
     """
     check_options(n_samples=n_samples, seed=seed, steps=None, batch_size=None)
     instruments = {region.low.instrument for region in regions}
@@ -202,10 +211,7 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
                         failed[region.name] = f"{name}: {reason(error)}"
                 bar.update()
     kept = [region for region in regions if region.name not in failed]
-    if not kept:
-        reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
-        msg = f"regions must hold one that can be scored, got none{reasons}."
-        raise ValueError(msg)
+    check_any(kept, failed, "regions must hold one that can be scored, got none")
     numbers, arrays = (
         {name: {region.name: done[identities[name], region.name][which] for region in kept} for name in backends}
         for which in (0, 1)

@@ -1,4 +1,4 @@
-"""The figures of an evaluation, for a reader who was not there."""
+"""Figures of an evaluation."""
 
 import astropy.units as u
 import numpy as np
@@ -23,19 +23,19 @@ _SHORTEST = 4 / 3
 
 def draw_figures(evaluation, folder):
     """
-    Draw spectra, coherence, small features, panels of one region and, with samples, reliability.
+    Draw spectra, coherence, small features, panels of one region and, if there are samples, reliability.
 
     Parameters
     ----------
     evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
-        What came out. Of names for the same weights the first is drawn.
+        Results of the evaluation. If several names mean the same model, it is drawn once, with the first of them.
     folder : `pathlib.Path`
-        Where to; each file is written whole or not at all.
+        The folder for the files. Each file appears whole or not at all.
 
     Returns
     -------
     `list` of `pathlib.Path`
-        The files.
+        The PNG files.
     """
     names = _distinct(evaluation)
     figures = {
@@ -60,15 +60,15 @@ def draw_pairs(regions, models, path, *, seed=0, device=None):
     Parameters
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        From `~sunpy_magsr.validation.published.read_published_pairs`.
+        One pair for each row of the figure.
     models : sequence of `str`
-        As for `sunpy_magsr.superresolve`.
+        Names of the models, as for `sunpy_magsr.superresolve`.
     path : `pathlib.Path`
-        A PNG file, written whole or not at all.
+        The PNG file. It appears whole or not at all.
     seed : `int`
-        Of the samples.
+        Seed of the samples. Defaults to 0.
     device : `str`, optional
-        Where to compute.
+        The torch device, as for `sunpy_magsr.superresolve`.
     """
     figure = _figure(2.9 * (len(models) + 2) + 1, 3.1 * len(regions) + 0.6)
     axes = figure.subplots(len(regions), len(models) + 2, squeeze=False)

@@ -1,4 +1,4 @@
-"""Models judged by true pairs: one row a pair and model, and the table."""
+"""Models judged by true pairs of MDI and HMI."""
 
 import dataclasses
 
@@ -14,10 +14,11 @@ from sunpy_magsr.forward_model import measure_response, without_bad_pixels
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.spectral import small_features
 from sunpy_magsr.uncertainty import coverage
+from sunpy_magsr.validation.scores import relative_error
 
 __all__ = ["PAIR_BANDS", "PAIR_ROWS", "draw_members", "judge_pairs", "pair_table", "response_table"]
 
-#: Bands of wavelengths in arcsec.
+#: Bands of wavelengths, longest and shortest, in arcsec.
 PAIR_BANDS = ((16, 8), (8, 4), (4, 2), (2, 4 / 3))
 _NAMES = [f"{longest:g}_{shortest:.3g}" for longest, shortest in PAIR_BANDS]
 _LABELS = [f'{longest:g}-{shortest:.3g}"' for longest, shortest in PAIR_BANDS]
@@ -39,28 +40,29 @@ PAIR_ROWS = (
 
 def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
     """
-    Run models on true pairs.
+    Run models on true pairs and compare their results with HMI.
 
-    Everything is compared on HMI's scale where the truth is not NaN. The yardstick is the *scaled input*: MDI
-    interpolated by cubic splines, times the factor with which it fits HMI best, which no user knows.
+    Everything is compared on HMI's scale, where the truth is not NaN. Errors are also given relative to those of the *scaled
+    input*: MDI interpolated by cubic splines, times the factor with which it fits HMI best. No user knows that factor.
 
     Parameters
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        From `~sunpy_magsr.validation.published.read_published_pairs`.
+        The pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
     models : sequence of `str`
-        As for `sunpy_magsr.superresolve`.
+        Names of the models, as for `sunpy_magsr.superresolve`.
     n_samples : `int`
-        Samples of the diffusion models.
+        Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
-        Of the samples.
+        Seed of the samples. Defaults to 0.
     device : `str`, optional
-        Where to compute.
+        The torch device, as for `sunpy_magsr.superresolve`.
 
     Returns
     -------
     `dict`
-        ``[model][pair]``, numbers by the names of `PAIR_ROWS`; power and flux are those of the first sample.
+        The numbers, ``[model][pair][name]``, with the names in `PAIR_ROWS`. Power, flux and area are those of the first
+        sample.
     """
     found = {}
     for name in models:
@@ -73,21 +75,23 @@ def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
 
 def draw_members(region, name, *, n_samples=8, seed=0, device=None):
     """
-    What a model makes of the input of a pair, on HMI's scale.
+    Draw samples of a model for the input of a pair, on HMI's scale.
 
     Parameters
     ----------
     region : `~sunpy_magsr.validation.regions.Region`
         The pair.
     name : `str`
-        The model.
-    n_samples, seed, device
-        As for `judge_pairs`.
+        Name of the model.
+    n_samples, seed : `int`
+        Number and seed of the samples, as for `judge_pairs`. A deterministic model gives one sample.
+    device : `str`, optional
+        The torch device, as for `judge_pairs`.
 
     Returns
     -------
     `list` of `numpy.ndarray`
-        Gauss, on the truth's pixels; one of a deterministic model.
+        The samples in Gauss, on the pixels of the truth.
     """
     low, _ = without_bad_pixels(region.low)
     backend = load_backend(name, instrument=low.instrument)
@@ -101,7 +105,7 @@ def draw_members(region, name, *, n_samples=8, seed=0, device=None):
 
 
 def scaled_input(region):
-    """MDI interpolated by cubic splines to the truth's grid, times the factor with which it fits best."""
+    """MDI interpolated by cubic splines to the pixels of the truth, times the factor with which it fits the truth best."""
     factor = region.truth.shape[0] // region.low.data.shape[0]
     data = scipy.ndimage.zoom(region.low.data.astype(float), factor, order=3, grid_mode=True, mode="nearest")
     known = np.isfinite(region.truth)
@@ -120,7 +124,7 @@ def _numbers(members, region):
         "rmse_ratio": float(metrics.rmse(mean, truth) / metrics.rmse(yardstick, truth)),
         "correlation": float(metrics.pearson(mean, truth)),
         "crps_ratio": float(metrics.crps(members, truth) / metrics.mae(yardstick, truth)),
-        "area": _relative(metrics.active_region_area_error, members[0], truth, **scale),
+        "area": relative_error(metrics.active_region_area_error, members[0], truth, **scale),
     }
     if len(members) > 1:
         numbers["spread_skill"] = float(metrics.spread_skill(members, truth))
@@ -133,34 +137,26 @@ def _numbers(members, region):
         numbers[f"coherence_{name}"] = float(small_features([mean], truth, **options).coherence)
     for cut in _THRESHOLDS:
         flux = metrics.unsigned_flux_error
-        numbers[f"flux_{cut}"] = _relative(flux, members[0], truth, threshold=cut * u.G, **scale)
+        numbers[f"flux_{cut}"] = relative_error(flux, members[0], truth, threshold=cut * u.G, **scale)
     return numbers
-
-
-def _relative(function, field, truth, **options):
-    """A relative error in per cent, NaN where the truth has nothing to be relative to."""
-    try:
-        return float(function(field, truth, **options).value)
-    except ValueError:
-        return np.nan
 
 
 def pair_table(found, facts):
     """
-    The numbers of all pairs and models.
+    Put the numbers of all pairs and models into a table.
 
     Parameters
     ----------
     found : `dict`
-        From `judge_pairs`.
+        Numbers from `judge_pairs`.
     facts : `dict`
-        From `~sunpy_magsr.validation.published.read_published_pairs`.
+        Facts about the pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
 
     Returns
     -------
     `astropy.table.Table`
-        Columns ``pair``, ``model`` and those of `PAIR_ROWS`. Where a publication gives the correlation of its own
-        results, a row with that alone.
+        The columns ``pair``, ``model`` and those of `PAIR_ROWS`, with one row for each pair and model. If a paper gives the
+        correlation of its own result, there is one more row with this number alone.
     """
     rows = []
     for name, of_pairs in found.items():
@@ -182,19 +178,19 @@ def pair_table(found, facts):
 
 def response_table(regions, facts):
     """
-    What the pairs say of MDI's response; see `sunpy_magsr.forward_model.measure_response`.
+    Measure MDI's response on each pair; see `sunpy_magsr.forward_model.measure_response`.
 
     Parameters
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        From `~sunpy_magsr.validation.published.read_published_pairs`.
+        The pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
     facts : `dict`
-        Likewise.
+        Facts about the pairs, from the same function.
 
     Returns
     -------
     `astropy.table.QTable`
-        A row for each pair; the shift is what is left after HMI was shifted as a whole.
+        One row for each pair. The shift in it is the one that remains after HMI was shifted as a whole.
     """
     found = []
     for region in regions:

@@ -15,7 +15,7 @@ from sunpy_magsr.prep.disk import valid_pixels
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.prep.units import magnetic_unit
-from sunpy_magsr.validation.regions import Region, component_of, cut_region, window_of
+from sunpy_magsr.validation.regions import Region, check_any, component_of, cut_region, window_of
 
 __all__ = ["LARGEST_DELAY", "paired_region", "read_pairs"]
 
@@ -30,31 +30,34 @@ class _NoOverlapError(ValueError):
 
 def paired_region(low, high, *, name, sha256="", component="los"):
     """
-    Bring the high-resolution magnetogram onto the x4 grid of the low-resolution one.
+    Make a region of two magnetograms: the high-resolution one is brought onto four times finer pixels of the other.
 
-    The truth is moved with the surface from the middle of its exposure to the other's and interpolated by splines of the
-    fifth degree (`sunpy_magsr.pairing.geometry`), unless `sunpy_magsr.pairing.align` has brought it there before, and
-    measured what the headers do not say. What the truth does not cover is cut away, but for a margin that the models'
-    halo needs.
+    Its pixels are moved with the rotation of the Sun from the middle of its exposure to the middle of the other exposure, and
+    interpolated by splines of the fifth degree (`sunpy_magsr.pairing.geometry`). This is left out if
+    `sunpy_magsr.pairing.align` has done it already; `~sunpy_magsr.pairing.align` also corrects errors of the headers. The
+    region is cut to what the high-resolution magnetogram covers, and a margin that the models need around it.
 
     Parameters
     ----------
     low, high : `sunpy.map.GenericMap`
-        The two; not changed.
-    name, sha256 : `str`
-        For the `Region`.
+        The low-resolution and the high-resolution magnetogram. They are not changed.
+    name : `str`
+        Name of the `Region`.
+    sha256 : `str`
+        SHA-256 hash of the files, for the `Region`. Defaults to none.
     component : `str`
-        From `~sunpy_magsr.validation.regions.component_of`.
+        Component of the field, from `~sunpy_magsr.validation.regions.component_of`. Defaults to ``"los"``.
 
     Returns
     -------
     `Region`
-        With the gain of MDI if ``low`` is from MDI and ``high`` is not: that of the pair, if it was measured.
+        The region. If ``low`` is from MDI and ``high`` is not, its gain is the one that was measured on this pair, or else
+        MDI's.
 
     Raises
     ------
     ValueError
-        If they do not overlap.
+        If the magnetograms do not overlap.
     """
     magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), component=component))
     truth = np.asarray(high.data, np.float32) * np.float32(magnetic_unit(high).to(u.G))
@@ -77,7 +80,7 @@ def paired_region(low, high, *, name, sha256="", component="los"):
 
 
 def _covered(region):
-    """The region around what the truth covers."""
+    """Part of a region that the truth covers, with a margin."""
     height, width = region.low.data.shape
     covered = np.isfinite(region.truth).reshape(height, _FACTOR, width, _FACTOR).any(axis=(1, 3))
     (rows,), (columns,) = (np.nonzero(covered.any(axis=axis)) for axis in (1, 0))
@@ -88,28 +91,30 @@ def _covered(region):
 
 def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DELAY):
     """
-    Read every high-resolution magnetogram of a folder with the low-resolution one nearest in time.
+    Read every high-resolution magnetogram of a folder with the low-resolution one that is nearest in time.
 
     Parameters
     ----------
-    folder, low_folder : `str` or `pathlib.Path`
-        Both searched at all depths for ``*.fits``.
+    folder : `str` or `pathlib.Path`
+        Folder of the high-resolution magnetograms. It is searched at all depths for ``*.fits``.
+    low_folder : `str` or `pathlib.Path`
+        Folder of the low-resolution magnetograms, searched likewise.
     component : {"los", "br", "bp", "bt"}
-        Of the high-resolution files.
+        Component of the field to read. Files of other components are skipped. Defaults to ``"los"``.
     largest_delay : `~astropy.units.Quantity`
-        Between the two observations.
+        The longest time between the two observations. Defaults to 30 minutes.
 
     Returns
     -------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        In the order of their names.
-    failed : `dict`
-        What is wrong with the other files, by name.
+        The pairs, in the order of the high-resolution files' names. Large ones are in pieces.
+    failed : `dict` of `str` to `str`
+        The reason why a file is in no pair, by its name.
 
     Raises
     ------
     ValueError
-        If no pair is left.
+        If there is no pair.
     """
     failed, lows, regions = {}, [], []
     for path, name in _files(low_folder):
@@ -127,10 +132,9 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
                 regions += cut_region(_partnered(high, path, name=name, **search))
         except Exception as error:  # noqa: BLE001  as above
             failed[name] = reason(error)
-    if not regions:
-        reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
-        msg = f"--paired must hold a partner in time for a magnetogram of --data, got none in {low_folder}{reasons}."
-        raise ValueError(msg)
+    check_any(
+        regions, failed, f"--paired must hold a partner in time for a magnetogram of --data, got none in {low_folder}"
+    )
     return regions, failed
 
 
@@ -139,7 +143,7 @@ def _files(folder):
 
 
 def _partnered(high, path, *, name, lows, component, largest_delay):
-    """The pair with the nearest in time that overlaps."""
+    """Region of a high-resolution magnetogram and the one of ``lows`` that is nearest in time and overlaps with it."""
     time = observation_time(high)
     for low_path, low, low_time in sorted(lows, key=lambda item: abs((item[2] - time).sec)):
         if abs(low_time - time) > largest_delay:

@@ -19,17 +19,17 @@ _WORDS = ("name", "summary", "license", "training", "validation", "limits", "whe
 
 def identity(backend):
     """
-    Digest of everything that a model's answer depends on: weights, configurations, and the numbers of its card.
+    Make a digest of everything that determines the result of a model: weights, configurations, and numbers of its card.
 
     Parameters
     ----------
     backend : `~sunpy_magsr.backends.base.Backend`
-        The model.
+        The model, from `~sunpy_magsr.backends.load_backend`.
 
     Returns
     -------
     `str`
-        Two models with the same one give the same answers.
+        The digest. Two models with the same digest give the same results.
     """
     card = dataclasses.asdict(backend.card)
     facts = {key: value for key, value in card.items() if key not in _WORDS}
@@ -42,18 +42,18 @@ def identity(backend):
 
 class Part:
     """
-    One model on one region.
+    One model on one region, which is computed once and kept in a file.
 
     Parameters
     ----------
     backend : `~sunpy_magsr.backends.base.Backend`
         The model.
     region : `~sunpy_magsr.validation.regions.Region`
-        The pair.
+        The region.
     settings : `dict`
-        For `~sunpy_magsr.validation.scores.score`.
+        Options of `~sunpy_magsr.validation.scores.score`.
     folder : `pathlib.Path` or `None`
-        Where the part is kept, if it is.
+        The folder for the file. `None` keeps nothing.
     """
 
     def __init__(self, backend, region, settings, folder):
@@ -67,17 +67,19 @@ class Part:
 
     def result(self, device=None):
         """
-        Numbers and arrays of `~sunpy_magsr.validation.scores.score`, from the file if it has them.
+        Give the result of `~sunpy_magsr.validation.scores.score`, from the file if it is there.
 
         Parameters
         ----------
         device : `str`, optional
-            Where to compute.
+            The torch device, as for `sunpy_magsr.superresolve`.
 
         Returns
         -------
-        numbers, arrays : `dict`
-            By name.
+        numbers : `dict` of `str` to `float`
+            The numbers by their names.
+        arrays : `dict` of `str` to `numpy.ndarray`
+            The arrays by their names.
         """
         return self._load() or self._compute(device)
 

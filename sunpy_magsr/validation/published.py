@@ -14,11 +14,11 @@ from sunpy.map import Map
 from sunpy_magsr.forward_model import MDI_GAIN, degrade
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.files import file_digest, reason
-from sunpy_magsr.validation.regions import Region
+from sunpy_magsr.validation.regions import Region, check_any
 
 __all__ = ["TABLE", "native_pixels", "read_published_pairs", "shift_to_fit"]
 
-#: Says what the pairs of a folder are; what the package knows of published ones is taken without it.
+#: Name of the file that lists the pairs of a folder. Without it, the package's own list of published pairs is used.
 TABLE = "pairs.toml"
 _FACTOR = 4
 _MARGIN = 8  # low-resolution pixels that are not compared
@@ -31,34 +31,34 @@ _INTERPOLATIONS = ("none", "bilinear", "unknown")
 
 def read_published_pairs(folder):
     """
-    Read the pairs of a folder.
+    Read the pairs of MDI and HMI images in a folder.
 
-    ``pairs.toml`` in it lists entries ``[[pairs]]``: patterns of file names ``low`` and ``high`` with the part
-    ``{stamp}`` that they share, the ``plate_scale`` of the images in arcsec/pix, and the ``interpolation`` by which MDI was
-    brought onto HMI's grid: ``"bilinear"`` (by four, undone by its pseudo-inverse), ``"unknown"`` (MDI is then sampled
-    at ``native_plate_scale`` by cubic splines), or ``"none"`` (MDI on its own pixels, four times coarser). Without that
-    file the table of published pairs that comes with the package is taken.
+    The file ``pairs.toml`` in the folder has a table ``[[pairs]]`` for each kind of pair: patterns of the file names ``low``
+    (MDI) and ``high`` (HMI) with the part ``{stamp}`` that both have in common, the ``plate_scale`` of the images in
+    arcsec/pix, and the ``interpolation`` by which MDI was brought onto HMI's grid. This is ``"bilinear"`` (by four; the
+    pseudo-inverse undoes it), ``"unknown"`` (cubic splines then sample MDI at ``native_plate_scale``), or ``"none"`` (MDI
+    is on its own pixels, four times coarser). Without that file, the package's own table of published pairs is used.
 
-    HMI is shifted as a whole to where it fits MDI best; nothing else is done to it.
+    HMI is shifted as a whole to where it fits MDI best. Nothing else is done to it.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        The files, FITS images in Gauss.
+        Folder of the files, which are FITS images in Gauss.
 
     Returns
     -------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        The truth is NaN within 24 pixels of the edge, where nothing is compared.
-    facts : `dict`
-        Entry of the table, and the ``stamp``, by the region's name.
-    failed : `dict`
-        What is wrong with other files, by name.
+        The pairs, in the order of their stamps. Within 24 pixels of the edge, where nothing is compared, the truth is NaN.
+    facts : `dict` of `str` to `dict`
+        The entry in the table and the ``stamp`` of each region, by the region's name.
+    failed : `dict` of `str` to `str`
+        The reason why a file could not be read, by its name.
 
     Raises
     ------
     ValueError
-        If no pair is left.
+        If ``pairs.toml`` is wrong, or no pair could be read.
     """
     folder = Path(folder)
     regions, facts, failed = [], {}, {}
@@ -74,10 +74,9 @@ def read_published_pairs(folder):
                 facts[path.name] = {**entry, "stamp": match["stamp"]}
             except (OSError, ValueError) as error:
                 failed[path.name] = reason(error)
-    if not regions:
-        reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
-        msg = f"--pairs must hold pairs that {TABLE} lists or that the package knows, got none in {folder}{reasons}."
-        raise ValueError(msg)
+    check_any(
+        regions, failed, f"--pairs must hold pairs that {TABLE} lists or that the package knows, got none in {folder}"
+    )
     order = sorted(range(len(regions)), key=lambda number: facts[regions[number].name]["stamp"])
     return [regions[number] for number in order], facts, failed
 
@@ -137,28 +136,28 @@ def _region(path, partner, entry):
 
 def native_pixels(low, high, entry):
     """
-    MDI on pixels of its own size, and HMI on four times finer ones.
+    Bring MDI back to pixels of its own size, and HMI to four times finer ones.
 
     Parameters
     ----------
     low, high : `numpy.ndarray`
-        As published, Gauss ``[y, x]``.
+        MDI and HMI as they were published, in Gauss, ``[y, x]``.
     entry : `dict`
-        Of the table.
+        Entry of the pair in the table.
 
     Returns
     -------
     low : `numpy.ndarray`
-        ``[n, m]``.
+        MDI, ``[n, m]``.
     high : `numpy.ndarray`
-        ``[4 n, 4 m]``.
+        HMI, ``[4 n, 4 m]``.
     plate_scale : `float`
-        Of the latter, arcsec/pix.
+        Plate scale of HMI's pixels, in arcsec/pix.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit.
+        If the shapes of the images do not agree with the entry.
     """
     ratio = _FACTOR if entry["interpolation"] == "none" else 1
     if low.ndim != 2 or high.shape != tuple(ratio * side for side in low.shape):
@@ -204,14 +203,14 @@ def shift_to_fit(high, low):
     Parameters
     ----------
     high : `numpy.ndarray`
-        ``[4 y, 4 x]``.
+        The high-resolution image, ``[4 y, 4 x]``.
     low : `numpy.ndarray`
-        ``[y, x]``.
+        The low-resolution image, ``[y, x]``.
 
     Returns
     -------
     `numpy.ndarray`
-        Like ``high``; what leaves on one side comes in on the other.
+        The shifted high-resolution image. What leaves on one side comes in on the other.
     """
     spectrum = np.fft.fftn(high)
     smooth = np.fft.fftn(scipy.ndimage.gaussian_filter(high, _SMOOTHING))

@@ -1,4 +1,4 @@
-"""High-resolution magnetograms and the low-resolution ones that stand for them: what models are judged by."""
+"""Regions: true high-resolution magnetograms with the low-resolution ones that models are given."""
 
 import dataclasses
 import itertools
@@ -34,23 +34,24 @@ _LEAST_SHARE = 0.25
 @dataclasses.dataclass(frozen=True)
 class Region:
     """
-    A pair to judge models by.
+    A true magnetogram and the input for which a model should find it.
 
-    Attributes
+    Parameters
     ----------
     name : `str`
-        Path of the file of the truth in its folder, and row and column of a piece of it.
+        Path of the file of the truth in its folder. A piece of a file has its row and column in brackets after it.
     truth : `numpy.ndarray`
-        float32 Gauss ``[4 y, 4 x]``, NaN where there is no measurement.
+        The truth, float32 in Gauss, ``[4 y, 4 x]``, NaN where there is no measurement.
     low : `~sunpy_magsr.prep.Magnetogram`
-        The models' input, ``[y, x]``.
+        The input of the models, ``[y, x]``.
     plate_scale : `~astropy.units.Quantity`
-        Of the truth, along x and y, in arcsec/pix or deg/pix.
+        Plate scale of the truth along x and y, in arcsec/pix or deg/pix.
     sha256 : `str`
-        Of the files, joined by ``+`` for a true pair.
+        SHA-256 hash of the file. Those of the two files of a true pair are joined by ``+``.
     gain : `float`
-        What the low-resolution instrument reads for 1 G of the truth's. If it is not 1, results are judged on the truth's
-        scale (`sunpy_magsr.intercalibration.to_hmi`), and on the input's.
+        Reading of the low-resolution instrument where the instrument of the truth reads 1 G. Defaults to 1. If it is not
+        1, results are judged on the scale of the truth (`sunpy_magsr.intercalibration.to_hmi`), and also on that of the
+        input.
     """
 
     name: str
@@ -63,19 +64,19 @@ class Region:
 
 def component_of(smap, name):
     """
-    Component of the field that a file holds.
+    Find which component of the magnetic field a file holds.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The Map; ``DRMS_ID`` names the segment in JSOC's files.
+        The Map. In JSOC's files, the card ``DRMS_ID`` names the component.
     name : `str`
-        The file's name, which says it if the header does not.
+        Name of the file, which is used if the header does not name the component.
 
     Returns
     -------
     `str`
-        One of `~sunpy_magsr.prep.products.COMPONENTS`, or why it is none.
+        One of `~sunpy_magsr.prep.products.COMPONENTS`, or the reason why it is none of them.
     """
     product = product_of(smap, name=name)
     return product.refused or product.component or "los"
@@ -83,21 +84,23 @@ def component_of(smap, name):
 
 def degraded_region(smap, *, name, sha256="", component="los"):
     """
-    Average a high-resolution magnetogram over 4 x 4 pixels.
+    Make a region of a high-resolution magnetogram, with the mean over 4 x 4 pixels as the input.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The truth; at most three rows and columns at the top and right are left out.
-    name, sha256 : `str`
-        For the `Region`.
+        The truth. At the top and on the right, up to three rows and columns are left out.
+    name : `str`
+        Name of the `Region`.
+    sha256 : `str`
+        SHA-256 hash of the file, for the `Region`. Defaults to none.
     component : `str`
-        From `component_of`.
+        Component of the field, from `component_of`. Defaults to ``"los"``.
 
     Returns
     -------
     `Region`
-        A low-resolution pixel with a pixel that is not measured is not measured.
+        The region. A low-resolution pixel is measured only where all of its 16 pixels are, and the truth is NaN elsewhere.
 
     Raises
     ------
@@ -121,24 +124,27 @@ def degraded_region(smap, *, name, sha256="", component="los"):
 
 
 def _on_fine_grid(valid):
+    """Values of low-resolution pixels on the pixels of the truth."""
     return valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
 
 
 def window_of(region, rows, columns):
     """
-    Part of a region.
+    Cut a window out of a region.
 
     Parameters
     ----------
     region : `Region`
-        The whole.
-    rows, columns : `slice`
-        Low-resolution pixels.
+        The whole region.
+    rows : `slice`
+        Rows of low-resolution pixels, with a start and a stop.
+    columns : `slice`
+        Columns of low-resolution pixels, with a start and a stop.
 
     Returns
     -------
     `Region`
-        Of the same name.
+        The window, with the name of the whole region.
     """
     fine = tuple(slice(_FACTOR * part.start, _FACTOR * part.stop) for part in (rows, columns))
     low = region.low
@@ -154,17 +160,18 @@ def cut_region(region):
     """
     Cut a large region, such as a full disk, into pieces of about 1024 x 1024 pixels.
 
-    Numbers of pieces can be averaged and resampled, and the memory that metrics need stays small.
+    The numbers of pieces can be averaged and resampled, and metrics need less memory.
 
     Parameters
     ----------
     region : `Region`
-        Of any size.
+        A region of any size.
 
     Returns
     -------
     `list` of `Region`
-        The region itself if it is small; else the pieces of which a quarter is measured, named by row and column.
+        The region itself if it is small, otherwise the pieces of which at least a quarter is measured. Their names end in
+        row and column.
     """
     counts = [max(1, round(size / _PIECE)) for size in region.low.data.shape]
     if counts == [1, 1]:
@@ -183,26 +190,28 @@ def cut_region(region):
 
 def read_regions(folder, *, component="los"):
     """
-    Read every HMI magnetogram of a folder: SHARP patches and full disks, these in pieces (see `cut_region`).
+    Read every HMI magnetogram of a folder, and average it down for the input.
+
+    Full disks are cut into pieces by `cut_region`.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Searched at all depths for ``*.fits``.
+        The folder. It is searched at all depths for ``*.fits``.
     component : {"los", "br", "bp", "bt"}
-        Files of other components are passed over.
+        Component of the field to read. Files of other components are skipped. Defaults to ``"los"``.
 
     Returns
     -------
     regions : `list` of `Region`
-        In the order of their names.
-    failed : `dict`
-        What is wrong with the files that could not be read, by name.
+        The regions, in the order of the files' names.
+    failed : `dict` of `str` to `str`
+        The reason why a file could not be read, by its name.
 
     Raises
     ------
     ValueError
-        If no file is left.
+        If no file could be read.
     """
     regions, failed = [], {}
     for path in sorted(Path(folder).rglob("*.fits")):
@@ -214,8 +223,31 @@ def read_regions(folder, *, component="los"):
                 regions += cut_region(region)
         except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
             failed[name] = reason(error)
+    check_any(
+        regions, failed, f"--data must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}"
+    )
+    return regions, failed
+
+
+def check_any(regions, failed, message):
+    """
+    Raise an error if no region is left.
+
+    Parameters
+    ----------
+    regions : `list` of `Region`
+        Those that are left.
+    failed : `dict` of `str` to `str`
+        The reason why a file or region is not among them, by its name.
+    message : `str`
+        Beginning of the error's message. The reasons follow it.
+
+    Raises
+    ------
+    ValueError
+        If there are no regions.
+    """
     if not regions:
         reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
-        msg = f"--data must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}{reasons}."
+        msg = f"{message}{reasons}."
         raise ValueError(msg)
-    return regions, failed

@@ -70,19 +70,19 @@ _PACKAGES = ("numpy", "scipy", "scikit-image", "astropy", "sunpy", "torch", "dif
 
 def table(evaluation, *, interval=False):
     """
-    Quantities against models.
+    Make a table of all numbers, with one column for each model.
 
     Parameters
     ----------
     evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
-        What came out.
+        Results of the evaluation.
     interval : `bool`
-        Whether to add the bootstrap intervals.
+        Whether to add the bootstrap intervals. Defaults to `False`.
 
     Returns
     -------
     `astropy.table.Table`
-        Of strings; a dash where a number does not exist for a model.
+        The table, of strings. A dash means that a model does not have this number.
     """
     pooled = {name: evaluation.pooled(name) for name in evaluation.cards}
     result = Table()
@@ -110,16 +110,16 @@ def write_report(evaluation, folder, *, failed=None):
     Parameters
     ----------
     evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
-        What came out.
+        Results of the evaluation.
     folder : `str` or `pathlib.Path`
-        Where to.
-    failed : `dict`, optional
-        What is wrong with files that were not read, by name, besides the regions that could not be scored.
+        The folder for the files. Files of these names are replaced.
+    failed : `dict` of `str` to `str`, optional
+        The reason why a file could not be read, by its name. The regions that could not be scored are added to it.
 
     Returns
     -------
     `list` of `pathlib.Path`
-        The files.
+        The three files.
     """
     folder = Path(folder)
     full = table(evaluation, interval=True)

@@ -1,4 +1,4 @@
-"""How one model does on one region."""
+"""Scores of one model on one region."""
 
 import astropy.units as u
 import numpy as np
@@ -12,15 +12,15 @@ from sunpy_magsr.uncertainty import coverage, reliability
 
 __all__ = ["ASINH_BANDS", "BANDS", "COVERAGE_LEVEL", "FLUX_THRESHOLDS", "SMALL", "panel_window", "score"]
 
-#: Bands of wavelengths in arcsec; HMI's heliographic maps carry next to nothing below the last.
+#: Bands of wavelengths, longest and shortest, in arcsec. HMI's heliographic maps have hardly any power below the last one.
 BANDS = ((8, 4), (4, 2), (2, 4 / 3))
-#: Of the asinh of the field, in which speckle in weak field shows.
+#: Bands for the asinh of the field, which shows speckle in weak field.
 ASINH_BANDS = (*BANDS, (4 / 3, 1.02))
-#: Gauss; unsigned flux without a threshold measures the noise first.
+#: Thresholds in Gauss. Without one, unsigned flux is mostly that of the noise.
 FLUX_THRESHOLDS = (50, 100)
-#: A central interval that 8 samples can give.
+#: Level of the central interval, low enough for 8 samples.
 COVERAGE_LEVEL = 0.7
-#: What `sunpy_magsr.spectral.SmallFeatures` holds.
+#: Fields of `sunpy_magsr.spectral.SmallFeatures`.
 SMALL = ("power_ratio", "coherence", "coherence_error")
 _STRONG = 100.0
 _PANEL_ARCSEC = 60.0
@@ -28,29 +28,29 @@ _PANEL_ARCSEC = 60.0
 
 def score(backend, region, *, n_samples, seed, segment, device=None):
     """
-    Draw samples, restore the input's block means, and measure them against the truth.
+    Draw samples of a model, make them consistent with the input, and compare them with the truth.
 
     Parameters
     ----------
     backend : `~sunpy_magsr.backends.base.Backend`
         The model.
     region : `~sunpy_magsr.validation.regions.Region`
-        Truth and input.
+        The truth and the input.
     n_samples : `int`
-        Samples; a deterministic model gives 1.
+        Number of samples. A deterministic model gives one.
     seed : `int`
-        Of the samples.
+        Seed of the samples.
     segment : `float`
-        Side in arcsec of the segments that spectra are averaged over.
+        Side of the segments over which spectra are averaged, in arcsec.
     device : `str`, optional
-        Where to compute.
+        The torch device, as for `sunpy_magsr.superresolve`.
 
     Returns
     -------
-    numbers : `dict`
-        By name, see `sunpy_magsr.validation.report.ROWS`. Numbers of one sample are means over the samples.
-    arrays : `dict` of `numpy.ndarray`
-        Spectra, reliability, features and the detail for the pictures.
+    numbers : `dict` of `str` to `float`
+        The numbers, by the names in `sunpy_magsr.validation.report.ROWS`. Those of "a sample" are means over the samples.
+    arrays : `dict` of `str` to `numpy.ndarray`
+        Spectra, reliability, features, and the detail for the pictures.
     """
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
     options = {**scale, "segment": segment}
@@ -83,7 +83,7 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
 
 
 def _drawn(backend, region, n_samples, seed, device):
-    """Members on the truth's scale; on the input's if that is another one; and numbers of what the network alone gives."""
+    """Samples on the truth's scale, on the input's if that is another one, and numbers of the model's uncorrected output."""
     low, truth, scale = region.low, region.truth, {"plate_scale": region.plate_scale}
     outside = np.isnan(truth)
     members, on_input, uncorrected = [], [], []
@@ -120,15 +120,33 @@ def _pixels(field, truth):
 
 def _flux(field, truth, scale, thresholds):
     return {
-        f"flux_{threshold}": _relative(metrics.unsigned_flux_error, field, truth, threshold=threshold * u.G, **scale)
+        f"flux_{threshold}": relative_error(
+            metrics.unsigned_flux_error, field, truth, threshold=threshold * u.G, **scale
+        )
         for threshold in thresholds
     }
 
 
-def _relative(function, field, truth, **options):
-    """A relative error in per cent, NaN where the truth has nothing to be relative to."""
+def relative_error(function, field, truth, **options):
+    """
+    Measure a relative error in per cent.
+
+    Parameters
+    ----------
+    function : callable
+        One of the relative errors in `sunpy_magsr.metrics`.
+    field, truth : `numpy.ndarray`
+        The result and the truth in Gauss.
+    **options
+        Options of the function.
+
+    Returns
+    -------
+    `float`
+        The error, NaN where the truth has no flux or area for it.
+    """
     try:
-        return function(field, truth, **options).value
+        return float(function(field, truth, **options).value)
     except ValueError:
         return np.nan
 
@@ -174,7 +192,7 @@ def _of_speckle(member, truth, known, options):
 
 
 def _on_input_scale(members, truth, scale):
-    """Of a true pair also on the scale of its low-resolution instrument, by the gain of that pair."""
+    """Numbers of a true pair on the scale of its low-resolution instrument, by the gain of that pair."""
     numbers = _average(
         [{**_flux(one, truth, scale, FLUX_THRESHOLDS), "area": _area(one, truth, scale)} for one in members]
     )
@@ -184,7 +202,7 @@ def _on_input_scale(members, truth, scale):
 
 
 def _area(field, truth, scale):
-    return _relative(metrics.active_region_area_error, field, truth, **scale)
+    return relative_error(metrics.active_region_area_error, field, truth, **scale)
 
 
 def _departure(field, low, factor):
@@ -222,17 +240,20 @@ def _in_bands(kind, fields, truth, options):
 
 def panel_window(region):
     """
-    Where to look: the detail of 60 arcsec with the strongest gradients, in whole input pixels.
+    Choose the detail for a picture: the window of 60 arcsec with the strongest gradients.
+
+    It consists of whole input pixels.
 
     Parameters
     ----------
     region : `~sunpy_magsr.validation.regions.Region`
-        With the truth.
+        The region. Its truth counts as 0 where it was not measured, so the window can lie at the edge of what was
+        measured.
 
     Returns
     -------
     `tuple` of `slice`
-        Rows and columns of the truth.
+        Rows and columns of the truth in that window.
     """
     import scipy.ndimage
 
