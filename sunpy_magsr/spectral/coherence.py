@@ -1,46 +1,52 @@
 """How far two fields agree at each scale."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from sunpy_magsr.spectral.cross import make_spectrum, pair_moments
+from sunpy_magsr._fields import described_with
+from sunpy_magsr.spectral.cross import PAIR_TEXTS, make_spectrum, pair_moments
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
+    from sunpy_magsr.spectral.segments import Scale, Side, Window
+    from sunpy_magsr.spectral.spectrum import Spectrum
 
 __all__ = ["coherence", "fourier_ring_correlation", "squared_coherence"]
 
 
-def coherence(result, truth, *, plate_scale=None, segment=None, window="hann"):
+@described_with(**PAIR_TEXTS)
+def coherence(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
     r"""
-    Squared coherence: the share of the power at each scale that is linear in the truth.
+    Squared coherence: the share of the result's power at each scale that is linear in the truth.
 
-    :math:`g = |\langle F G^* \rangle|^2 / (\langle |F|^2 \rangle \langle |G|^2 \rangle)`, less its bias to first
-    order, :math:`\gamma^2 = (g - 1/m) / (1 - 1/m)` with :math:`m = 2 n`: the mean over a ring is real (see
-    `cross_spectrum`), and :math:`n` independent complex modes are :math:`2 n` real ones. Unrelated fields scatter
-    about 0 (single values may be negative), a field with itself has 1. White noise added with power N to a truth with
-    power S leaves 1 / (1 + N / S). It does not see a gain or a blur: see `transfer_function`.
+    The estimate :math:`g = |\langle F G^* \rangle|^2 / (\langle |F|^2 \rangle \langle |G|^2 \rangle)` is corrected for its
+    bias to first order, :math:`\gamma^2 = (g - 1/m) / (1 - 1/m)`. Here :math:`m = 2 n`, because the mean over a ring is
+    real (see `cross_spectrum`), and :math:`n` independent complex modes are :math:`2 n` real ones.
+
+    Unrelated fields scatter about 0, so that single values may be negative; a field with itself has 1. White noise of
+    power N on top of a truth of power S leaves 1 / (1 + N / S). A factor or a blur does not change the coherence: see
+    `transfer_function` for these.
 
     The standard deviation is :math:`\sqrt{2 \gamma^2 / n} (1 - \gamma^2)` (Bendat & Piersol 2010,
     :doi:`10.1002/9781118032428`), with :math:`(1 - \gamma^2) / (\sqrt 2 n)` for :math:`\gamma^2 \to 0` added in
     quadrature.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Magnetic fields ``[y, x]`` on one grid; plain arrays are in Gauss. Pixels missing in one are left out of both.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of arrays, in arcsec/pix or (CEA) deg/pix.
-    segment : `~astropy.units.Quantity` or `float`, optional
-        Side of the segments in arcsec, see `power_spectrum`.
-    window : `str` or `tuple`
-        Of `scipy.signal.get_window`. Defaults to "hann".
+    {parameters}
 
     Returns
     -------
     `Spectrum`
-        Plain numbers; NaN where a field has no power or a ring has too few modes to remove the bias.
+        The squared coherence, plain numbers. NaN where a field has no power or a ring has too few modes to remove the
+        bias.
 
-    Raises
-    ------
-    ValueError
-        As `cross_spectrum`.
+    {raises}
 
     Notes
     -----
@@ -49,6 +55,8 @@ def coherence(result, truth, *, plate_scale=None, segment=None, window="hann"):
 
     Examples
     --------
+    A field has the coherence 1 with 1.4 times itself:
+
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from sunpy_magsr.spectral import coherence
@@ -58,46 +66,40 @@ def coherence(result, truth, *, plate_scale=None, segment=None, window="hann"):
     1.0
     """
     moments = pair_moments(result, truth, plate_scale, segment, window)
-    return make_spectrum(moments, *squared_coherence(*moments.mean, moments.n_modes))
+    first, second, cross = moments.mean
+    return make_spectrum(moments, *squared_coherence(first, second, cross, moments.n_modes))
 
 
-def fourier_ring_correlation(result, truth, *, plate_scale=None, segment=None, window="hann"):
+@described_with(**PAIR_TEXTS)
+def fourier_ring_correlation(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
     r"""
     Fourier ring correlation: the correlation coefficient of two fields at each scale.
 
-    :math:`\mathrm{Re} \langle F G^* \rangle / \sqrt{\langle |F|^2 \rangle \langle |G|^2 \rangle}` (Saxton &
+    It is :math:`\mathrm{Re} \langle F G^* \rangle / \sqrt{\langle |F|^2 \rangle \langle |G|^2 \rangle}` (Saxton &
     Baumeister 1982, :doi:`10.1111/j.1365-2818.1982.tb00405.x`; Van Heel & Schatz 2005,
     :doi:`10.1016/j.jsb.2005.05.009`), from -1 to 1. Its square is `coherence` before the bias is removed. The standard
     deviation is :math:`(1 - r^2) / \sqrt{2 n}`.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Magnetic fields ``[y, x]`` on one grid; plain arrays are in Gauss. Pixels missing in one are left out of both.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of arrays, in arcsec/pix or (CEA) deg/pix.
-    segment : `~astropy.units.Quantity` or `float`, optional
-        Side of the segments in arcsec, see `power_spectrum`.
-    window : `str` or `tuple`
-        Of `scipy.signal.get_window`. Defaults to "hann".
+    {parameters}
 
     Returns
     -------
     `Spectrum`
-        Plain numbers; NaN where a field has no power.
+        The correlation, plain numbers. NaN where a field has no power.
 
-    Raises
-    ------
-    ValueError
-        As `cross_spectrum`.
+    {raises}
 
     Notes
     -----
-    The two fields are not two noisy images of one truth with independent noise, for which the customary thresholds
-    are made: the truth's own noise counts as truth.
+    The usual thresholds are made for two images of one object with independent noise. Here the truth has noise too, but
+    it counts as part of the truth.
 
     Examples
     --------
+    A field is anticorrelated with its negative:
+
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from sunpy_magsr.spectral import fourier_ring_correlation
@@ -113,23 +115,33 @@ def fourier_ring_correlation(result, truth, *, plate_scale=None, segment=None, w
     return make_spectrum(moments, value, (1 - value**2) / np.sqrt(2 * moments.n_modes))
 
 
-def squared_coherence(first, second, cross, n_modes):
+def squared_coherence(
+    first: npt.NDArray[np.float64],
+    second: npt.NDArray[np.float64],
+    cross: npt.NDArray[np.float64],
+    n_modes: npt.NDArray[np.floating],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """
-    Squared coherence without bias, and its standard deviation; see `coherence`.
+    Squared coherence without its bias, and its standard deviation; see `coherence`.
 
     Parameters
     ----------
     first, second, cross : `numpy.ndarray`
-        Powers of the two and the real part of their cross spectrum.
+        Powers of the two fields and the real part of their cross spectrum, in each ring.
     n_modes : `numpy.ndarray`
-        Independent modes.
+        Number of independent modes in each ring.
 
     Returns
     -------
-    value, error : `numpy.ndarray`
+    value : `numpy.ndarray`
+        Squared coherence in each ring.
+    error : `numpy.ndarray`
+        Standard deviation of the squared coherence in each ring.
 
     Examples
     --------
+    Two fields that have nothing in common in a ring of 50 modes:
+
     >>> import numpy as np
     >>> from sunpy_magsr.spectral.coherence import squared_coherence
     >>> squared_coherence(np.ones(1), np.ones(1), np.zeros(1), np.array([50]))

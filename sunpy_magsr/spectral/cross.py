@@ -1,45 +1,61 @@
 """Cross spectrum and transfer function of two fields."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
 
+from sunpy_magsr._fields import PAIR, PARAMETERS, RAISES, described_with
 from sunpy_magsr.prep.field import read_pair
-from sunpy_magsr.spectral.segments import ring_moments
+from sunpy_magsr.spectral.segments import SEGMENTATION, ring_moments
 from sunpy_magsr.spectral.spectrum import Spectrum
 
-__all__ = ["cross_spectrum", "make_spectrum", "pair_moments", "transfer_function"]
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from sunpy_magsr._fields import FieldLike
+    from sunpy_magsr.spectral.segments import Moments, Scale, Side, Window
+
+__all__ = ["PAIR_TEXTS", "cross_spectrum", "make_spectrum", "pair_moments", "transfer_function"]
+
+#: What docstrings say of functions that compare two fields at each scale.
+PAIR_TEXTS = {
+    "parameters": PARAMETERS + PAIR + SEGMENTATION,
+    "raises": f"""{RAISES}ValueError
+    If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+    has enough pixels that are measured in both.
+""",
+}
 
 
-def cross_spectrum(result, truth, *, plate_scale=None, segment=None, window="hann"):
+@described_with(**PAIR_TEXTS)
+def cross_spectrum(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
     r"""
-    Cross spectrum :math:`\langle F G^* \rangle` of result (F) and truth (G), normalized as `power_spectrum`.
+    Cross spectrum :math:`\langle F G^* \rangle` of result (F) and truth (G).
 
-    Opposite modes of real fields are conjugates, so the mean over a whole ring has no imaginary part: a displacement
-    :math:`d` lowers it, for isotropic fields by :math:`J_0(2 \pi k d)`, instead of turning its phase.
+    It is normalized as `power_spectrum`. Opposite modes of real fields are conjugates, so the mean over a whole ring
+    has no imaginary part. A displacement :math:`d` lowers the mean, for isotropic fields by :math:`J_0(2 \pi k d)`,
+    instead of turning its phase.
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Magnetic fields ``[y, x]`` on one grid; plain arrays are in Gauss. Pixels missing in one are left out of both.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of arrays, in arcsec/pix or (CEA) deg/pix.
-    segment : `~astropy.units.Quantity` or `float`, optional
-        Side of the segments in arcsec, see `power_spectrum`.
-    window : `str` or `tuple`
-        Of `scipy.signal.get_window`. Defaults to "hann".
+    {parameters}
 
     Returns
     -------
     `Spectrum`
-        Complex, G2 arcsec2. The error is of the real part.
+        The cross spectrum, complex in G2 arcsec2. The error is that of the real part.
 
-    Raises
-    ------
-    ValueError
-        As `power_spectrum`, and if the fields are not on one grid.
+    {raises}
 
     Examples
     --------
+    The cross spectrum of a field with -3 times itself is -3 times its power:
+
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from sunpy_magsr.spectral import cross_spectrum, power_spectrum
@@ -56,42 +72,36 @@ def cross_spectrum(result, truth, *, plate_scale=None, segment=None, window="han
     return make_spectrum(moments, cross.astype(complex) * unit, np.where(np.isnan(spread), from_modes, spread) * unit)
 
 
-def transfer_function(result, truth, *, plate_scale=None, segment=None, window="hann"):
+@described_with(**PAIR_TEXTS)
+def transfer_function(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
     r"""
-    Transfer function: the share of the truth's amplitude that comes through at each scale.
+    Transfer function: how much of the truth's amplitude at each scale is in the result.
 
-    :math:`H = |\langle G^* F \rangle| / \langle |G|^2 \rangle`: what is in the result but unrelated to the truth does
-    not count. A gain :math:`a` gives :math:`a`, a Gaussian blur :math:`e^{-2 \pi^2 \sigma^2 k^2}`. The standard
-    deviation is :math:`\sqrt{(1 - \gamma^2) \langle |F|^2 \rangle / (2 n \langle |G|^2 \rangle)}` (Bendat & Piersol
-    2010, :doi:`10.1002/9781118032428`).
+    It is :math:`H = |\langle G^* F \rangle| / \langle |G|^2 \rangle`. What is in the result but unrelated to the truth
+    does not count. A result that is :math:`a` times the truth has :math:`H = a`, and a Gaussian blur has
+    :math:`e^{-2 \pi^2 \sigma^2 k^2}`. The standard deviation is :math:`\sqrt{(1 - \gamma^2) \langle |F|^2 \rangle /
+    (2 n \langle |G|^2 \rangle)}` (Bendat & Piersol 2010, :doi:`10.1002/9781118032428`).
 
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Magnetic fields ``[y, x]`` on one grid; plain arrays are in Gauss. Pixels missing in one are left out of both.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of arrays, in arcsec/pix or (CEA) deg/pix.
-    segment : `~astropy.units.Quantity` or `float`, optional
-        Side of the segments in arcsec, see `power_spectrum`.
-    window : `str` or `tuple`
-        Of `scipy.signal.get_window`. Defaults to "hann".
+    {parameters}
 
     Returns
     -------
     `Spectrum`
-        Plain numbers; NaN where the truth has no power.
+        The transfer function, plain numbers. NaN where the truth has no power.
 
-    Raises
-    ------
-    ValueError
-        As `cross_spectrum`.
+    {raises}
 
     Notes
     -----
-    An amplitude: between unrelated fields it is of the order of its error and not 0, and a reversed sign is not seen.
+    It is an amplitude without sign. Between unrelated fields it is as large as its error and not 0, and it does not
+    show a reversed sign.
 
     Examples
     --------
+    A field that is 1.4 times the truth has a transfer function of 1.4:
+
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from sunpy_magsr.spectral import transfer_function
@@ -107,12 +117,38 @@ def transfer_function(result, truth, *, plate_scale=None, segment=None, window="
     return make_spectrum(moments, value, np.sqrt(unrelated / (2 * moments.n_modes)))
 
 
-def pair_moments(result, truth, plate_scale, segment, window):
-    """Moments of two fields, see `~sunpy_magsr.spectral.segments.ring_moments`."""
+@described_with(**PAIR_TEXTS)
+def pair_moments(result: FieldLike, truth: FieldLike, plate_scale: Scale, segment: Side, window: Window) -> Moments:
+    """
+    Read two fields and average the products of their Fourier modes.
+
+    {parameters}
+
+    Returns
+    -------
+    `~sunpy_magsr.spectral.segments.Moments`
+        Powers of both fields and their cross spectrum in rings.
+    """
     return ring_moments(read_pair(result, truth, plate_scale=plate_scale), segment=segment, window=window)
 
 
-def make_spectrum(moments, value, error):
-    """A `Spectrum` on the rings of the moments."""
+def make_spectrum(
+    moments: Moments, value: u.Quantity | npt.NDArray[Any], error: u.Quantity | npt.NDArray[Any]
+) -> Spectrum:
+    """
+    Put values and their errors on the rings of the moments from which they were made.
+
+    Parameters
+    ----------
+    moments : `~sunpy_magsr.spectral.segments.Moments`
+        The moments, which give wavenumbers, areas and numbers of modes.
+    value, error : `~astropy.units.Quantity` or `numpy.ndarray`
+        One number for each ring.
+
+    Returns
+    -------
+    `Spectrum`
+        The spectrum of the values.
+    """
     rings = moments.rings
     return Spectrum(rings.wavenumber / u.arcsec, value, error, moments.n_modes, rings.area / u.arcsec**2)

@@ -1,15 +1,26 @@
 """Whether features below the pixel of the input are predicted."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 
+from sunpy_magsr._fields import PLATE_SCALE, described_with
 from sunpy_magsr.prep.field import read_pair
 from sunpy_magsr.spectral.coherence import squared_coherence
-from sunpy_magsr.spectral.segments import ring_moments
+from sunpy_magsr.spectral.segments import SEGMENTS, ring_moments
 from sunpy_magsr.spectral.spectrum import in_arcsec
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any, Literal
+
+    from sunpy_magsr._fields import FieldLike
+    from sunpy_magsr.spectral.segments import Scale, Side, Window
 
 __all__ = ["SmallFeatures", "small_features"]
 
@@ -17,16 +28,16 @@ __all__ = ["SmallFeatures", "small_features"]
 @dataclasses.dataclass(frozen=True)
 class SmallFeatures:
     """
-    What a result holds in a band of small scales; made by `small_features`.
+    Power and coherence of a result in a band of small scales; made by `small_features`.
 
-    Attributes
+    Parameters
     ----------
     power_ratio : `float`
         Power of the result over that of the truth.
     coherence : `float`
-        Squared coherence, bias removed.
+        Squared coherence of result and truth, with its bias removed.
     coherence_error : `float`
-        Its standard deviation.
+        Standard deviation of the coherence.
 
     Examples
     --------
@@ -40,14 +51,19 @@ class SmallFeatures:
     coherence_error: float
 
     @property
-    def verdict(self):
+    def verdict(self) -> Literal["missing", "texture", "partly predicted", "predicted"]:
         """
-        In a word.
+        What the numbers mean, in a word.
 
-        A coherence counts if it is 0.1 or more and twice its error. "missing": less than half of the truth's power if
-        the coherence does not count, or less than half of that times the coherence if it does (a best estimate, the
-        posterior mean, has that share of the power; with less the features are there but blurred away). Else
-        "texture" if the coherence does not count, "partly predicted" below 0.5, "predicted" from there on.
+        The coherence counts if it is at least 0.1 and at least twice its error.
+
+        - "missing": the result has too little power. If the coherence does not count, that is less than half of the
+          truth's power. If it counts, it is less than half of the truth's power times the coherence: a best estimate
+          (the posterior mean) has the truth's power times the coherence, so with less the features are there, but
+          blurred away.
+        - "texture": there is power, but the coherence does not count.
+        - "partly predicted": the coherence counts and is below 0.5.
+        - "predicted": the coherence is 0.5 or more.
         """
         counts = self.coherence >= 0.1 and self.coherence >= 2 * self.coherence_error
         if self.power_ratio < 0.5 * (self.coherence if counts else 1):
@@ -57,48 +73,57 @@ class SmallFeatures:
         return "predicted" if self.coherence >= 0.5 else "partly predicted"
 
 
-def small_features(result, truth, *, plate_scale=None, band=(2, 4 / 3) * u.arcsec, segment=None, window="hann"):
+@described_with(plate_scale=PLATE_SCALE, segments=SEGMENTS)
+def small_features(
+    result: FieldLike | Sequence[FieldLike],
+    truth: FieldLike,
+    *,
+    plate_scale: Scale = None,
+    band: Any = (2, 4 / 3) * u.arcsec,
+    segment: Side = None,
+    window: Window = "hann",
+) -> SmallFeatures:
     r"""
-    Whether small features are predicted: power and squared coherence with the truth in a band of wavelengths.
+    Compare the small features of a result with the truth: power and squared coherence in a band of wavelengths.
 
-    Power alone is texture: a generator that draws features of the right size and strength in the wrong places has a
-    power ratio of 1 and a coherence of 0. The band is one ring of the wavenumber plane, so the coherence is the squared
-    correlation of the two band-passed fields (bias removed and error as in `coherence`), to which the stronger
-    scales in the band contribute more.
+    Power alone may be texture: a result that has features of the right size and strength in the wrong places has a
+    power ratio of 1 and a coherence of 0. The band is one ring of the wavenumber plane. So the coherence is the squared
+    correlation of the two fields when only the wavelengths of the band are left (with bias removed and error as in
+    `coherence`). The stronger scales in the band contribute more to it.
 
     Parameters
     ----------
     result : `sunpy.map.GenericMap`, `~astropy.units.Quantity`, array-like, or a sequence of them
-        One magnetic field ``[y, x]``, or samples: a list or tuple of fields, or ``[sample, y, x]``. Of samples, power
-        and coherence of each are averaged.
+        One magnetic field ``[y, x]``, or several samples: a list or tuple of fields, or ``[sample, y, x]``. Power and
+        coherence are measured for each sample and then averaged.
     truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        On the same grid. Plain arrays are in Gauss.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Of arrays, in arcsec/pix or (CEA) deg/pix.
+        The true field on the same grid. Plain arrays are in Gauss.
+    {plate_scale}
     band : `~astropy.units.Quantity`
-        Longest and shortest wavelength in arcsec. Defaults to 2 to 4/3 arcsec: below the pixel of MDI, and above where
-        HMI maps on a CEA grid hold next to no power.
-    segment : `~astropy.units.Quantity` or `float`, optional
-        Side of the segments in arcsec, see `power_spectrum`.
-    window : `str` or `tuple`
-        Of `scipy.signal.get_window`. Defaults to "hann".
+        Longest and shortest wavelength in arcsec. Defaults to 2 to 4/3 arcsec: below the pixel of MDI, and above the
+        wavelengths where HMI maps on a CEA grid have almost no power.
+    {segments}
 
     Returns
     -------
     `SmallFeatures`
+        The power ratio and the coherence, and with them a verdict.
 
     Raises
     ------
     ValueError
-        As `coherence`, and if the band is not between the Nyquist wavelength and the segment, or there is no sample.
+        As for `coherence`. Also if the band is not between the Nyquist wavelength and the segment, or there is no
+        sample.
 
     Notes
     -----
-    The truth's own noise cannot be predicted and lowers the coherence. The error is that of one sample: all share
-    the truth.
+    The noise of the truth cannot be predicted, so it lowers the coherence. The error is that of one sample also where
+    there are several: all are compared with one truth.
 
     Examples
     --------
+    A field that is unrelated to the truth, and one that has the truth in it:
+
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from sunpy_magsr.spectral import small_features
@@ -121,7 +146,7 @@ def small_features(result, truth, *, plate_scale=None, band=(2, 4 / 3) * u.arcse
     return SmallFeatures(*(float(number) for number in np.mean(each, axis=0)))
 
 
-def _band(band):
+def _band(band: Any) -> tuple[float, float]:
     if np.shape(band) != (2,):
         msg = f"band must be the longest and shortest wavelength in arcsec, got {band!r}."
         raise ValueError(msg)
@@ -132,7 +157,7 @@ def _band(band):
     return longest, shortest
 
 
-def _samples(result):
+def _samples(result: Any) -> Sequence[FieldLike]:
     if isinstance(result, sunpy.map.GenericMap):
         return [result]
     if isinstance(result, (list, tuple)):

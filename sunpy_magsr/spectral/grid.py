@@ -1,6 +1,15 @@
 """Traces that the input's pixels leave in a result."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+from sunpy_magsr._fields import described_with
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 __all__ = ["border_steps", "grid_excess"]
 
@@ -8,26 +17,39 @@ _WINDOW = 128  # pixels
 _ON, _BESIDE = 1, (3, 6)  # cells of the wavenumber plane from the period
 _LEAST_SHARE = 0.9
 
+_TEXTS = {
+    "field_and_period": """\
+field : `numpy.ndarray`
+    The result ``[y, x]``, in any unit. The pixels of the input begin at multiples of the period.
+period : `int`
+    Side of an input pixel, in pixels of the result. Defaults to 4.
+""",
+    "ratios": """\
+`numpy.ndarray`
+    Two ratios, along x and along y. They are 1 for a field in which the pixels of the input left no trace.
+""",
+}
 
-def grid_excess(field, *, period=4, where=None):
+
+@described_with(**_TEXTS)
+def grid_excess(
+    field: npt.NDArray[np.floating], *, period: int = 4, where: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.float64]:
     """
-    Power at the period of the input's pixels over that beside it, along x and y.
+    Power at the period of the input's pixels over the power beside it, along x and y.
+
+    The power is measured in squares of 128 pixels. For a field with a steep spectrum the ratio is somewhat below 1.
 
     Parameters
     ----------
-    field : `numpy.ndarray`
-        ``[y, x]``, any unit.
-    period : `int`
-        Pixels.
+    {field_and_period}
     where : `numpy.ndarray`, optional
-        bool ``[y, x]``; squares of 128 pixels are looked at of which nine tenths are true (and all is finite). All by
-        default.
+        Pixels to look at, bool ``[y, x]``; all by default. A square is used if ``where`` is true for at least nine
+        tenths of it and the field is finite in all of it.
 
     Returns
     -------
-    `numpy.ndarray`
-        Two ratios, along x and y; 1 for a field that knows nothing of the pixels, or somewhat less where its spectrum is
-        steep.
+    {ratios}
 
     Raises
     ------
@@ -36,6 +58,8 @@ def grid_excess(field, *, period=4, where=None):
 
     Examples
     --------
+    Noise has no trace of the pixels, a pattern with their period has:
+
     >>> import numpy as np
     >>> from sunpy_magsr.spectral import grid_excess
     >>> noise = np.random.default_rng(0).standard_normal((512, 512))
@@ -63,26 +87,25 @@ def grid_excess(field, *, period=4, where=None):
     return np.array([power[on].mean() / power[beside].mean() for power in (total.T, total)])
 
 
-def border_steps(field, *, period=4, where=None):
+@described_with(**_TEXTS)
+def border_steps(
+    field: npt.NDArray[np.floating], *, period: int = 4, where: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.float64]:
     """
-    Mean square of the step from pixel to pixel across borders of the input's pixels over that within them.
+    Mean square of the steps across borders of the input's pixels over that of the steps within them.
 
-    This sees blocks that differ by constants, to which `grid_excess` is blind, as the spectrum of a block has a zero at
-    its period.
+    A step is the difference between neighbors in the result. This shows blocks that differ by constants, which
+    `grid_excess` cannot see, as the spectrum of a block is zero at its period.
 
     Parameters
     ----------
-    field : `numpy.ndarray`
-        ``[y, x]``, any unit; borders are at multiples of the period.
-    period : `int`
-        Pixels.
+    {field_and_period}
     where : `numpy.ndarray`, optional
-        bool ``[y, x]``: pixels to look at. All that are finite by default.
+        Pixels to look at, bool ``[y, x]``. By default all that are finite.
 
     Returns
     -------
-    `numpy.ndarray`
-        Two ratios, along x and y; 1 for a field that knows nothing of the pixels.
+    {ratios}
 
     Examples
     --------

@@ -1,8 +1,16 @@
 """Rings of the wavenumber plane and the number of independent modes in them."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
 
 __all__ = ["Rings", "correlation_of_segments", "count_modes", "make_rings"]
 
@@ -15,47 +23,64 @@ class Rings:
     """
     Rings of Fourier modes of a segment.
 
-    Attributes
+    Parameters
     ----------
     labels : `numpy.ndarray`
-        int ``[ky, kx]`` in the order of `numpy.fft.fft2`: the ring from 1, 0 outside of all.
+        The number of the ring, from 1, in which each mode lies, int ``[ky, kx]`` in the order of `numpy.fft.fft2`. It
+        is 0 for modes outside of all rings.
     wavenumber : `numpy.ndarray`
-        Centers in cycles per arcsec.
+        Wavenumber at the center of each ring, in cycles per arcsec.
     area : `numpy.ndarray`
-        Number of modes times the area of one, arcsec-2.
+        Area of each ring in arcsec-2: its number of modes times the area of one.
     """
 
-    labels: np.ndarray
-    wavenumber: np.ndarray
-    area: np.ndarray
+    labels: npt.NDArray[np.intp]
+    wavenumber: npt.NDArray[np.floating]
+    area: npt.NDArray[np.floating]
 
     @property
-    def sizes(self):
-        """Number of Fourier modes per ring, conjugates counted twice."""
+    def sizes(self) -> npt.NDArray[np.intp]:
+        """Number of Fourier modes in each ring, conjugates counted twice."""
         return np.bincount(self.labels.ravel(), minlength=len(self.wavenumber) + 1)[1:]
 
-    def mean(self, plane):
-        """Mean of a real ``[ky, kx]`` over each ring."""
+    def mean(self, plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """
+        Average over each ring.
+
+        Parameters
+        ----------
+        plane : `numpy.ndarray`
+            Real numbers of all modes, ``[ky, kx]``.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            One mean for each ring.
+        """
         total = np.bincount(self.labels.ravel(), weights=plane.ravel(), minlength=len(self.wavenumber) + 1)[1:]
         return total / self.sizes
 
 
-def make_rings(shape, scales, band=None):
+def make_rings(shape: tuple[int, ...], scales: tuple[float, ...], band: tuple[float, float] | None = None) -> Rings:
     """
-    Rings one mode wide from the lowest wavenumber to the Nyquist one of the coarser axis, without the corners.
+    Divide the wavenumber plane into rings.
+
+    The rings are one mode wide. They reach from the lowest wavenumber to the Nyquist wavenumber of the coarser axis, so
+    the corners of the plane are left out.
 
     Parameters
     ----------
     shape : `tuple` of `int`
-        Pixels ``(y, x)`` of the segments.
+        Number of pixels of a segment, ``(y, x)``.
     scales : `tuple` of `float`
-        Arcsec ``(y, x)`` of a pixel.
+        Size of a pixel in arcsec, ``(y, x)``.
     band : `tuple` of `float`, optional
-        Longest and shortest wavelength in arcsec of one single ring.
+        Longest and shortest wavelength in arcsec of one single ring, which is then the only one.
 
     Returns
     -------
     `Rings`
+        The rings.
 
     Raises
     ------
@@ -85,28 +110,32 @@ def make_rings(shape, scales, band=None):
     return Rings(labels, wavenumber, sizes / (sides[0] * sides[1]))
 
 
-def correlation_of_segments(starts, windows, share):
+def correlation_of_segments(
+    starts: Sequence[npt.NDArray[np.intp]],
+    windows: Sequence[npt.NDArray[np.float64]],
+    share: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
     r"""
-    Mean correlation of the periodograms of all pairs of segments, for modes apart by 0 to 4 along each axis.
+    Mean correlation of the periodograms of all pairs of segments, for modes that are 0 to 4 apart along each axis.
 
-    Two segments with windows :math:`v, w` have periodograms correlated by :math:`|\sum v w e^{2 \pi i d x / N}|^2 /
-    (\sum w^2)^2` at modes :math:`d` apart in a white Gaussian field. At ``[0, 0]`` the mean is the inverse of the
-    effective number of segments of Welch 1967 (:doi:`10.1109/TAU.1967.1161901`).
+    In a white Gaussian field, the periodograms of two segments with windows :math:`v, w` have the correlation
+    :math:`|\sum v w e^{2 \pi i d x / N}|^2 / (\sum w^2)^2` at modes :math:`d` apart. At ``[0, 0]`` the mean is the
+    inverse of the effective number of segments of Welch 1967 (:doi:`10.1109/TAU.1967.1161901`).
 
     Parameters
     ----------
     starts : `list` of `numpy.ndarray`
-        First row, first column of the segments.
+        First row of each row of segments, and first column of each column of them.
     windows : `list` of `numpy.ndarray`
-        Along y, along x.
+        The windows along y and along x.
     share : `numpy.ndarray`
-        Share of the window's energy ``[row, column]`` on measured pixels, 0 for segments left out. A segment
-        half measured counts for half of one.
+        Share of the window's energy on measured pixels, ``[row, column]``, and 0 for segments that are left out. A
+        segment that is half measured counts for half of one.
 
     Returns
     -------
     `numpy.ndarray`
-        ``[dy, dx]``.
+        The mean correlation, ``[dy, dx]``.
     """
     along_y, along_x = (_correlation(*pair) for pair in zip(starts, windows, strict=True))
     root = np.sqrt(share)
@@ -114,24 +143,24 @@ def correlation_of_segments(starts, windows, share):
     return total / share.sum() ** 2
 
 
-def count_modes(rings, correlation):
+def count_modes(rings: Rings, correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     r"""
-    Independent modes per ring: the inverse of the relative variance of the mean power.
+    Count the independent modes in each ring: the inverse of the relative variance of the mean power.
 
-    With :math:`\rho_d` the ``correlation`` and :math:`C_d` the pairs of modes :math:`d` apart in a ring of
-    :math:`M`, it is :math:`M^2 / (2 \sum_d \rho_d C_d)`; the 2 is for conjugates.
+    With the ``correlation`` :math:`\rho_d` and the number :math:`C_d` of pairs of modes :math:`d` apart in a ring of
+    :math:`M` modes, it is :math:`M^2 / (2 \sum_d \rho_d C_d)`. The 2 is there because half of the modes are conjugates.
 
     Parameters
     ----------
     rings : `Rings`
         The rings.
     correlation : `numpy.ndarray`
-        From `correlation_of_segments`.
+        What `correlation_of_segments` gives.
 
     Returns
     -------
     `numpy.ndarray`
-        float, one per ring.
+        The number for each ring, float.
     """
     labels, total = rings.labels, np.zeros(len(rings.wavenumber))
     for (dy, dx), rho in np.ndenumerate(correlation):
@@ -141,7 +170,7 @@ def count_modes(rings, correlation):
     return rings.sizes**2 / (2 * total)
 
 
-def _correlation(starts, window):
+def _correlation(starts: npt.NDArray[np.intp], window: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     pixels = len(window)
     neighbors = min(_NEIGHBORS, (pixels - 1) // 2) + 1
     lags = np.abs(starts[:, None] - starts)

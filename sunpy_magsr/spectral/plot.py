@@ -1,7 +1,25 @@
 """Figures of spectra and coherences."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
+
+from sunpy_magsr._fields import described_with
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeAlias
+
+    import numpy.typing as npt
+    from matplotlib.axes import Axes
+
+    from sunpy_magsr.spectral.spectrum import Spectrum
+
+    # Wavenumbers, values and errors by name.
+    Curves: TypeAlias = dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]
 
 __all__ = ["COLORS", "plot_coherence", "plot_spectra"]
 
@@ -10,26 +28,35 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", "-.", ":")
 _MARKS = {4: '4" MDI Nyquist', 2: '2" MDI pixel'}
 
+_TEXTS = {
+    "axes_and_returns": """\
+axes : `matplotlib.axes.Axes`, optional
+    Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's.
 
-def plot_spectra(spectra, *, truth=None, axes=None):
+Returns
+-------
+`matplotlib.axes.Axes`
+    The axes with the curves. ``axes.figure.savefig`` writes the figure to a file.
+"""
+}
+
+
+@described_with(**_TEXTS)
+def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = None, axes: Axes | None = None) -> Axes:
     """
     Plot power spectra against wavenumber, both logarithmic, with the wavelength along the top.
 
-    Bands are one standard deviation. Dotted lines mark 4 arcsec, the shortest wavelength in MDI's pixels, and 2 arcsec.
+    A band around each curve shows one standard deviation. Dotted lines mark 4 arcsec, the shortest wavelength that the
+    pixels of MDI can hold, and 2 arcsec, the size of these pixels.
 
     Parameters
     ----------
     spectra : `dict` of `str` to `Spectrum`
-        Name for the legend and power spectrum in G2 arcsec2.
+        Power spectra in G2 arcsec2, each with its name in the legend.
     truth : `Spectrum`, optional
-        Drawn in black; curves below a thousandth of its least power leave the frame.
-    axes : `matplotlib.axes.Axes`, optional
-        Where to draw. Defaults to those of a new figure outside of pyplot.
-
-    Returns
-    -------
-    `matplotlib.axes.Axes`
-        ``axes.figure.savefig`` writes the figure.
+        Power spectrum of the truth, drawn in black. The frame then ends at a thousandth of its least power, and curves
+        may leave it there.
+    {axes_and_returns}
 
     Raises
     ------
@@ -46,9 +73,10 @@ def plot_spectra(spectra, *, truth=None, axes=None):
     >>> axes.get_xlabel()
     'Wavenumber [1/arcsec]'
     """
-    curves = _curves(spectra, u.G**2 * u.arcsec**2, "a real power in G2 arcsec2")
+    power = u.G**2 * u.arcsec**2
+    curves = _curves(spectra, power, "a real power in G2 arcsec2")
     if truth is not None:
-        curves = {**_curves({"truth": truth}, u.G**2 * u.arcsec**2, "a real power in G2 arcsec2"), **curves}
+        curves = {**_curves({"truth": truth}, power, "a real power in G2 arcsec2"), **curves}
     axes = _axes(axes)
     axes.set_yscale("log")
     axes.set_ylabel(r"Power [G$^2$ arcsec$^2$]")
@@ -60,23 +88,18 @@ def plot_spectra(spectra, *, truth=None, axes=None):
     return axes
 
 
-def plot_coherence(coherences, *, axes=None):
+@described_with(**_TEXTS)
+def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = None) -> Axes:
     """
     Plot squared coherences or Fourier ring correlations from 0 to 1 against wavenumber.
 
-    Bands are one standard deviation; lines and axes as in `plot_spectra`.
+    A band around each curve shows one standard deviation. Lines and axes are those of `plot_spectra`.
 
     Parameters
     ----------
     coherences : `dict` of `str` to `Spectrum`
-        Name for the legend and a spectrum of plain numbers.
-    axes : `matplotlib.axes.Axes`, optional
-        Where to draw. Defaults to those of a new figure outside of pyplot.
-
-    Returns
-    -------
-    `matplotlib.axes.Axes`
-        ``axes.figure.savefig`` writes the figure.
+        Spectra of plain numbers, each with its name in the legend.
+    {axes_and_returns}
 
     Raises
     ------
@@ -85,6 +108,8 @@ def plot_coherence(coherences, *, axes=None):
 
     Examples
     --------
+    Two fields that are unrelated:
+
     >>> import astropy.units as u
     >>> import numpy as np
     >>> from sunpy_magsr.spectral import coherence, plot_coherence
@@ -97,10 +122,11 @@ def plot_coherence(coherences, *, axes=None):
     axes = _axes(axes)
     axes.set_ylim(0, 1)
     axes.set_ylabel("Coherence with the truth")
-    return _draw(axes, curves)
+    _draw(axes, curves)
+    return axes
 
 
-def _curves(spectra, unit, wanted):
+def _curves(spectra: Mapping[str, Spectrum], unit: u.UnitBase, wanted: str) -> Curves:
     if not spectra:
         msg = f"spectra must hold at least one name and Spectrum, got {spectra!r}."
         raise ValueError(msg)
@@ -119,7 +145,7 @@ def _curves(spectra, unit, wanted):
     }
 
 
-def _axes(axes):
+def _axes(axes: Axes | None) -> Axes:
     if axes is not None:
         return axes
     from matplotlib.figure import Figure
@@ -127,9 +153,8 @@ def _axes(axes):
     return Figure(figsize=(6.4, 4.4), layout="constrained").subplots()
 
 
-def _draw(axes, curves, *, black=False):
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
-
+def _draw(axes: Axes, curves: Curves, *, black: bool = False) -> None:
+    """Draw the curves, the first in black where there is a truth, and mark and label the axes."""
     for number, (name, (wavenumber, value, error)) in enumerate(curves.items()):
         is_truth = black and number == 0
         place = number - black
@@ -142,23 +167,35 @@ def _draw(axes, curves, *, black=False):
     every = np.concatenate([curve[0] for curve in curves.values()])
     axes.set_xscale("log")
     axes.set_xlim(every.min(), every.max())
-    axes.set_xlabel("Wavenumber [1/arcsec]")
     for wavelength, label in _MARKS.items():
         if every.min() < 1 / wavelength < every.max():
-            axes.axvline(1 / wavelength, color="0.35", linestyle=":", linewidth=1, zorder=1)
-            axes.text(
-                1 / wavelength,
-                0.03,
-                label,
-                transform=axes.get_xaxis_transform(),
-                rotation=90,
-                ha="right",
-                va="bottom",
-                fontsize="small",
-                color="0.35",
-                bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-                zorder=1,
-            )
+            _mark(axes, 1 / wavelength, label)
+    _label_wavenumbers(axes)
+    axes.legend(frameon=False)
+
+
+def _mark(axes: Axes, wavenumber: float, label: str) -> None:
+    axes.axvline(wavenumber, color="0.35", linestyle=":", linewidth=1, zorder=1)
+    axes.text(
+        wavenumber,
+        0.03,
+        label,
+        transform=axes.get_xaxis_transform(),
+        rotation=90,
+        ha="right",
+        va="bottom",
+        fontsize="small",
+        color="0.35",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
+        zorder=1,
+    )
+
+
+def _label_wavenumbers(axes: Axes) -> None:
+    """Wavenumbers along the bottom, wavelengths along the top."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+
+    axes.set_xlabel("Wavenumber [1/arcsec]")
     top = axes.secondary_xaxis("top", functions=(_inverse, _inverse))
     top.set_xlabel("Wavelength [arcsec]")
     top.xaxis.set_major_locator(FixedLocator([2.0**power for power in range(-3, 12)]))
@@ -167,9 +204,7 @@ def _draw(axes, curves, *, black=False):
     for axis in (axes.xaxis, top.xaxis):
         axis.set_major_formatter(FuncFormatter(lambda number, _: f"{number:g}"))
         axis.set_minor_formatter(NullFormatter())
-    axes.legend(frameon=False)
-    return axes
 
 
-def _inverse(number):
+def _inverse(number: npt.ArrayLike) -> npt.ArrayLike:
     return 1 / np.maximum(number, 1e-9)

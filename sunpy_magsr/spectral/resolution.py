@@ -1,31 +1,38 @@
 """Down to which scale a result is right."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import astropy.units as u
 import numpy as np
+
+if TYPE_CHECKING:
+    from sunpy_magsr.spectral.spectrum import Spectrum
 
 __all__ = ["effective_resolution"]
 
 
-def effective_resolution(spectrum, *, threshold=0.5):
+def effective_resolution(spectrum: Spectrum, *, threshold: float = 0.5) -> u.Quantity:
     """
     Wavelength at which a coherence or Fourier ring correlation first falls below a threshold.
 
-    Interpolated linearly in wavenumber between rings. With a `coherence`, 0.5 is where half of the power is linear in
-    the truth. For a Fourier ring correlation 1/7 is customary (Van Heel & Schatz 2005,
+    The wavelength is interpolated between rings, linearly in wavenumber. For a `coherence`, 0.5 means that half of the
+    power is linear in the truth. For a Fourier ring correlation 1/7 is customary (Van Heel & Schatz 2005,
     :doi:`10.1016/j.jsb.2005.05.009`, discuss that and others); a coherence of 0.5 is a correlation of 0.71.
 
     Parameters
     ----------
     spectrum : `Spectrum`
-        Of plain numbers. Rings with NaN are passed over.
+        A spectrum of plain numbers. Rings with NaN are left out.
     threshold : `float`
-        Between 0 and 1. Defaults to 0.5.
+        The threshold, between 0 and 1. Defaults to 0.5.
 
     Returns
     -------
     `~astropy.units.Quantity`
-        Arcsec. The shortest wavelength of the spectrum (Nyquist) if it never falls below; NaN if it is below from the
-        start.
+        The wavelength in arcsec. If the spectrum never falls below the threshold, it is the shortest wavelength of the
+        spectrum (that of Nyquist). It is NaN if the spectrum is below from the start.
 
     Raises
     ------
@@ -34,7 +41,7 @@ def effective_resolution(spectrum, *, threshold=0.5):
 
     Notes
     -----
-    The first crossing counts, be it one of noise. A wavelength spans two pixels of the coarsest grid that holds it.
+    The first crossing counts, even if noise made it. A wavelength spans two pixels of the coarsest grid that holds it.
 
     Examples
     --------

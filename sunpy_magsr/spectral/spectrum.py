@@ -1,9 +1,17 @@
 """A quantity against wavenumber."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
 
 __all__ = ["Spectrum", "in_arcsec"]
 
@@ -11,20 +19,21 @@ __all__ = ["Spectrum", "in_arcsec"]
 _ROUNDING = 1e-9
 
 
-def in_arcsec(value, name):
+def in_arcsec(value: u.Quantity | float, name: str) -> float:
     """
-    A positive length on the sky as a number of arcsec.
+    Give a positive length on the sky as a number of arcsec.
 
     Parameters
     ----------
     value : `~astropy.units.Quantity` or `float`
-        A plain number is in arcsec.
+        The length. A plain number is in arcsec.
     name : `str`
-        Of the argument, for messages.
+        What the message of an error calls the value.
 
     Returns
     -------
     `float`
+        The length in arcsec.
 
     Raises
     ------
@@ -51,22 +60,22 @@ def in_arcsec(value, name):
 @dataclasses.dataclass(frozen=True)
 class Spectrum:
     r"""
-    A quantity averaged over rings of the wavenumber plane.
+    A quantity as a function of wavenumber, averaged over rings of the wavenumber plane.
 
-    Attributes
+    Parameters
     ----------
     wavenumber : `~astropy.units.Quantity`
-        Centers of the rings in cycles per arcsec, ascending.
+        Wavenumber at the center of each ring in cycles per arcsec, ascending.
     value : `~astropy.units.Quantity` or `numpy.ndarray`
-        One number per ring: a power in G2 arcsec2, or a plain number such as a coherence.
+        The quantity in each ring: a power in G2 arcsec2, or a plain number such as a coherence.
     error : `~astropy.units.Quantity` or `numpy.ndarray`
-        Its standard deviation, same unit.
+        Standard deviation of the value, in the same unit.
     n_modes : `numpy.ndarray`
-        Independent Fourier modes per ring over all segments. A mode and its conjugate count once; what the window
-        and the overlap of segments correlate counts for less. A power has the relative error ``n_modes**-0.5`` in a
-        Gaussian field with the same statistics everywhere.
+        Number of independent Fourier modes in each ring over all segments. A mode and its conjugate count once, and
+        modes that the window or the overlap of segments makes depend on each other count for less. A power has the
+        relative error ``n_modes**-0.5`` in a Gaussian field with the same statistics everywhere.
     area : `~astropy.units.Quantity`, optional
-        Area of the rings in arcsec-2, as the number of Fourier modes inside; without it
+        Area of each ring in arcsec-2, measured by the Fourier modes inside. By default
         :math:`2 \pi k \, \Delta k`.
 
     Examples
@@ -82,55 +91,56 @@ class Spectrum:
     """
 
     wavenumber: u.Quantity
-    value: u.Quantity | np.ndarray
-    error: u.Quantity | np.ndarray
-    n_modes: np.ndarray
+    value: u.Quantity | npt.NDArray[Any]
+    error: u.Quantity | npt.NDArray[Any]
+    n_modes: npt.NDArray[np.floating]
     area: u.Quantity | None = None
 
     @property
-    def wavelength(self):
-        """Wavelength of the rings in arcsec, descending."""
+    def wavelength(self) -> u.Quantity:
+        """Wavelength of each ring in arcsec, descending."""
         return (1 / self.wavenumber).to(u.arcsec)
 
-    def band(self, longest, shortest):
+    def band(self, longest: u.Quantity | float, shortest: u.Quantity | float) -> Any:
         """
         Mean over a band of wavelengths, weighted by the number of modes.
 
         Parameters
         ----------
         longest, shortest : `~astropy.units.Quantity` or `float`
-            In arcsec; the band is ``shortest <= wavelength < longest``.
+            Ends of the band in arcsec; the band is ``shortest <= wavelength < longest``.
 
         Returns
         -------
         `~astropy.units.Quantity` or `float`
-            In the unit of `value`.
+            The mean, in the unit of ``value``.
 
         Raises
         ------
         ValueError
-            If the band is not a band or no ring lies in it.
+            If an end is not a positive angle or no ring lies in the band.
         """
-        longest, shortest = in_arcsec(longest, "longest"), in_arcsec(shortest, "shortest")
+        high, low = in_arcsec(longest, "longest"), in_arcsec(shortest, "shortest")
         wavelength = self.wavelength.to_value(u.arcsec)
-        inside = (wavelength >= shortest * (1 - _ROUNDING)) & (wavelength < longest * (1 - _ROUNDING))
+        inside = (wavelength >= low * (1 - _ROUNDING)) & (wavelength < high * (1 - _ROUNDING))
         if not inside.any():
             msg = (
                 f"longest and shortest must enclose one of the wavelengths {wavelength[-1]:.4g} to {wavelength[0]:.4g} "
-                f"arcsec, got {longest:.4g} and {shortest:.4g}."
+                f"arcsec, got {high:.4g} and {low:.4g}."
             )
             raise ValueError(msg)
         mean = np.average(self.value[inside], weights=self.n_modes[inside])
         return mean if isinstance(mean, u.Quantity) else mean.item()
 
-    def integral(self):
+    def integral(self) -> Any:
         """
         Integral over the wavenumber plane inside the Nyquist circle.
 
         Returns
         -------
         `~astropy.units.Quantity`
-            Of a power spectrum the variance in G2, without what lies in the corners of the plane.
+            The integral. For a power spectrum it is the variance of the field in G2, without the part in the corners of
+            the plane.
         """
         area = self.area
         if area is None:
