@@ -19,19 +19,6 @@ POWER = u.G**2 * u.arcsec**2
 PAIR_FUNCTIONS = [coherence, cross_spectrum, fourier_ring_correlation, transfer_function]
 
 
-def red_noise(rng, size=256):
-    """A Gaussian field with power falling as k^-3, 100 G rms, like a magnetogram's spectrum."""
-    k = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
-    k[0, 0] = np.inf
-    field = np.fft.ifft2(np.fft.fft2(rng.normal(size=(size, size))) * k**-1.5).real
-    return 100 * field / field.std()
-
-
-def blurred(field, sigma):
-    """Periodic Gaussian blur, exact in Fourier space; sigma in arcsec at 0.5 arcsec/pix."""
-    return np.fft.ifft2(scipy.ndimage.fourier_gaussian(np.fft.fft2(field), sigma / 0.5)).real
-
-
 def test_unrelated_noise_has_no_coherence(rng):
     spectra = [coherence(*rng.normal(size=(2, 96, 96)), plate_scale=SCALE, segment=16) for _ in range(30)]
     mean, spectrum = [one.value for one in spectra], spectra[0]
@@ -53,14 +40,14 @@ def test_a_field_agrees_with_itself(rng):
     np.testing.assert_allclose(cross.error.to_value(POWER), power.error.to_value(POWER), rtol=1e-6)
 
 
-def test_a_gain_is_seen_by_the_transfer_function_alone(rng):
-    truth = red_noise(rng, 128)
+def test_a_gain_is_seen_by_the_transfer_function_alone(red_noise):
+    truth = red_noise(128)
     np.testing.assert_allclose(transfer_function(0.7 * truth, truth, plate_scale=SCALE).value, 0.7, rtol=1e-6)
     np.testing.assert_allclose(coherence(0.7 * truth, truth, plate_scale=SCALE).value, 1, rtol=1e-6)
     np.testing.assert_allclose(fourier_ring_correlation(-truth, truth, plate_scale=SCALE).value, -1, rtol=1e-6)
 
 
-def test_transfer_function_of_a_gaussian_blur(rng):
+def test_transfer_function_of_a_gaussian_blur(rng, blurred):
     truth = rng.normal(size=(256, 256))
     transfer = transfer_function(blurred(truth, 0.6), truth, plate_scale=SCALE, window="boxcar")
     k = transfer.wavenumber.to_value(1 / u.arcsec)

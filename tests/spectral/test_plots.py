@@ -3,27 +3,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from sunpy_magsr.spectral import (
-    coherence,
-    plot_coherence,
-    plot_spectra,
-    power_spectrum,
-)
+from sunpy_magsr.spectral import coherence, plot_coherence, plot_spectra, power_spectrum
 
 SCALE = 0.5 * u.arcsec / u.pix
 POWER = u.G**2 * u.arcsec**2
 
 
-def red_noise(rng, size=256):
-    """A Gaussian field with power falling as k^-3, 100 G rms, like a magnetogram's spectrum."""
-    k = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
-    k[0, 0] = np.inf
-    field = np.fft.ifft2(np.fft.fft2(rng.normal(size=(size, size))) * k**-1.5).real
-    return 100 * field / field.std()
-
-
-def test_plots_show_the_numbers_with_units(rng, tmp_path):
-    truth, other = red_noise(rng, 128), red_noise(rng, 128)
+def test_plots_show_the_numbers_with_units(tmp_path, red_noise):
+    truth, other = red_noise(128), red_noise(128)
     truth_power, power = (power_spectrum(field, plate_scale=SCALE) for field in (truth, other))
     axes = plot_spectra({"model": power}, truth=truth_power)
     curves = {line.get_label(): line for line in axes.get_lines()}

@@ -1,28 +1,10 @@
 import astropy.units as u
 import numpy as np
 import pytest
-import scipy.ndimage
-import scipy.special
 
-from sunpy_magsr.spectral import (
-    SmallFeatures,
-    small_features,
-)
+from sunpy_magsr.spectral import SmallFeatures, small_features
 
 SCALE = 0.5 * u.arcsec / u.pix
-
-
-def red_noise(rng, size=256):
-    """A Gaussian field with power falling as k^-3, 100 G rms, like a magnetogram's spectrum."""
-    k = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.fftfreq(size))
-    k[0, 0] = np.inf
-    field = np.fft.ifft2(np.fft.fft2(rng.normal(size=(size, size))) * k**-1.5).real
-    return 100 * field / field.std()
-
-
-def blurred(field, sigma):
-    """Periodic Gaussian blur, exact in Fourier space; sigma in arcsec at 0.5 arcsec/pix."""
-    return np.fft.ifft2(scipy.ndimage.fourier_gaussian(np.fft.fft2(field), sigma / 0.5)).real
 
 
 def random_phases(field, rng):
@@ -31,29 +13,29 @@ def random_phases(field, rng):
     return np.fft.ifft2(np.abs(np.fft.fft2(field)) * np.exp(1j * phases)).real
 
 
-def test_small_features_of_the_truth_are_predicted(rng):
-    truth = red_noise(rng)
+def test_small_features_of_the_truth_are_predicted(red_noise):
+    truth = red_noise()
     small = small_features(truth, truth, plate_scale=SCALE)
     assert small.verdict == "predicted"
     np.testing.assert_allclose([small.power_ratio, small.coherence, small.coherence_error], [1, 1, 0], atol=1e-9)
 
 
-def test_blurred_small_features_are_missing(rng):
-    truth = red_noise(rng)
+def test_blurred_small_features_are_missing(red_noise, blurred):
+    truth = red_noise()
     assert small_features(blurred(truth, 0.6), truth, plate_scale=SCALE).verdict == "missing"
     assert small_features(blurred(truth, 3), truth, plate_scale=SCALE).verdict == "missing"
 
 
-def test_small_features_with_random_phases_are_texture(rng):
-    truth = red_noise(rng)
+def test_small_features_with_random_phases_are_texture(rng, red_noise):
+    truth = red_noise()
     small = small_features(random_phases(truth, rng), truth, plate_scale=SCALE)
     assert small.verdict == "texture"
     np.testing.assert_allclose(small.power_ratio, 1, rtol=0.15)
     assert abs(small.coherence) < 5 * small.coherence_error
 
 
-def test_half_right_small_features_are_partly_predicted(rng):
-    truth = red_noise(rng)
+def test_half_right_small_features_are_partly_predicted(rng, red_noise):
+    truth = red_noise()
     mixed = np.sqrt(0.3) * truth + np.sqrt(0.7) * random_phases(truth, rng)
     small = small_features(mixed, truth, plate_scale=SCALE)
     assert small.verdict == "partly predicted"
@@ -62,8 +44,8 @@ def test_half_right_small_features_are_partly_predicted(rng):
     assert small_features(np.sqrt(0.3) * mixed, truth, plate_scale=SCALE).verdict == "partly predicted"
 
 
-def test_small_features_see_their_band_alone(rng):
-    truth = red_noise(rng)
+def test_small_features_see_their_band_alone(rng, red_noise):
+    truth = red_noise()
     k = np.hypot(np.fft.fftfreq(256, 0.5)[:, None], np.fft.fftfreq(256, 0.5))
     modes, other = np.fft.fft2(truth), np.fft.fft2(random_phases(truth, rng))
     result = np.fft.ifft2(np.where(k < 0.25, modes, other)).real
@@ -71,8 +53,8 @@ def test_small_features_see_their_band_alone(rng):
     assert small_features(result, truth, plate_scale=SCALE, band=(16, 5) * u.arcsec).verdict == "predicted"
 
 
-def test_small_features_of_samples_are_means(rng):
-    truth = red_noise(rng, 128)
+def test_small_features_of_samples_are_means(rng, red_noise):
+    truth = red_noise(128)
     samples = [truth, 2 * truth + random_phases(truth, rng)]
     each = [small_features(sample, truth, plate_scale=SCALE) for sample in samples]
     for both in (samples, np.array(samples), tuple(sample * u.G for sample in samples)):
