@@ -95,8 +95,12 @@ def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quant
 
     Returns
     -------
-    threshold, prominence, min_area : `float`
-        In Gauss, Gauss and cm^2.
+    threshold : `float`
+        The threshold in Gauss.
+    prominence : `float`
+        The prominence in Gauss.
+    min_area : `float`
+        The area in cm^2.
 
     Raises
     ------

@@ -115,8 +115,10 @@ def pixel_lengths(field: Field) -> tuple[float, float]:
 
     Returns
     -------
-    x, y : `float`
-        The lengths in Mm, on the plane of the sky, or on the surface if the plate scale is in heliographic degrees.
+    x : `float`
+        Length along x in Mm: on the plane of the sky, or on the surface if the plate scale is in heliographic degrees.
+    y : `float`
+        Length along y, in the same way.
 
     Raises
     ------
