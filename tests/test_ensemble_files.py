@@ -164,7 +164,12 @@ def test_pictures_and_words(ensemble, monkeypatch, tmp_path):
         "Standard deviation",
         "Sample 2",
     ]
+    assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it though pyplot does not know it"
     words = ensemble._repr_html_()
+    measured = ensemble.flags & MISSING == 0
+    share = 100 * (measured & (ensemble.flags & NOT_CALIBRATED == 0)).sum() / measured.sum()
+    assert f"<th>Intervals</th><td>calibrated for {share:.3g}% of the measured pixels</td>" in words
+    assert "of the pixels, blue in the picture" in words
     assert "Outside of the training" in words
     assert "4 samples" in words
     opened = []
@@ -174,7 +179,24 @@ def test_pictures_and_words(ensemble, monkeypatch, tmp_path):
     assert opened[0].startswith("file://")
     bare = Ensemble.load(ensemble.save(tmp_path / "ensemble.fits"))
     assert "members not kept" in repr(bare)
+    assert "seed 3, not kept" in bare._repr_html_()
     assert len([axes for axes in bare.plot().axes if axes.get_title()]) == 2
+
+
+def test_missing_pixels_look_like_no_field(ensemble):
+    panels = [axes for axes in ensemble.plot().axes if axes.get_title()]
+    for panel in panels:
+        red, green, blue, _ = panel.get_facecolor()
+        assert blue > green > red
+        assert panel.images[0].to_rgba(np.array([[np.nan]]))[0, 0, 3] == 0, "the background shows"
+
+
+def test_the_warning_of_an_interval_is_one_and_names_the_line_of_the_user(ensemble):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ensemble.interval()
+        ensemble.propagate(lambda smap: np.nanmean(smap.data), level=0.5)
+    assert [warning.filename for warning in caught] == [__file__]
 
 
 def test_smoothing_keeps_the_variance(ensemble):

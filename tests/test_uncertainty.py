@@ -1,11 +1,14 @@
 """The ensemble and its statistics."""
 
+import pickle
+
 import astropy.units as u
 import numpy as np
 import pytest
 from scipy import stats
 
 import sunpy_magsr
+from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.uncertainty import Ensemble
 from sunpy_magsr.uncertainty.members import Moments
 
@@ -101,6 +104,24 @@ def test_errors(ensemble):
         ensemble.sample(N)
     with pytest.raises(ValueError, match="level must be between 0 and 1, got 90"):
         ensemble.interval(90)
+
+
+def test_a_model_without_calibration_says_so_once():
+    field = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+    ensemble = Ensemble([field, field + 1], lambda data, *_, **__: data)
+    with pytest.warns(MagsrUserWarning, match="This model has no calibration") as caught:
+        low, high = ensemble.interval(0.5)
+    assert [warning.filename for warning in caught] == [__file__]
+    assert (low < high).all()
+    assert "intervals not calibrated" in repr(ensemble)
+    assert ensemble.strata is None
+
+
+def test_an_ensemble_can_be_pickled():
+    field = np.arange(6.0, dtype=np.float32).reshape(2, 3)
+    ensemble = pickle.loads(pickle.dumps(Ensemble([field, field + 1], print)))
+    assert np.array_equal(ensemble.members, [field, field + 1])
+    assert len(ensemble) == 2
 
 
 def test_missing_stays_missing():
