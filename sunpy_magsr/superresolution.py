@@ -108,8 +108,10 @@ def superresolve(
     Returns
     -------
     `sunpy.map.GenericMap`
-        Of the input's class: float32 Gauss, NaN (and masked) off the disk and where the input was NaN, WCS on
-        the finer grid, and ``MAGSR*`` cards and HISTORY that say that this is a model's output.
+        A Map of the input's class: float32 Gauss, NaN (and masked) off the disk and where the input was NaN, with its WCS on
+        the finer grid, and with ``MAGSR*`` cards and HISTORY that say that this is a model's output. Its ``uncertainty`` is
+        not kept by ``submap``, ``rotate``, ``reproject_to`` and arithmetic of sunpy; take what you need of it first. Write
+        it with `sunpy_magsr.io.write_fits`, as ``Map.save`` keeps neither uncertainty nor mask.
 
     Raises
     ------

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import astropy.units as u
 import numpy as np
 import scipy.ndimage
+from astropy.stats import gaussian_fwhm_to_sigma
 from matplotlib.figure import Figure
 
 from sunpy_magsr.prep.wcs import plate_scale
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["as_html", "draw_ensemble", "show", "smoothed_std"]
 
-_FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 _STRONGEST = 800.0  # Gauss, of the gray scale at most
 _SHOWN = 600  # pixels of a side in a notebook
 _NOT_MEASURED = "lightsteelblue"  # neither white nor black, which are strong fields
@@ -110,7 +110,7 @@ def smoothed_std(std: GenericMap, width: u.Quantity) -> NDArray[np.float32]:
     ValueError
         If ``width`` is not a positive angle.
     """
-    sigma = [_FWHM_TO_SIGMA * pixels for pixels in angle_in_pixels(std, width, name="smoothing")]
+    sigma = [gaussian_fwhm_to_sigma * pixels for pixels in angle_in_pixels(std, width, name="smoothing")]
     known = np.isfinite(std.data)
     variance = scipy.ndimage.gaussian_filter(np.where(known, std.data, 0.0) ** 2, sigma)
     share = scipy.ndimage.gaussian_filter(known.astype(float), sigma)

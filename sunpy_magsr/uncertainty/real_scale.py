@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import astropy.units as u
 import numpy as np
+from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.ndimage import gaussian_filter
 
 from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
@@ -26,7 +27,6 @@ __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
 WAVELENGTHS = np.geomspace(48, 2.5, 12)
 # A difference of Gaussians of widths s and 1.6 s is nearly a Laplacian (Marr & Hildreth 1980). Waves of 5.72 s pass it best.
 _WIDTHS = (1 / 5.72, 1.6 / 5.72)
-_FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
 
 def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quantity = 23.5 * u.arcsec) -> GenericMap:
@@ -76,7 +76,7 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
         msg = f"threshold must be between 0 and 1, got {threshold!r}."
         raise ValueError(msg)
     mean = ensemble.mean()
-    sigma = tuple(_FWHM_TO_SIGMA * pixels for pixels in angle_in_pixels(mean, window, name="window"))
+    sigma = tuple(gaussian_fwhm_to_sigma * pixels for pixels in angle_in_pixels(mean, window, name="window"))
     factors: np.float32 | NDArray[np.float32] = np.float32(1)
     if ensemble.strata is not None:
         factors = ensemble.facts.calibrations["pixel"].factor(0.68)[ensemble.strata]
