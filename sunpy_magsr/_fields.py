@@ -25,9 +25,10 @@ field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
     Magnetic field ``[y, x]``; a plain array is in Gauss.
 """
 PAIR = """\
-result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    Two magnetic fields ``[y, x]`` on the same grid; plain arrays are in Gauss. A pixel that is missing in one of them
-    is left out of both.
+result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+    Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+    True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
 """
 PLATE_SCALE = """\
 plate_scale : `~astropy.units.Quantity`, optional

@@ -41,10 +41,14 @@ class Agreement:
 
     Parameters
     ----------
-    quiet, active : `float`
-        Mean over the pixels where the field is weak, and over those where it is strong. NaN where there are none.
-    quiet_pixels, active_pixels : `int`
-        Number of input pixels in these means.
+    quiet : `float`
+        Mean over the pixels where the field is weak. NaN if there are none.
+    active : `float`
+        Mean over the pixels where the field is strong. NaN if there are none.
+    quiet_pixels : `int`
+        Number of input pixels in the mean ``quiet``.
+    active_pixels : `int`
+        Number of input pixels in the mean ``active``.
     noise : `~astropy.units.Quantity`
         Median of the input's noise.
     psf_fwhm : `~astropy.units.Quantity`

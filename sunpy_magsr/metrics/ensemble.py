@@ -10,7 +10,7 @@ import numpy as np
 import scipy.special
 import sunpy.map
 
-from sunpy_magsr._fields import PARAMETERS, described_with
+from sunpy_magsr._fields import PARAMETERS, RAISES, described_with
 from sunpy_magsr.prep.field import read_field
 
 if TYPE_CHECKING:
@@ -38,7 +38,13 @@ where : array-like of `bool`, optional
     truth, ensembles that predict too much score better (Lerch et al. 2017, :doi:`10.1214/16-STS588`) and calibrated
     ones look overconfident.
 """
-_TEXTS = {"parameters": PARAMETERS + _MEMBERS + _WHERE, "members": _MEMBERS, "where": _WHERE}
+_UNREADABLE = """\
+TypeError
+    If ``members`` is not a collection.
+ValueError
+    If a field cannot be read, there is no member, the shapes differ, or no pixel is left.
+"""
+_TEXTS = {"parameters": PARAMETERS + _MEMBERS + _WHERE, "where": _WHERE, "raises": RAISES + _UNREADABLE}
 
 
 @described_with(**_TEXTS)
@@ -57,12 +63,7 @@ def read_members(
     truth : `numpy.ndarray`
         The truth at these pixels, float64 Gauss ``[n]``.
 
-    Raises
-    ------
-    TypeError
-        If ``members`` is not a collection.
-    ValueError
-        If there is no member, the shapes differ, or no pixel is left.
+    {raises}
 
     Examples
     --------
@@ -100,10 +101,7 @@ def crps(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None 
     `~astropy.units.Quantity`
         The score in Gauss. That of a pixel, and by chance the mean, can be negative.
 
-    Raises
-    ------
-    TypeError, ValueError
-        As for `read_members`.
+    {raises}
 
     Examples
     --------
@@ -144,8 +142,12 @@ def crps_gaussian(
 
     Parameters
     ----------
-    mean, std, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Predicted mean, predicted standard deviation and true field, ``[y, x]`` on one grid; plain arrays are in Gauss.
+    mean : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Predicted mean ``[y, x]``; a plain array is in Gauss.
+    std : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Predicted standard deviation on the same grid.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid.
     {where}
 
     Returns
@@ -199,8 +201,10 @@ def spread_skill(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike
 
     Raises
     ------
-    TypeError, ValueError
-        As for `read_members`. Also if there is only one member or the mean has no error.
+    TypeError
+        If ``members`` is not a collection.
+    ValueError
+        If there are fewer than two members, the shapes differ, no pixel is left, or the mean has no error anywhere.
 
     Examples
     --------

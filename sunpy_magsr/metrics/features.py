@@ -29,8 +29,10 @@ class FeatureSplit:
 
     Parameters
     ----------
-    n_true, n_result : `int`
-        Number of features in the detail of the truth and of the result.
+    n_true : `int`
+        Number of features in the detail of the truth.
+    n_result : `int`
+        Number of features in the detail of the result.
     improvement : `float`
         Share of the true detail that the result recovers, from 0 to 1. NaN if the truth has no feature.
     omission : `float`
@@ -99,7 +101,8 @@ def feature_split(
     Raises
     ------
     ValueError
-        As for `~sunpy_magsr.prep.field.read_pair`. Also if ``noise``, ``floor`` or ``min_size`` is not positive.
+        If a field cannot be read, the shapes differ, or no pixel is measured in all three fields. Also if ``noise``,
+        ``floor`` or ``min_size`` is not positive.
 
     Notes
     -----

@@ -30,8 +30,10 @@ _OPTIONS = """\
 network : callable, optional
     ``network(images)`` gives features ``[n, d]`` for images ``[n, 1, patch, patch]``, which are float32 in display units
     (see `random_features`). Defaults to ``random_features(0)``.
-patch, stride : `int`
-    Side of a patch, and distance from one patch to the next, in pixels. They default to 64 and 32.
+patch : `int`
+    Side of a patch in pixels. Defaults to 64.
+stride : `int`
+    Distance from one patch to the next in pixels. Defaults to 32.
 """
 
 
@@ -51,8 +53,10 @@ def fid(
 
     Parameters
     ----------
-    results, truths : sequence of `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Two sets of magnetic fields ``[y, x]``; plain arrays are in Gauss.
+    results : sequence of `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic fields ``[y, x]``; plain arrays are in Gauss.
+    truths : sequence of `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        The other set of magnetic fields.
     {options}
 
     Returns
@@ -157,7 +161,7 @@ def frechet_distance(features_a: npt.ArrayLike, features_b: npt.ArrayLike) -> fl
     Parameters
     ----------
     features_a, features_b : array-like
-        The samples, ``[sample, feature]``; at least two samples each.
+        A number for each sample and feature, ``[sample, feature]``; at least two samples.
 
     Returns
     -------

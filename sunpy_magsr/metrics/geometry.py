@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import astropy.units as u
 import numpy as np
@@ -15,6 +15,7 @@ from sunpy_magsr.prep.wcs import linear_transformation
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from sunpy.map import GenericMap
 
     from sunpy_magsr._fields import FieldLike
     from sunpy_magsr.prep.field import Field
@@ -128,16 +129,15 @@ def pixel_lengths(field: Field) -> tuple[float, float]:
     if field.plate_scale is None:
         msg = "plate_scale must be given for an array, as a Quantity in arcsec/pix or deg/pix, got None."
         raise ValueError(msg)
-    smap: Any = field.smap
     if field.is_cea:
-        distance = R_sun if smap is None else smap.rsun_meters
+        distance = R_sun if field.smap is None else field.smap.rsun_meters
     else:
-        distance = au if smap is None else smap.observer_coordinate.radius
+        distance = au if field.smap is None else field.smap.observer_coordinate.radius
     x, y = (float(scale.to_value(u.rad / u.pix) * distance.to_value(u.Mm)) for scale in field.plate_scale)
     return x, y
 
 
-def _of_image(smap):
+def _of_image(smap: GenericMap) -> PixelGeometry:
     coordinates = all_coordinates_from_map(smap)
     elongation = np.arccos(np.clip(np.cos(coordinates.Tx) * np.cos(coordinates.Ty), -1, 1))
     mu = np.sqrt(np.clip(1 - (np.sin(elongation) / np.sin(smap.rsun_obs)).to_value("") ** 2, 0, None))
@@ -146,7 +146,7 @@ def _of_image(smap):
     return PixelGeometry(sky, sky / _deprojectable(mu), mu)
 
 
-def _of_cea_map(smap):
+def _of_cea_map(smap: GenericMap) -> PixelGeometry:
     if not str(smap.coordinate_system.axis1).upper().endswith("CEA"):
         msg = f"field must be in the CEA projection if it is heliographic, got {smap.coordinate_system.axis1!r}."
         raise ValueError(msg)
@@ -163,10 +163,10 @@ def _of_cea_map(smap):
     return PixelGeometry(area * mu, surface, mu)
 
 
-def _pixel_solid_angle(smap):
+def _pixel_solid_angle(smap: GenericMap) -> float:
     units = [unit.to(u.rad) for unit in smap.spatial_units]
     return float(abs(np.linalg.det(linear_transformation(smap))) * np.prod(units))
 
 
-def _deprojectable(mu):
+def _deprojectable(mu: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where(mu >= MINIMUM_MU, mu, np.nan)

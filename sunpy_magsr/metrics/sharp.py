@@ -18,8 +18,6 @@ from sunpy_magsr.metrics.options import read_option
 from sunpy_magsr.prep.field import read_field
 
 if TYPE_CHECKING:
-    from typing import Any
-
     import numpy.typing as npt
 
     from sunpy_magsr._fields import FieldLike
@@ -141,10 +139,10 @@ def _inversion_line_length(
         return 0.0
     scale = tuple(reversed(field.arcsec))
     away = np.maximum(*(scipy.ndimage.distance_transform_edt(~polarity, sampling=scale) for polarity in polarities))
-    smap: Any = field.smap
     # height above the plane of the sky, which a heliographic grid does not have
-    foreshortened = smap is not None and not field.is_cea
-    height = geometry.mu * smap.rsun_meters.to_value(u.Mm) if foreshortened else np.zeros(smooth.shape)
+    height = np.zeros(smooth.shape)
+    if field.smap is not None and not field.is_cea:
+        height = geometry.mu * field.smap.rsun_meters.to_value(u.Mm)
     sides = np.array(pixel_lengths(field))[::-1]
     length = 0.0
     for line in skimage.measure.find_contours(smooth, 0.0):

@@ -107,8 +107,10 @@ class Spectrum:
 
         Parameters
         ----------
-        longest, shortest : `~astropy.units.Quantity` or `float`
-            Ends of the band in arcsec; the band is ``shortest <= wavelength < longest``.
+        longest : `~astropy.units.Quantity` or `float`
+            Longest wavelength of the band in arcsec, which is not part of it.
+        shortest : `~astropy.units.Quantity` or `float`
+            Shortest wavelength of the band in arcsec, which is part of it.
 
         Returns
         -------
