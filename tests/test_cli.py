@@ -13,6 +13,7 @@ import pytest
 import sunpy.map
 from astropy.io import fits
 
+from sunpy_magsr.cli.arguments import parser
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.io import read_fits, write_fits
 
@@ -108,7 +109,7 @@ def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_pat
         (["superresolve", "a.fits", "-o", "x", "--plate-scale", "nan"], "--plate-scale must be a positive number"),
         (["superresolve", "a.fits", "-o", "x", "--noise-lifetime", "-1"], "--noise-lifetime must be a number of hours"),
         (["superresolve", "a.fits", "-o", "x", "--precision", "0"], "--precision must be a positive number of Gauss"),
-        (["superresolve", "a.fits", "-o", "x", "--samples", "0"], "n_samples must be a whole number of at least 1"),
+        (["superresolve", "a.fits", "-o", "x", "--samples", "0"], "--samples must be a whole number of at least 1"),
         (["superresolve", "a.fits", "-o", "x", "--model", "nothing"], "model must be one of default"),
         (["superresolve", "b/a.fits", "c/a.fits", "-o", "x"], "FILE must have different names, got two for x/a.magsr"),
         (
@@ -117,6 +118,13 @@ def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_pat
         ),
         (["demo", "--seed", "-1"], "seed must be a whole number of at least 0"),
         (["demo", "--model", "nothing"], "model must be one of default"),
+        (["demo", "--model", "./nothing"], "model must be one of default"),
+        (["demo", "-o", __file__], "-o must be a folder, got the file"),
+        (
+            ["movie", "absent.fits", "-o", "x.gif"],
+            "FILE must be a FITS file, and there is none of the name absent.fits.",
+        ),
+        (["archive", "run", "absent.toml"], "absent.toml must be a TOML file, and there is no file of this name."),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message, capsys, tmp_path, monkeypatch):
@@ -129,6 +137,25 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message, capsys, tmp
     assert code == 2
     assert message in error
     assert "Traceback" not in error
+
+
+def parsers(parser):
+    yield parser
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            for command in action.choices.values():
+                yield from parsers(command)
+
+
+def test_examples_in_the_help_are_commands():
+    for command in parsers(parser()):
+        assert command.epilog.startswith("examples:\n")
+        lines = [line for line in command.epilog.splitlines()[1:] if not line.startswith("   ")]
+        examples = [line.split("magsr ")[1].split() for line in lines]
+        assert len(examples) >= 2
+        for example in examples:
+            if "--help" not in example:
+                parser().parse_args(example)
 
 
 def test_warning_is_one_line(with_meta, tmp_path):

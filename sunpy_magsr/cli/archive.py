@@ -16,7 +16,7 @@ __all__ = ["archive"]
 
 
 def archive(options):
-    """Work off a plan, or say how far it is."""
+    """Do one of the actions of ``magsr archive`` with a plan."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
     plan = load_plan(options.plan, options.set)
     try:

@@ -1,4 +1,4 @@
-"""What the commands do."""
+"""The commands ``magsr demo``, ``magsr superresolve`` and ``magsr models``."""
 
 import json
 import logging
@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 import sunpy_magsr
 from sunpy_magsr.backends import load_backend, model_card
-from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line
+from sunpy_magsr.cli.arguments import output_folder
+from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line, said_in_options
 from sunpy_magsr.io import read_fits, write_fits
 from sunpy_magsr.job import Job
 from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale
@@ -25,13 +26,14 @@ _SUFFIX = ".magsr.fits"
 
 
 def demo(options):
-    """Super-resolve the synthetic sample and draw it."""
+    """Super-resolve the synthetic sample, and draw the result."""
     from sunpy_magsr.cli.picture import draw
     from sunpy_magsr.data import sample_map
 
-    folder = Path(options.output)
+    folder = output_folder(options)
     mdi = sample_map()
-    result = sunpy_magsr.superresolve_ensemble(mdi, n_samples=options.samples, **_sampling(options))
+    with said_in_options():
+        result = sunpy_magsr.superresolve_ensemble(mdi, n_samples=options.samples, **_sampling(options))
     mean = result.mean()
     products = {
         "input": write_fits(mdi, folder / "sample_mdi.fits", overwrite=True),
@@ -45,12 +47,32 @@ def demo(options):
 
 
 def superresolve(options):
-    """Super-resolve files, passing over those that are done."""
+    """Super-resolve files, except those whose results exist already."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)  # the command says what matters itself
-    folder = Path(options.output)
-    if folder.exists() and not folder.is_dir():
-        msg = f"-o must be a folder, got the file {folder}."
+    targets = _targets(options)
+    request = _request(options)
+    files = {"overwrite": options.overwrite, "precision": _precision(options.precision)}
+    work = list(zip(options.files, targets, strict=True))
+    bar = tqdm(work, disable=True if len(work) == 1 else None, unit="file")
+    failed = sum(not _done(name, target, request, **files) for name, target in bar)
+    if failed:
+        sys.stderr.write(f"magsr: {failed} of {len(work)} files failed.\n")
+    return 1 if failed else 0
+
+
+def _targets(options):
+    """The files of the results, in the order of the inputs."""
+    folder = output_folder(options)
+    targets = [folder / (_stem(Path(name)) + _SUFFIX) for name in options.files]
+    twice = {target for target in targets if targets.count(target) > 1}
+    if twice:
+        msg = f"FILE must have different names, got two for {min(twice)}."
         raise ValueError(msg)
+    return targets
+
+
+def _request(options):
+    """The arguments of `sunpy_magsr.superresolve`, checked before any file is read."""
     request = {
         "n_samples": options.samples,
         "plate_scale": _plate_scale(options.plate_scale),
@@ -61,39 +83,33 @@ def superresolve(options):
         "bad_pixels": "keep" if options.keep_bad_pixels else "mask",
         **_sampling(options),
     }
-    check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
+    with said_in_options():
+        check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
     with named_warnings(options.model):
-        card = load_backend(options.model, progress=True).card  # a wrong name is said before the files are read
+        card = load_backend(options.model, progress=True).card
     if card.is_deterministic and options.samples > 1:
         msg = f"--samples must be 1 for the deterministic model {card.name!r}, got {options.samples}."
         raise ValueError(msg)
     if options.psf_fwhm is not None and not 0 <= options.psf_fwhm <= LARGEST_WIDTH:
         msg = f"--psf-fwhm must be from 0 to {LARGEST_WIDTH:g} arcsec, got {options.psf_fwhm:g}."
         raise ValueError(msg)
-    request["model"] = options.model
-    files = {"overwrite": options.overwrite, "precision": _precision(options.precision)}
-    targets = [folder / (_stem(Path(name)) + _SUFFIX) for name in options.files]
-    twice = {target for target in targets if targets.count(target) > 1}
-    if twice:
-        msg = f"FILE must have different names, got two for {min(twice)}."
-        raise ValueError(msg)
-    failed = 0
-    work = list(zip(options.files, targets, strict=True))
-    for name, target in tqdm(work, disable=True if len(work) == 1 else None, unit="file"):
-        try:
-            with named_warnings(name):
-                _one_file(name, target, request, **files)
-        except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
-            failed += 1
-            sys.stderr.write(f"magsr: {name}: {in_the_command(one_line(error))}\n")
-        except Exception:  # noqa: BLE001  a fault of ours shall not keep the other files from being done
-            failed += 1
-            sys.stderr.write(
-                f"magsr: {name}: failed in a way that it should not; please report this:\n{traceback.format_exc()}"
-            )
-    if failed:
-        sys.stderr.write(f"magsr: {failed} of {len(work)} files failed.\n")
-    return 1 if failed else 0
+    return request
+
+
+def _done(name, target, request, **files):
+    """Super-resolve one file, and return whether that went well."""
+    try:
+        with named_warnings(name):
+            _one_file(name, target, request, **files)
+    except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
+        sys.stderr.write(f"magsr: {name}: {in_the_command(one_line(error))}\n")
+        return False
+    except Exception:  # noqa: BLE001  a fault of ours shall not keep the other files from being done
+        sys.stderr.write(
+            f"magsr: {name}: failed in a way that it should not; please report this:\n{traceback.format_exc()}"
+        )
+        return False
+    return True
 
 
 def _one_file(name, target, request, *, overwrite, precision):
@@ -114,7 +130,7 @@ def _one_file(name, target, request, *, overwrite, precision):
             return
     job = Job.open(smap, consistency=None, batch_size=None, **request)
     made, step = read_fits(target.absolute()).meta, None if precision is None else precision.to_value(u.G)
-    if not job.describes(made) or made.get("magsrrnd") != step:
+    if not job.output.describes(made) or made.get("magsrrnd") != step:
         msg = f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
         raise ValueError(msg)
     _say(f"{target}: already done")

@@ -11,7 +11,9 @@ from astropy.table import Table
 
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.backends import load_backend
-from sunpy_magsr.job import check_options
+from sunpy_magsr.cli.arguments import output_folder
+from sunpy_magsr.cli.messages import said_in_options
+from sunpy_magsr.options import check_options
 from sunpy_magsr.validation.evaluate import MODELS
 from sunpy_magsr.validation.evaluate import evaluate as run
 from sunpy_magsr.validation.pairs import read_pairs
@@ -21,20 +23,18 @@ __all__ = ["evaluate"]
 
 
 def evaluate(options):
-    """Measure every model on every magnetogram; a run that was stopped goes on."""
+    """Measure every model on every magnetogram. A run that was interrupted goes on."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
-    check_options(n_samples=options.samples, seed=options.seed, steps=None, batch_size=None)
+    with said_in_options():
+        check_options(n_samples=options.samples, seed=options.seed, steps=None, batch_size=None)
     models = [name.strip() for name in options.models.split(",")] if options.models else MODELS
     for model in models:
         load_backend(model)  # a wrong name is said before the data are read
-    folder = Path(options.output)
     for name, value in (("--data", options.data), ("--paired", options.paired), ("--pairs", options.pairs)):
         if value is not None and not Path(value).is_dir():
             msg = f"{name} must be a folder, got {value!r}."
             raise ValueError(msg)
-    if folder.exists() and not folder.is_dir():
-        msg = f"-o must be a folder, got the file {folder}."
-        raise ValueError(msg)
+    folder = output_folder(options)
     if options.pairs is not None:
         return _judge(options, models, folder)
     with warnings.catch_warnings():
@@ -60,7 +60,7 @@ def evaluate(options):
 
 
 def _judge(options, models, folder):
-    """Measure the models on published pairs, which are a few images."""
+    """Measure the models on pairs of images."""
     from sunpy_magsr.validation.figures import draw_pairs
     from sunpy_magsr.validation.judged import judge_pairs, pair_table, response_table
     from sunpy_magsr.validation.published import read_published_pairs
@@ -92,7 +92,7 @@ def _judge(options, models, folder):
 
 
 def _turned(table):
-    """The table turned: a quantity a line, for people."""
+    """The table with one line for each quantity, as people read it."""
     turned = Table()
     names = [name for name in table.colnames if name not in ("pair", "model")]
     turned["quantity"] = names

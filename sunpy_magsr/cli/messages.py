@@ -1,4 +1,4 @@
-"""What the commands say, in their own words."""
+"""The messages of the commands, which name options and files in the place of Python's arguments."""
 
 import contextlib
 import sys
@@ -6,7 +6,7 @@ import warnings
 
 from sunpy_magsr.exceptions import MagsrUserWarning
 
-__all__ = ["in_the_command", "named_warnings", "one_line", "said_in_options"]
+__all__ = ["exit_code", "in_the_command", "named_warnings", "one_line", "said_in_options"]
 
 _WORDS = {
     "set smap.meta['bunit'] = 'G'": "add the card BUNIT = 'G' to its header",
@@ -22,19 +22,80 @@ _WORDS = {
     "unless overwrite=True": "unless --overwrite is given",
     "path must": "-o must",
     "n_samples": "--samples",
+    "seed must": "--seed must",
+    "steps must": "--steps must",
     "noise_lifetime": "--noise-lifetime",
     "smap": "FILE",
 }
 
 
 def one_line(error):
-    """The message of an exception on one line."""
+    """
+    Put the message of an exception on one line.
+
+    Parameters
+    ----------
+    error : `BaseException`
+        An exception or a warning.
+
+    Returns
+    -------
+    `str`
+        The text without line breaks, or the name of the class if there is no text.
+    """
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def exit_code(program, work, *, wrong, failed, stopped):
+    """
+    Run a command, and say on one line why it ended if it did not end well.
+
+    Parameters
+    ----------
+    program : `str`
+        The name of the program, with which the line begins.
+    work : callable
+        The command, a function without arguments. It returns the exit code of a command that ended well.
+    wrong : `tuple` of `type`
+        The exceptions that stand for a wrong usage.
+    failed : `tuple` of `type`
+        The exceptions that stand for a failure.
+    stopped : `str`
+        What is said if the user has interrupted the command.
+
+    Returns
+    -------
+    `int`
+        The exit code: that of the command, 2 for a wrong usage, 1 for a failure, or 130 for an interruption.
+    """
+    try:
+        return work()
+    except wrong as error:
+        sys.stderr.write(f"{program}: error: {one_line(error)}\n")
+        return 2
+    except failed as error:
+        sys.stderr.write(f"{program}: failed: {one_line(error)}\n")
+        return 1
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{program}: stopped; {stopped}\n")
+        return 130
 
 
 @contextlib.contextmanager
 def named_warnings(name):
-    """Say this package's warnings on one line each, with the file they are about; leave out all others."""
+    """
+    Write the warnings of the block on one line each; warnings that do not come from this package are left out.
+
+    Parameters
+    ----------
+    name : `str`
+        The name of the file or the model that the warnings are about.
+
+    Yields
+    ------
+    `None`
+        Nothing.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -46,14 +107,26 @@ def named_warnings(name):
 
 
 def _is_about_what_was_assumed(warning):
-    """Whether sunpy says what it takes for a missing card: today's date, the Earth for the observer, and so on."""
+    """Whether sunpy says what it assumes for a missing card, such as the Earth for the observer."""
     from sunpy.util.exceptions import SunpyMetadataWarning
 
     return issubclass(warning.category, SunpyMetadataWarning) and str(warning.message).startswith("Missing")
 
 
 def in_the_command(message):
-    """A message in the words of the command: its options and files in the place of Python's."""
+    """
+    Replace the names of Python's arguments in a message by the options of the command.
+
+    Parameters
+    ----------
+    message : `str`
+        The message of an exception or a warning.
+
+    Returns
+    -------
+    `str`
+        The message for the user of the command.
+    """
     for python, words in _WORDS.items():
         message = message.replace(python, words)
     return message
@@ -61,7 +134,19 @@ def in_the_command(message):
 
 @contextlib.contextmanager
 def said_in_options():
-    """Say what is wrong with arguments in the words of the command."""
+    """
+    Replace the names of Python's arguments in the message of an exception by the options of the command.
+
+    Yields
+    ------
+    `None`
+        Nothing.
+
+    Raises
+    ------
+    ValueError, FileExistsError
+        The exception of the block with the message of the command.
+    """
     try:
         yield
     except (ValueError, FileExistsError) as error:

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from pathlib import Path
 
 import astropy.units as u
 from tqdm import tqdm
@@ -15,7 +16,7 @@ __all__ = ["movie"]
 
 
 def movie(options):
-    """Make a movie of files, of which one is in memory at a time."""
+    """Make a movie of files, which are read one after the other."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
     frames = map(_frame, tqdm(options.files, disable=None, unit="frame"))
     how = {"limit": options.limit * u.G, "frame_rate": options.frame_rate, "size": options.size}
@@ -27,6 +28,9 @@ def movie(options):
 
 
 def _frame(name):
+    if not Path(name).is_file():
+        msg = f"FILE must be a FITS file, and there is none of the name {name}."
+        raise FileNotFoundError(msg)
     try:
         return read_fits(name)
     except Exception as error:

@@ -15,7 +15,7 @@ _LIMIT = 800.0
 
 
 def _strongest(mdi):
-    """World coordinate of the middle of the strongest and most structured field, away from the edge."""
+    """World coordinate of the place with the strongest gradients of the field, away from the edge."""
     import scipy.ndimage
 
     field = np.nan_to_num(mdi.data)
@@ -27,7 +27,7 @@ def _strongest(mdi):
 
 
 def _window(smap, center):
-    """Array slices around a world coordinate, and the extent in arcsec from it."""
+    """Slices of the array around a world coordinate."""
     half = _DETAIL_ARCSEC / 2
     x, y = (float(value) for value in smap.wcs.world_to_pixel(center))
     reach_x, reach_y = (half / abs(scale.to_value(u.arcsec / u.pix)) for scale in smap.scale)
@@ -43,28 +43,22 @@ def draw(mdi, sample, mean, path):
     Parameters
     ----------
     mdi, sample, mean : `sunpy.map.GenericMap`
-        The input, one sample, and the ensemble mean with its uncertainty.
+        The input, one sample, and the mean of an ensemble with its uncertainty.
     path : `pathlib.Path`
-        PNG file, written whole or not at all.
+        The name of the PNG file. A write that fails leaves no file behind.
 
     Returns
     -------
     `pathlib.Path`
-        The file.
+        The name of the file.
     """
     center = _strongest(mdi)
     spread = mean.uncertainty.array
     model = f"{sample.meta['magsrmod']}, {sample.meta['magsrns']} samples"
+    mdi_scale, sample_scale = (f"{smap.scale[0].value:.2f} arcsec/pix" for smap in (mdi, sample))
     columns = [
-        (mdi, mdi.data, _LIMIT, "gray", f"Input: {mdi.scale[0].value:.2f} arcsec/pix", "line-of-sight field [G]"),
-        (
-            sample,
-            sample.data,
-            _LIMIT,
-            "gray",
-            f"One sample: {sample.scale[0].value:.2f} arcsec/pix",
-            "model output [G]",
-        ),
+        (mdi, mdi.data, _LIMIT, "gray", f"Input: {mdi_scale}", "line-of-sight field [G]"),
+        (sample, sample.data, _LIMIT, "gray", f"One sample: {sample_scale}", "model output [G]"),
         (mean, spread, None, "magma", f"Uncertainty ({model})", "standard deviation [G]"),
     ]
     figure = Figure(figsize=(13.5, 9), layout="constrained")
@@ -72,24 +66,25 @@ def draw(mdi, sample, mean, path):
     for number, (smap, data, limit, colors, title, label) in enumerate(columns):
         low, high = (0, np.nanpercentile(data, 99.8)) if limit is None else (-limit, limit)
         style = {"origin": "lower", "cmap": colors, "vmin": low, "vmax": high, "interpolation": "nearest"}
-        whole = figure.add_subplot(2, 3, number + 1)
-        whole.imshow(data, **style)
+        whole, detail = (figure.add_subplot(2, 3, number + place) for place in (1, 4))
         whole.set_title(title)
-        whole.set_xticks([])
-        whole.set_yticks([])
-        rows, cols = _window(smap, center)
-        corner = (cols.start, rows.start)
-        whole.add_patch(
-            Rectangle(
-                corner, cols.stop - cols.start, rows.stop - rows.start, fill=False, edgecolor="tab:orange", lw=1.5
-            )
-        )
-        detail = figure.add_subplot(2, 3, number + 4)
-        half = _DETAIL_ARCSEC / 2
-        drawn = detail.imshow(data[rows, cols], extent=(-half, half, -half, half), **style)
-        detail.set_xlabel("arcsec along the detector")
+        drawn = _draw_both(whole, detail, data, _window(smap, center), style)
         figure.colorbar(drawn, ax=[whole, detail], location="bottom", shrink=0.8, label=label)
     figure.suptitle("Structure finer than the input's pixels is made up by the model: plausible, not measured.", y=1.03)
     with whole_file(path) as stream:
         figure.savefig(stream, format="png", dpi=80, bbox_inches="tight")
     return path
+
+
+def _draw_both(whole, detail, data, window, style):
+    """The whole of an image with a frame around a window of it, and the window."""
+    whole.imshow(data, **style)
+    whole.set_xticks([])
+    whole.set_yticks([])
+    rows, columns = window
+    sides = (columns.stop - columns.start, rows.stop - rows.start)
+    whole.add_patch(Rectangle((columns.start, rows.start), *sides, fill=False, edgecolor="tab:orange", lw=1.5))
+    half = _DETAIL_ARCSEC / 2
+    drawn = detail.imshow(data[window], extent=(-half, half, -half, half), **style)
+    detail.set_xlabel("arcsec along the detector")
+    return drawn

@@ -1,4 +1,4 @@
-"""Standard streams that a command outlives: closed from the start, or by a reader that has seen enough (``| head -1``)."""
+"""Standard streams without which a command goes on, for instance when the reader of a pipe ends (``| head -1``)."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ __all__ = ["lasting_streams"]
 
 
 class _Lasting:
-    """A text stream that takes everything, and drops it once nobody reads it."""
+    """A text stream that never fails: what is written is dropped once nobody reads it."""
 
     def __init__(self, stream):
         self._stream = stream
@@ -43,6 +43,13 @@ class _Lasting:
 
 @contextlib.contextmanager
 def lasting_streams():
-    """Replace stdout and stderr while a command runs."""
+    """
+    Replace stdout and stderr during the block by streams that never fail.
+
+    Yields
+    ------
+    `None`
+        Nothing.
+    """
     with contextlib.redirect_stdout(_Lasting(sys.stdout)), contextlib.redirect_stderr(_Lasting(sys.stderr)):
         yield

@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+from sunpy_magsr.cli.messages import exit_code
 from sunpy_magsr.training.config import load_config
 
 __all__ = ["main"]
@@ -20,6 +21,9 @@ _STAGES = {
     "baseline": ("stages.baseline", "baseline_stage"),
     "finetune": ("stages.finetune", "FinetuneStage"),
 }
+_WRONG = (ValueError, TypeError, OSError, ImportError)
+_FAILED = (FloatingPointError, RuntimeError, AssertionError)
+_STOPPED = "the same command goes on from the last checkpoint."
 
 
 def _parser():
@@ -92,20 +96,16 @@ def main(arguments=None):
         0: done; 1: training failed, or some of the pairs; 2: wrong usage.
     """
     options = _parser().parse_args(arguments)
+    return exit_code("magsr-train", lambda: _done(options), wrong=_WRONG, failed=_FAILED, stopped=_STOPPED)
+
+
+def _done(options):
+    """Do what is asked for, say what came of it, and return the exit code."""
     try:
         done = {"push": _push, "pin": _pin, "fetch": _fetch, "align": _align}.get(options.stage, _run)(options)
-    except (ValueError, TypeError, OSError) as error:
-        sys.stderr.write(f"magsr-train: error: {' '.join(str(error).split())}\n")
-        return 2
     except ImportError as error:
-        sys.stderr.write(f"magsr-train: error: {error}; training needs `pip install sunpy-magsr[train]`.\n")
-        return 2
-    except (FloatingPointError, RuntimeError, AssertionError) as error:
-        sys.stderr.write(f"magsr-train: failed: {' '.join(str(error).split())}\n")
-        return 1
-    except KeyboardInterrupt:
-        sys.stderr.write("magsr-train: stopped; the same command goes on from the last checkpoint.\n")
-        return 130
+        msg = f"{error}; training needs `pip install sunpy-magsr[train]`."
+        raise ImportError(msg) from error
     done, code = done if isinstance(done, tuple) else (done, 0)
     sys.stdout.write(f"{done}\n")
     return code
