@@ -1,86 +1,90 @@
-"""Which models there are, and what their cards say."""
+"""The models that there are, and the cards with the facts about them."""
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
 import re
-from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from astropy.table import Table
 
 from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.models.bundled import ADAPTERS, ALIASES, CARD, adapter_folders, bundled_folder, bundled_folders
 from sunpy_magsr.models.folder import check_facts, commit_of, read_json
 from sunpy_magsr.models.pins import catalogue
 
-__all__ = ["ModelCard", "list_models"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
-CARD = "card.json"
-#: Sub-folder of a model folder that holds its adapters.
-ADAPTERS = "adapters"
+__all__ = ["ModelCard", "bundled_folder", "list_models"]
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelCard:
     """
-    Facts about a model, read from ``card.json`` in its folder.
+    The facts about a model, from ``card.json`` in its folder.
 
-    Attributes
+    Parameters
     ----------
     name : `str`
-        What users call it.
+        The name of the model.
     kind : `str`
         ``"interpolation"``, ``"regression"``, ``"diffusion"``, ``"published"`` for the architecture of the published
-        method (`sunpy_magsr.backends.published`), or ``"adapter"`` for what makes of a diffusion model one for another
-        instrument.
+        method (`sunpy_magsr.backends.published`), or ``"adapter"`` for weights that change a diffusion model into one
+        for another instrument.
     summary : `str`
-        One sentence.
+        One sentence about the model.
     factor : `int`
-        Output pixels along one input pixel.
+        The number of output pixels along one input pixel.
     steps : `int`
-        Sampling steps; 0 where nothing is sampled.
+        The number of sampling steps; 0 if nothing is sampled.
     fixed_steps : `bool`
-        Whether it was trained to draw in that number of steps and no other.
+        Whether the model was trained for this number of steps only.
     halo : `int`
-        Input pixels from the edge of a cutout within which its answer differs from the whole frame's.
+        The width of the margin of a cutout, in input pixels, in which the result differs from that of the whole frame.
     consistency : `str`
-        ``"exact"`` or ``"noise"``.
+        How the result agrees with the input by default: ``"exact"`` or ``"noise"``.
     calibration : `str`
-        Scale of the output: ``"none"`` is the input instrument's.
+        The scale of the result: ``"none"`` for that of the instrument, or ``"hmi"``.
     instruments : `list` of `str`
-        Trained for these; empty for any.
+        The instruments that the model was trained for; empty for any.
     plate_scale_range : `dict`
-        Lowest and highest plate scale per ``"arcsec"`` and ``"deg"``.
+        The smallest and the largest plate scale of the input in ``"arcsec"`` and in ``"deg"`` per pixel.
     noise : `dict`
-        Pixel noise in Gauss given to the output, for ``"los"`` and ``"radial"`` input.
+        The noise per pixel of the result in Gauss, for ``"los"`` and for ``"radial"`` input.
     sigma_limit : `dict`
-        Largest scale of the latent residual, likewise; an input unlike the training data asks for more and gets this.
+        The largest scale of the residual of the latent, likewise. A larger prediction, for input that is unlike the
+        training data, is replaced by it.
     spread : `dict`
-        Factors by which the predicted scale is multiplied where the input is ``"weak"`` and where it is ``"strong"``, and
-        the ``"field"`` in Gauss between them; empty for none. See `sunpy_magsr.models.spread.spread_factor`.
+        The arguments ``"weak"``, ``"strong"`` and ``"field"`` of `sunpy_magsr.models.spread.spread_factor`; empty if
+        the predicted scale is not corrected.
     psf_fwhm : `float`
-        Expected full width at half maximum of the input's point-spread function in its pixels; 0 where it does not
-        matter.
+        The expected width (FWHM) of the point-spread function in input pixels; 0 if it does not matter.
     psf_fwhm_spread : `float`
-        Its standard deviation from frame to frame, likewise.
+        The standard deviation of that width between frames.
     base : `str`
-        Of an adapter: the model that it is for.
+        The name of the model that an adapter is for; empty for a model.
     base_sha256 : `str`
-        Of an adapter: the weights that it was trained on.
+        The SHA-256 of the weights that an adapter was trained for.
     adapters : `dict`
-        Of a base: by instrument, which of the adapters in its folder its input takes.
+        The name of the adapter for input of each instrument, if the model has some in its folder.
     trained : `dict`
-        Input that the model was trained on: the strongest ``field`` in Gauss, the least ``mu``, and the ranges of ``noise``
-        in Gauss and of ``psf_fwhm`` in pixels.
+        The input that the model was trained on: the strongest ``"field"`` in Gauss, the smallest ``"mu"``, and the
+        ranges of ``"noise"`` in Gauss and of ``"psf_fwhm"`` in pixels.
     intervals : `dict`
-        Calibrations of an ensemble's intervals (`~sunpy_magsr.uncertainty.Calibration`), by component (``"los"``,
-        ``"radial"``) and quantity (``"pixel"`` and those of `~sunpy_magsr.uncertainty.QUANTITIES`).
+        The calibrations of the intervals of an ensemble (`~sunpy_magsr.uncertainty.Calibration`), by component
+        (``"los"``, ``"radial"``) and quantity (``"pixel"`` and those of `~sunpy_magsr.uncertainty.QUANTITIES`).
     license, revision, sha256 : `str`
-        Of the weights.
-    training, validation, limits : `dict` or `list`
-        What it was trained on, how it scored, what it must not be used for.
+        The license, the revision and the SHA-256 of the weights.
+    training, validation : `dict`
+        The training data and options, and the scores of the model.
+    limits : `list` of `str`
+        What the model must not be used for.
     where : `str`
-        ``"bundled"``, ``"built in"`` or a folder.
+        The place of the model: ``"bundled"``, ``"built in"``, a folder or a Hub id.
     """
 
     name: str
@@ -113,37 +117,55 @@ class ModelCard:
     where: str = "built in"
 
     @property
-    def is_deterministic(self):
+    def is_deterministic(self) -> bool:
         """Whether every sample would be the same."""
         return self.kind not in ("diffusion", "published")
 
     @classmethod
-    def read(cls, folder, *, where=None):
+    def read(cls, folder: str | Path, *, where: str | None = None) -> ModelCard:
         """
-        Read the card of a model folder; the revision of one in a Hub's cache is the commit.
+        Read the card of a model folder.
 
         Parameters
         ----------
         folder : `str` or `pathlib.Path`
-            The folder.
+            The folder. If it is in the cache of a Hub, its commit becomes the revision of the card.
         where : `str`, optional
-            It is, in the user's words.
+            The place of the model as it is shown to the user. Defaults to the folder.
 
         Returns
         -------
         `ModelCard`
+            The card.
 
         Raises
         ------
         ValueError
-            If there is none, or it says what no card may.
+            If the folder has no card, or a key or a value of the card is not allowed.
         """
         card = cls.of(read_json(folder, CARD))
         return dataclasses.replace(card, where=where or str(folder), revision=commit_of(folder) or card.revision)
 
     @classmethod
-    def of(cls, facts):
-        """Make a card of facts, or say what is wrong with them."""
+    def of(cls, facts: Mapping[str, Any]) -> ModelCard:
+        """
+        Make a card from the content of ``card.json``.
+
+        Parameters
+        ----------
+        facts : `dict`
+            The facts by name.
+
+        Returns
+        -------
+        `ModelCard`
+            The card with these facts.
+
+        Raises
+        ------
+        ValueError
+            If a key is unknown or missing, or if a value is out of bounds.
+        """
         known = {field.name for field in dataclasses.fields(cls)} - {"where"}
         unknown = set(facts) - known
         missing = {"name", "kind"} - set(facts)
@@ -157,8 +179,15 @@ class ModelCard:
             raise ValueError(msg)
         return card
 
-    def write(self, folder):
-        """Write the card into a model folder."""
+    def write(self, folder: str | Path) -> None:
+        """
+        Write the card into a model folder.
+
+        Parameters
+        ----------
+        folder : `str` or `pathlib.Path`
+            The folder.
+        """
         facts = dataclasses.asdict(self)
         del facts["where"]
         text = re.sub(r"\[[^\[\]{}\"]*\]", lambda numbers: " ".join(numbers[0].split()), json.dumps(facts, indent=2))
@@ -173,44 +202,21 @@ BICUBIC = ModelCard(
     revision="1",
     halo=2,
 )
-ALIASES = {"ldm-res": "default"}
 
 
-def _bundle():
-    """Folders of the bundled models by name."""
-    root = Path(str(resources.files("sunpy_magsr") / "data" / "models"))
-    return {path.parent.name: path.parent for path in root.glob(f"*/{CARD}")}
-
-
-def bundled_folder(name):
-    """Folder of a bundled model, or `None`."""
-    return _bundle().get(ALIASES.get(name, name))
-
-
-def adapter_folders(folder):
-    """Folders of the adapters that a model folder holds, by name."""
-    return {path.parent.name: path.parent for path in sorted(Path(folder).glob(f"{ADAPTERS}/*/{CARD}"))}
-
-
-def bundled_cards():
-    """Cards of the models that come with the package as files, the default first."""
-    names = sorted(_bundle(), key=lambda name: (name != "default", name))
-    return [ModelCard.read(bundled_folder(name), where="bundled") for name in names]
-
-
-def adapted_card(base, adapter):
+def adapted_card(base: ModelCard, adapter: ModelCard) -> ModelCard:
     """
-    Card of a model with an adapter.
+    Make the card of a model with an adapter.
 
     Parameters
     ----------
     base, adapter : `ModelCard`
-        The two.
+        The card of the model and that of the adapter.
 
     Returns
     -------
     `ModelCard`
-        What the adapter says of the result, what the base says of the network.
+        The card with the facts about the result from the adapter, and those about the network from the model.
     """
     own = (
         *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm"),
@@ -230,14 +236,15 @@ def adapted_card(base, adapter):
     )
 
 
-def list_models():
+def list_models() -> Table:
     """
-    The models that come with the package, and those on a Hub that a catalogue pins.
+    List the models that come with the package, and those on a Hub that are in the catalogue.
 
     Returns
     -------
     `astropy.table.Table`
-        Columns ``name``, ``kind``, ``size`` (MB), ``license``, ``revision``, ``where`` and ``summary``.
+        One row for each model, with the columns ``name``, ``kind``, ``size`` (in MB), ``license``, ``revision``,
+        ``where`` and ``summary``.
 
     Examples
     --------
@@ -271,10 +278,10 @@ def list_models():
     return table
 
 
-def _listed():
-    """Yield the cards of all models, each with the folders that it takes."""
-    for card in bundled_cards():
-        folder = bundled_folder(card.name)
+def _listed() -> Iterator[tuple[ModelCard, list[Path]]]:
+    """Yield the cards of all models, each with its files and folders."""
+    for folder in bundled_folders().values():
+        card = ModelCard.read(folder, where="bundled")
         own = [path for path in folder.iterdir() if path.name != ADAPTERS]
         yield card, own
         for alias, name in ALIASES.items():

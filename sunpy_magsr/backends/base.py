@@ -1,4 +1,4 @@
-"""What every backend offers."""
+"""The methods that every backend has."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Backend"]
 
 class Backend(Protocol):
     """
-    A way from a low-resolution field to samples of the high-resolution one.
+    Something that draws high-resolution fields that fit a low-resolution one.
 
     Attributes
     ----------
     card : `~sunpy_magsr.catalog.ModelCard`
-        Facts about the model.
+        The facts about the model.
     """
 
     card: ModelCard
@@ -45,25 +45,26 @@ class Backend(Protocol):
         Parameters
         ----------
         magnetogram : `~sunpy_magsr.prep.Magnetogram`
-            The input.
+            The low-resolution field, with *H* x *W* pixels.
         n_samples : `int`
-            How many; 1 for a deterministic backend.
+            The number of samples; 1 for a deterministic backend.
         seed : `int`
-            Of the random numbers.
-        steps : `int`
-            Sampling steps.
+            The seed of the random numbers.
+        steps : `int` or `None`
+            The number of sampling steps; `None` for the number of the model.
         noise : callable
-            The noise that is turned into samples, like `sunpy_magsr.tiling.noise_field`, which is the default.
+            The function that makes the noise from which samples are drawn, with the arguments of
+            `sunpy_magsr.tiling.noise_field`.
         device : `str` or `None`
-            Where to compute.
+            The torch device; `None` for CUDA if there is one, else the CPU.
         batch_size : `int` or `None`
-            Tiles computed at once.
+            The number of tiles that are computed at once; `None` for 1 on a CPU and 16 on a GPU.
         progress : `bool`
-            Whether to show a progress bar.
+            Whether to show a progress bar on a terminal.
 
         Yields
         ------
         `numpy.ndarray`
-            float32 Gauss ``[factor H, factor W]``.
+            A sample in Gauss, float32 ``[factor H, factor W]``.
         """
         ...

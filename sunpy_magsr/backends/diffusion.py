@@ -1,4 +1,4 @@
-"""Diffusion models, in tiles."""
+"""Diffusion models, evaluated in tiles."""
 
 import contextlib
 import functools
@@ -20,27 +20,27 @@ _ROWS = 32
 
 class DiffusionBackend:
     """
-    Sample the latent's distribution and decode it.
+    Draw latents from a diffusion model and decode them.
 
-    Every network evaluation is tiled on its own, with a halo as wide as that network sees, and the latents of the
-    whole frame live between evaluations: a tile border changes nothing but rounding. Latents farther than 8 input
-    pixels from a measured one are zero, whether or not a tile covers them, and the networks see nothing there.
+    Each evaluation of a network is divided into tiles, with a halo around each tile as wide as that network sees. The
+    latents of the whole frame are kept between the evaluations, so that the borders of tiles change the result by
+    rounding only. Latents farther than 8 input pixels from a measured pixel are zero, and the networks see zeros there.
 
     Parameters
     ----------
     autoencoder : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
-        Between Gauss and latents.
+        The autoencoder, which maps fields to latents and back.
     denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The latent's distribution.
+        The network that describes the distribution of the latents.
     scheduler : `diffusers.SchedulerMixin`
-        The sampler.
+        The scheduler, which takes the steps of the sampling.
     card : `~sunpy_magsr.catalog.ModelCard`
-        Facts about the model.
+        The facts about the model.
     tile : `int`
-        Side of a tile in input pixels; a matter of memory and speed only.
+        The side of a tile in input pixels, which matters for memory and speed only. Defaults to 1280.
     half : `bool`, optional
-        Whether the steps of the sampler multiply in bfloat16; by default on a GPU. What reads the input and what decodes
-        never do: half precision is too coarse for kilogauss.
+        Whether the denoiser multiplies in bfloat16 during the steps of the sampling. By default it does so on a GPU.
+        The networks that read the input and decode latents never do: half precision is too coarse for kilogauss.
     """
 
     def __init__(self, autoencoder, denoiser, scheduler, card, *, tile=_TILE, half=None):
@@ -107,7 +107,7 @@ class DiffusionBackend:
         return features, base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, draw, steps):
-        """The whitened remainder ``[1, c, h, w]`` by solving the probability-flow equation from the noise."""
+        """The whitened remainder ``[1, c, h, w]``: the probability-flow equation is solved, starting from noise."""
         channels = self.denoiser.drawn_channels
         noise = draw((channels, *frame.shape), origin=frame.origin)
         state = on_device(noise, frame.device)[None]
@@ -142,7 +142,7 @@ class DiffusionBackend:
 
 
 def _advanced(scheduler, velocity, timestep, state):
-    """One step of a solver; one without a memory takes the frame in parts, whose intermediate results stay in cache."""
+    """One step of a scheduler. DDIM, which keeps no earlier steps, takes the frame in parts that fit into the cache."""
     size = _ROWS if isinstance(scheduler, DDIMScheduler) else state.shape[2]
     parts = zip(velocity.split(size, dim=2), state.split(size, dim=2), strict=True)
     return torch.cat([scheduler.step(one, timestep, at).prev_sample for one, at in parts], dim=2)

@@ -1,4 +1,4 @@
-"""A frame cut into tiles for networks that see a neighborhood only."""
+"""A frame cut into tiles, for networks whose result depends on a neighborhood only."""
 
 import functools
 import os
@@ -21,21 +21,22 @@ if hasattr(os, "register_at_fork"):
 
 def usable_device(name=None):
     """
-    A torch device that this machine has.
+    Find a torch device and check that it works.
 
     Parameters
     ----------
     name : `str`, optional
-        CUDA where there is one by default, else the CPU.
+        The name of the device. Defaults to CUDA if there is one, else the CPU.
 
     Returns
     -------
     `torch.device`
+        The device.
 
     Raises
     ------
     ValueError
-        If it is not usable.
+        If this machine has no such device.
     """
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -48,13 +49,43 @@ def usable_device(name=None):
 
 
 def on_device(array, device):
-    """An array as a tensor there; to a GPU by way of pinned memory, from where it is copied while the CPU goes on."""
+    """
+    Copy an array to a device.
+
+    On the way to a GPU it goes through pinned memory, from which it is copied while the CPU goes on.
+
+    Parameters
+    ----------
+    array : `numpy.ndarray`
+        The array.
+    device : `torch.device`
+        The device.
+
+    Returns
+    -------
+    `torch.Tensor`
+        The tensor on the device.
+    """
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def on_host(tensor):
-    """A tensor as an array; from a GPU into pinned memory, without a copy of the whole on the way."""
+    """
+    Copy a tensor to the memory of the CPU.
+
+    From a GPU it is copied into pinned memory at once, which saves a second copy.
+
+    Parameters
+    ----------
+    tensor : `torch.Tensor`
+        The tensor.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The array.
+    """
     if tensor.device.type != "cuda":
         return tensor.cpu().numpy()
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
@@ -63,18 +94,21 @@ def on_host(tensor):
 
 class Frame:
     """
-    The input continued beyond its edges onto the absolute grid, and its tiles.
+    An input that is continued beyond its edges and cut into tiles.
+
+    The edges of the frame lie at even places of the absolute grid of the input's pixels, so that a cutout gives the
+    same blocks of 2 x 2 pixels as the whole frame.
 
     Parameters
     ----------
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
         The input.
     tile : `int`
-        Side of a tile's core in input pixels; at the output's resolution, it is 256 at most.
+        The side of a tile in input pixels, without its halo. At the resolution of the output it is at most 256.
     device : `torch.device`
-        Where to compute.
+        The device.
     batch_size : `int` or `None`
-        Tiles computed at once; 1 on the CPU and 16 elsewhere by default.
+        The number of tiles that are computed at once; `None` for 1 on a CPU and 16 on a GPU.
     """
 
     def __init__(self, magnetogram, tile, device, batch_size):
@@ -98,21 +132,75 @@ class Frame:
         self.bar = None
 
     def continued(self, plane):
-        """An array ``[y, x]`` of the input's window continued over the frame, as a tensor ``[1, 1, y, x]``."""
+        """
+        Continue an array beyond the edges of the input.
+
+        Parameters
+        ----------
+        plane : `numpy.ndarray`
+            The array, with the pixels of the input.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The array with the pixels of the frame, ``[1, 1, y, x]``.
+        """
         return on_device(np.pad(plane, self.around, mode="edge"), self.device)[None, None]
 
     def count(self, *, decoded=False):
-        """How many tiles one evaluation of a network takes, or one of `decoded`."""
+        """
+        Count the tiles of one evaluation of a network.
+
+        Parameters
+        ----------
+        decoded : `bool`
+            Whether it is an evaluation by `decoded`, at the resolution of the output. Defaults to `False`.
+
+        Returns
+        -------
+        `int`
+            The number of tiles.
+        """
         size = self.fine if decoded else self.tile
         return len(tiles(self.shape, size=size, halo=0, wanted=self.active))
 
     def near(self, factor):
-        """1 where a measured pixel is near, else 0, ``[1, 1, y, x]`` on the frame's grid or one that is coarser."""
+        """
+        Mark the pixels that are near a measured pixel.
+
+        Parameters
+        ----------
+        factor : `float`
+            The number of pixels of the result along one pixel of the frame, such as 1 or 1/2.
+
+        Returns
+        -------
+        `torch.Tensor`
+            1 near measured pixels and 0 elsewhere, ``[1, 1, y, x]``.
+        """
         step = round(1 / factor)
         return on_device(self.active[::step, ::step].astype(np.float32), self.device)[None, None]
 
     def batches(self, halo, sources, *, size=None):
-        """Yield lists of tiles of one shape, and the sources ``(tensor, grid factor)`` cut out for them."""
+        """
+        Cut tensors into tiles, several tiles at once.
+
+        Parameters
+        ----------
+        halo : `int`
+            The width of the halo around each tile in input pixels.
+        sources : sequence of `tuple`
+            The tensors, ``[1, c, y, x]``, each with the number of its pixels along one pixel of the frame.
+        size : `int`, optional
+            The side of a tile in input pixels. Defaults to that of the frame.
+
+        Yields
+        ------
+        chosen : `list` of `~sunpy_magsr.tiling.Tile`
+            Tiles that have the same shape.
+        cut : `list` of `torch.Tensor`
+            The parts of each tensor in these tiles, ``[N, c, h, w]``.
+        """
         groups = {}
         for tile in tiles(self.shape, size=size or self.tile, halo=halo + halo % 2, wanted=self.active):
             groups.setdefault(tile.shape, []).append(tile)
@@ -129,26 +217,26 @@ class Frame:
 
     def put(self, target, chosen, values, factor=1, *, add=False):
         """
-        Write the cores of the tiles' values into a frame, or add them to it.
+        Write the values of tiles into a tensor for the whole frame, without the halos of the tiles.
 
         Parameters
         ----------
         target : `torch.Tensor` or `None`
-            ``[1, c, y, x]`` on the frame's grid times the factor. Without one, the values of a tile that is the whole
-            frame are it, and zeros are begun with otherwise.
+            The tensor for the whole frame, ``[1, c, y, x]``. If it is `None`, a tensor of zeros is made, or the values
+            themselves are taken if there is one tile for the whole frame.
         chosen : `list` of `~sunpy_magsr.tiling.Tile`
-            Of the values.
+            The tiles.
         values : `torch.Tensor`
-            ``[N, c, h, w]`` with the halo.
+            Their values, ``[N, c, h, w]``, with the halos.
         factor : `float`
-            Of the values' grid.
+            The number of pixels of the values along one pixel of the frame. Defaults to 1.
         add : `bool`
-            Whether to add.
+            Whether the values are added to those of the tensor. Defaults to `False`: they replace them.
 
         Returns
         -------
         `torch.Tensor`
-            The target.
+            The tensor for the whole frame.
         """
         shape = tuple(int(side * factor) for side in self.shape)
         if target is None:
@@ -164,23 +252,25 @@ class Frame:
 
     def decoded(self, halo, sources, network, factor):
         """
-        Evaluate a network at the output's resolution.
+        Evaluate a network whose result has the resolution of the output.
 
         Parameters
         ----------
         halo : `int`
-            Input pixels beyond a tile that the network depends on.
-        sources : `list`
-            As for `batches`.
+            How many input pixels around a tile have an influence on its result.
+        sources : sequence of `tuple`
+            The tensors that the network is given, as in `batches`.
         network : callable
-            From the sources' tiles to Gauss ``[N, 1, factor h, factor w]``.
+            The network. It maps the parts of the tensors in some tiles to fields in Gauss,
+            ``[N, 1, factor h, factor w]``.
         factor : `int`
-            Output pixels along one input pixel.
+            The number of output pixels along one input pixel.
 
         Returns
         -------
         `numpy.ndarray`
-            float32 ``[factor y, factor x]`` of the input's window, 0 far from any measured pixel.
+            The field in Gauss for the pixels of the input, float32 ``[factor y, factor x]``. It is 0 far from any
+            measured pixel.
         """
         high = torch.zeros([factor * side for side in self.shape], device=self.device)
         for chosen, cut in self.batches(halo, sources, size=self.fine):

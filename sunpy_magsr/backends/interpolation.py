@@ -1,4 +1,4 @@
-"""Bicubic interpolation, the baseline that invents nothing."""
+"""Bicubic interpolation, the baseline that adds no structure."""
 
 import numpy as np
 import scipy.sparse
@@ -10,21 +10,22 @@ _SHARPNESS = -0.75
 
 def bicubic(field, factor):
     """
-    Interpolate with cubic convolution, pixel edges aligned and edge values continued.
+    Interpolate a field bicubically to a finer grid whose outer pixel edges are the same.
 
-    Keys 1981 (:doi:`10.1109/TASSP.1981.1163711`) with a = -0.75, the kernel that PyTorch and OpenCV use.
+    The method is cubic convolution (Keys 1981, :doi:`10.1109/TASSP.1981.1163711`) with a = -0.75, the kernel of PyTorch
+    and OpenCV. Beyond the edge, the values of the edge go on.
 
     Parameters
     ----------
     field : `numpy.ndarray`
-        ``[y, x]``, without NaN.
+        The field, ``[y, x]``, without NaN.
     factor : `int`
-        Output pixels along one input pixel.
+        The number of output pixels along one input pixel.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 ``[factor y, factor x]``.
+        The interpolated field, float32 ``[factor y, factor x]``.
     """
     rows, columns = (_operator(side, factor) for side in field.shape)
     return np.ascontiguousarray((columns @ (rows @ field.astype(np.float32)).T).T)
@@ -45,11 +46,18 @@ def _operator(size, factor):
 
 
 class BicubicBackend:
-    """Interpolation as a backend; see `bicubic`."""
+    """
+    Bicubic interpolation with the methods of a model.
+
+    Parameters
+    ----------
+    card : `~sunpy_magsr.catalog.ModelCard`
+        The facts about the interpolation.
+    """
 
     def __init__(self, card):
         self.card = card
 
     def samples(self, magnetogram, **_options):
-        """Yield the one result; the options of other backends have no effect."""
+        """Yield the single result; see `sunpy_magsr.backends.base.Backend.samples`. Its options have no effect."""
         yield bicubic(magnetogram.data, self.card.factor)

@@ -1,4 +1,4 @@
-"""The architecture of the published method, with weights in its own layout."""
+"""Models with the architecture and the layout of weights of the published method."""
 
 import numpy as np
 import scipy.ndimage
@@ -19,33 +19,41 @@ _OVERLAP = 32
 
 class PublishedBackend:
     r"""
-    Sample a model of the published architecture (Ramunno et al. 2025, :doi:`10.1051/0004-6361/202453205`).
+    Draw samples from a model with the published architecture (Ramunno et al. 2025, :doi:`10.1051/0004-6361/202453205`).
 
-    The input, interpolated to the output's grid and divided by ``field_limit``, is encoded by the variational autoencoder
-    of Stable Diffusion (eight output pixels along a latent one). The U-Net is given the noised residual and that latent
-    side by side, the sampler turns noise into a residual
+    The input is interpolated to the grid of the output, divided by ``field_limit`` and encoded by the variational
+    autoencoder of Stable Diffusion, *E*. A pixel of the latent is as large as eight output pixels. The U-Net is given
+    this latent and the residual with noise. The scheduler turns noise into a residual
     :math:`r = E(\mathrm{hr}) - E(\mathrm{up(lr)})`, and :math:`E(\mathrm{up(lr)}) + r` is decoded.
 
-    The autoencoder and the U-Net have attention and normalization over their whole image, so an answer depends on the
-    tiling, unlike those of the other models. Tiles therefore lie at fixed places of the frame, the same for a cutout, with
-    an overlap that is left out; near the edge of a cutout its answer differs from the frame's.
+    The autoencoder and the U-Net have attention and normalization over their whole image. Unlike those of the other
+    models, their results therefore depend on the tiles. The tiles lie at fixed places of the frame, also for a cutout,
+    and their margins are left out of the result. Near the edge of a cutout, the result differs from that of the frame.
 
     Parameters
     ----------
     vae : `diffusers.AutoencoderKL`
-        Between field and latents.
+        The autoencoder, which maps fields to latents and back.
     unet : `diffusers.UNet2DModel`
         The denoiser.
     scheduler : `diffusers.SchedulerMixin`
-        The sampler; the published one has linear betas and 1000 steps.
+        The scheduler, which takes the steps of the sampling. The published one has linear betas and 1000 steps.
     card : `~sunpy_magsr.catalog.ModelCard`
-        Facts about the model.
+        The facts about the model.
     field_limit : `float`
-        Gauss that the network's 1 stands for; stronger field is clipped, as it was in the training.
+        The field in Gauss that the network sees as 1. Stronger field is clipped, as it was in the training.
     residual : `bool`
-        Whether the residual is drawn, or (the published rival without residuals) the latent itself.
-    tile, overlap : `int`
-        Side of what is computed at once, and how much of it on each side is left out, in input pixels.
+        Whether the residual is drawn (`True`, the default) or the latent itself, as by the published model without
+        residuals.
+    tile : `int`
+        The side of a tile in input pixels. Defaults to 256.
+    overlap : `int`
+        The margin on each side of a tile that is left out of the result, in input pixels. Defaults to 32.
+
+    Raises
+    ------
+    ValueError
+        If nothing would be left of a tile.
     """
 
     def __init__(self, vae, unet, scheduler, card, *, field_limit, residual=True, tile=_TILE, overlap=_OVERLAP):
@@ -60,27 +68,58 @@ class PublishedBackend:
 
     @classmethod
     def load(cls, folder, card):
-        """Load the parts of a model folder; see `sunpy_magsr.models.pipeline.load_published`."""
+        """
+        Load a model from its folder.
+
+        Parameters
+        ----------
+        folder : `str` or `pathlib.Path`
+            The model folder; see `sunpy_magsr.models.pipeline.load_published`.
+        card : `~sunpy_magsr.catalog.ModelCard`
+            The facts about the model.
+
+        Returns
+        -------
+        `PublishedBackend`
+            The model.
+
+        Raises
+        ------
+        ValueError
+            If a part is missing, has a class that is not allowed, or is out of bounds.
+        """
         from sunpy_magsr.models.pipeline import load_published
 
         vae, unet, scheduler, options = load_published(folder)
         return cls(vae, unet, scheduler, card, **options)
 
     @torch.inference_mode()
-    def samples(
-        self,
-        magnetogram,
-        *,
-        n_samples=1,
-        seed=0,
-        steps=None,
-        device=None,
-        batch_size=None,
-        progress=False,
-        **_options,
-    ):
-        """Yield ``n_samples`` fields, one tile at a time; see `sunpy_magsr.backends.base.Backend.samples`."""
-        del batch_size
+    def samples(self, magnetogram, *, n_samples=1, seed=0, steps=None, device=None, progress=False, **_options):
+        """
+        Draw samples, one after the other, tile by tile.
+
+        Parameters
+        ----------
+        magnetogram : `~sunpy_magsr.prep.Magnetogram`
+            The low-resolution field.
+        n_samples : `int`
+            The number of samples. Defaults to 1.
+        seed : `int`
+            The seed of the random numbers. Defaults to 0.
+        steps : `int`, optional
+            The number of sampling steps. Defaults to that of the model.
+        device : `str`, optional
+            The torch device. Defaults to CUDA if there is one, else the CPU.
+        progress : `bool`
+            Whether to show a progress bar on a terminal. Defaults to `False`.
+        **_options
+            Options of other backends, which have no effect: one tile is computed at a time, from its own noise.
+
+        Yields
+        ------
+        `numpy.ndarray`
+            A sample in Gauss, float32, on the grid that is ``factor`` times finer.
+        """
         device = usable_device(device)
         self.vae.to(device)
         self.unet.to(device)

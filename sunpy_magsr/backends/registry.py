@@ -1,4 +1,4 @@
-"""From a model's name, folder or Hub id to its backend."""
+"""The search for a model by its name, its folder or its Hub id, and its loading."""
 
 import contextlib
 import functools
@@ -6,21 +6,13 @@ import re
 from pathlib import Path
 
 from sunpy_magsr.backends.interpolation import BicubicBackend
-from sunpy_magsr.catalog import (
-    ALIASES,
-    BICUBIC,
-    CARD,
-    ModelCard,
-    adapted_card,
-    adapter_folders,
-    bundled_folder,
-    list_models,
-)
+from sunpy_magsr.catalog import BICUBIC, ModelCard, adapted_card, list_models
+from sunpy_magsr.models.bundled import ALIASES, CARD, adapter_folders, bundled_folder
 from sunpy_magsr.models.pins import catalogue
 
 __all__ = ["load_backend", "model_card", "model_folder", "model_folders"]
 
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
+_HUB_ID = re.compile(r"(?!\.{1,2}/)[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
 def load_backend(model, *, instrument=None, progress=False):
@@ -30,24 +22,26 @@ def load_backend(model, *, instrument=None, progress=False):
     Parameters
     ----------
     model : `str`, `pathlib.Path` or `~sunpy_magsr.backends.base.Backend`
-        A name from `sunpy_magsr.list_models`, a folder, a Hub id ``"org/name"`` or ``"org/name@revision"``, one of
-        these and an adapter likewise (``"default+mdi"``, ``"default+org/name"``), or a loaded model.
+        The model: a name from `sunpy_magsr.list_models`, a folder, or a Hub id ``"org/name"`` or
+        ``"org/name@revision"``. An adapter may follow after a plus sign, also as a name, a folder or a Hub id:
+        ``"default+mdi"``, ``"default+org/name"``. A model that is loaded already is returned as it is.
     instrument : `str`, optional
-        Of the input: a model loaded by its own name or folder takes the adapter that its card has for the instrument.
+        The instrument of the input, such as ``"MDI"``. If no adapter is named, the model gets the adapter that its card
+        names for this instrument.
     progress : `bool`
-        Show a progress bar on a terminal while a model is fetched.
+        Whether to show a progress bar on a terminal while a model is fetched from a Hub. Defaults to `False`.
 
     Returns
     -------
     `~sunpy_magsr.backends.base.Backend`
-        Ready to sample.
+        The model, whose ``samples`` draws fields.
 
     Raises
     ------
     ValueError
-        For an unknown name, a folder that holds no model, or an adapter that does not belong to the model.
+        If there is no model of this name, if a folder is not that of a model, or if an adapter is for another model.
     OSError
-        If a model cannot be fetched; see `sunpy_magsr.models.hub.download`.
+        If a model cannot be fetched from a Hub; see `sunpy_magsr.models.hub.download`.
     """
     if hasattr(model, "samples") and hasattr(model, "card"):
         return model
@@ -59,22 +53,25 @@ def load_backend(model, *, instrument=None, progress=False):
 
 def model_card(model):
     """
-    Card of a model, without loading it.
+    Read the card of a model without loading its weights.
 
     Parameters
     ----------
     model : `str` or `pathlib.Path`
-        As for `load_backend`.
+        The name, the folder or the Hub id of the model, as for `load_backend`.
 
     Returns
     -------
     `~sunpy_magsr.catalog.ModelCard`
-        That of the model with its adapter, if one is named.
+        The card. If an adapter is named, it is the card of the model with this adapter.
 
     Raises
     ------
     ValueError
-        For an unknown name.
+        If there is no such model or adapter.
+    OSError
+        If a model cannot be fetched from a Hub. `sunpy_magsr.models.hub.download` lists the reasons, each of which has
+        its own exception.
     """
     if str(model) == BICUBIC.name:
         return BICUBIC
@@ -85,28 +82,28 @@ def model_card(model):
 
 def model_folders(model):
     """
-    Where a model and its adapter are.
+    Find the folders of a model and of the adapter that is named with it.
 
     Parameters
     ----------
     model : `str` or `pathlib.Path`
-        As for `load_backend`.
+        What `load_backend` takes for a model that is not loaded.
 
     Returns
     -------
     `list` of `pathlib.Path`
-        The folder of the model, and that of the adapter if one is named.
+        One or two folders: that of the model, and that of the adapter if one is named.
 
     Raises
     ------
     ValueError
-        For an unknown name.
+        If there is no such model or adapter.
     """
     return [Path(folder) for folder in _parts(model)[::2]]
 
 
 def _parts(model, instrument=None, *, progress=False):
-    """Folder of a model and where it is, and of its adapter if there is one."""
+    """The folder of a model and its place for the user, and the same for its adapter if it gets one."""
     name = str(model)
     if "+" in name and not _is_folder(name):
         base, _, adapter = name.rpartition("+")
@@ -124,28 +121,28 @@ def _parts(model, instrument=None, *, progress=False):
 
 def model_folder(model, *, progress=False):
     """
-    Where a model is.
+    Find the folder of a model, and fetch it if it is on a Hub.
 
     Parameters
     ----------
     model : `str` or `pathlib.Path`
-        As for `load_backend`, without an adapter.
+        A name, a folder or a Hub id, without an adapter.
     progress : `bool`
-        Show a progress bar on a terminal while it is fetched.
+        Whether to show a progress bar while the model is fetched. Defaults to `False`.
 
     Returns
     -------
     folder : `pathlib.Path`
-        A Hub's is downloaded.
+        The folder.
     where : `str`
-        The same in the user's words.
+        The place of the model for the user: ``"bundled"``, or the folder or the Hub id as it was given.
 
     Raises
     ------
     ValueError
-        For an unknown name.
+        If there is no model of this name.
     OSError
-        If it cannot be fetched.
+        If the model cannot be fetched from a Hub.
     """
     name = str(model)
     folder = bundled_folder(name)
@@ -160,7 +157,7 @@ def model_folder(model, *, progress=False):
 
 
 def _adapter_of(base, where, name, *, progress):
-    """Folder of an adapter, and where that is in the user's words."""
+    """The folder of an adapter, and its place for the user."""
     own = adapter_folders(base)
     if name in own:
         return own[name], where
@@ -190,7 +187,7 @@ def _is_folder(name):
 
 
 def _read_card(folder, where):
-    """The card of a folder whose weights are those that it names."""
+    """The card of a model folder, after its SHA-256 has been compared with that of the weights."""
     from sunpy_magsr.models.pipeline import weights_digest
 
     card = ModelCard.read(folder, where=where)
@@ -219,7 +216,7 @@ def _load(folder, where, adapter=None, adapter_where=None):
 
 
 def _text(folder):
-    """What a cached model is known by: its card, in which the digest of its weights is."""
+    """The text of a model's card, with the SHA-256 of its weights; a model in the cache is found by it."""
     return (Path(folder) / CARD).read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Deterministic networks, in tiles."""
+"""Regression networks, evaluated in tiles."""
 
 import torch
 from tqdm.auto import tqdm
@@ -12,16 +12,18 @@ _TILE = 192
 
 class RegressionBackend:
     """
-    One pass of a network, with a halo as wide as it sees, so that tiling changes nothing but rounding.
+    Predict the high-resolution field with a network.
+
+    Each tile has a halo as wide as the network sees, so that the borders of tiles change the result by rounding only.
 
     Parameters
     ----------
     network : `~sunpy_magsr.models.regression.Enhance` or `~sunpy_magsr.models.regression.Progressive`
-        From a low-resolution field in Gauss to a high-resolution one.
+        The network, which maps low-resolution fields in Gauss to high-resolution ones.
     card : `~sunpy_magsr.catalog.ModelCard`
-        Facts about the model.
+        The facts about the model.
     tile : `int`
-        Side of a tile in input pixels; a matter of memory and speed only.
+        The side of a tile in input pixels, which matters for memory and speed only. Defaults to 192.
     """
 
     def __init__(self, network, card, *, tile=_TILE):

@@ -1,4 +1,4 @@
-"""A stack of local blocks evaluated in bands of rows, so that what a block makes stays in the processor's cache."""
+"""The evaluation of a stack of local blocks in bands of rows, whose values fit into the cache of the processor."""
 
 import torch
 
@@ -11,16 +11,17 @@ _COLUMNS = 32  # of which widths are multiples: convolutions are prepared once f
 
 class Bands:
     """
-    Where a network is evaluated: bands of rows, each from the first to the last active column.
+    Bands of rows in which a network is evaluated, each from the first to the last active column.
 
     Parameters
     ----------
     shape : `tuple` of `int`
-        Rows and columns of the network's grid.
+        The number of rows and columns of the grid of the network.
     device : `torch.device`
-        A CPU gets bands of about 8192 positions, anything else one band of all rows.
+        The device. On a CPU, a band has about 8192 positions; elsewhere there is one band of all rows.
     active : `torch.Tensor`, optional
-        bool ``[h, w]``; the network sees zeros elsewhere, as beyond the edge of a patch in training. All by default.
+        Where the network is evaluated, bool ``[h, w]``. It sees zeros elsewhere, as beyond the edge of a patch in the
+        training. By default it is evaluated everywhere.
     """
 
     def __init__(self, shape, device, active=None):
@@ -47,15 +48,15 @@ class Bands:
         Parameters
         ----------
         blocks : iterable of `~sunpy_magsr.models.blocks.LocalBlock`
-            The stack.
+            The blocks.
         channels : `int`
-            Of what the blocks work on.
+            The number of channels of their input and output.
         enter : callable
-            ``enter(rows, columns) -> [r, c, channels]``, what the first block gets there.
+            ``enter(rows, columns)`` returns the input of the first block in a window, ``[r, c, channels]``.
         leave : callable
-            ``leave(rows, columns, values)`` takes what the last one gives.
+            ``leave(rows, columns, values)`` receives the output of the last block in a window.
         embedding : `torch.Tensor`, optional
-            Of the diffusion time, ``[1, size]``.
+            The features of the diffusion time, ``[1, size]``, for blocks that depend on it.
         """
         blocks = list(blocks)
         reach = max(block.reach for block in blocks)

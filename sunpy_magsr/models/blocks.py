@@ -45,6 +45,21 @@ class LocalBlock(nn.Module):
         return self.spatial.padding[0]
 
     def forward(self, x, embedding=None):
+        """
+        Evaluate the block.
+
+        Parameters
+        ----------
+        x : `torch.Tensor`
+            The values, ``[N, h, w, C]``.
+        embedding : `torch.Tensor`, optional
+            The features of the diffusion time, ``[N, embedding]``. A block that does not depend on the time needs none.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The result, ``[N, h, w, C]``.
+        """
         h = self.norm(self.spatial(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))  # [N, h, w, C]
         if self.modulation is not None:
             scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)  # [N, 1, 1, C]
@@ -62,8 +77,10 @@ class LocalBlock(nn.Module):
 
         Returns
         -------
-        weight, bias : `torch.Tensor`
-            The weight and the bias of the normalization, ``[C]``.
+        weight : `torch.Tensor`
+            The weight of the normalization, ``[C]``.
+        bias : `torch.Tensor`
+            Its bias, ``[C]``.
         """
         if self.modulation is None:
             return self.norm.weight, self.norm.bias

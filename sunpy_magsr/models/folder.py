@@ -129,12 +129,12 @@ def commit_of(folder):
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        The model folder.
+        A model folder, in such a cache or elsewhere.
 
     Returns
     -------
     `str`
-        The commit, 40 hexadecimal digits; ``""`` if the folder is not in such a cache.
+        The commit, 40 hexadecimal digits; ``""`` if the folder is elsewhere.
     """
     snapshot = _snapshot(Path(folder))
     return snapshot.name if snapshot else ""

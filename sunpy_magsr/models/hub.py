@@ -1,4 +1,4 @@
-"""Model folders on a Hugging Face Hub: what is fetched is what was asked for, or the reason says of what kind it is."""
+"""Model folders on a Hugging Face Hub: they are fetched into the local cache."""
 
 import errno
 import functools
@@ -44,34 +44,36 @@ _UNAUTHORIZED = 401
 
 def download(model_id, *, progress=False):
     """
-    Fetch a model folder, or find it in the local cache.
+    Fetch the folder of a model from a Hub, unless it is in the local cache.
 
-    The Hub, its mirror, the token, the cache and offline mode are those of `huggingface_hub`: ``HF_ENDPOINT``,
-    ``HF_TOKEN``, ``HF_HOME`` and ``HF_HUB_OFFLINE`` in the environment. A download that was cut goes on where it was.
+    The environment variables of `huggingface_hub` apply: ``HF_ENDPOINT`` for the address of the Hub, ``HF_TOKEN`` for
+    the access, ``HF_HOME`` for the cache, and ``HF_HUB_OFFLINE`` to use the cache only. A download that was interrupted
+    goes on where it ended.
 
     Parameters
     ----------
     model_id : `str`
-        A name of the `~sunpy_magsr.models.pins.catalogue`, ``"org/name"`` or ``"org/name@revision"``. A commit (40
-        hexadecimal digits) pins what comes; anything else that the catalogue does not pin is warned about, once.
+        A name in the `~sunpy_magsr.models.pins.catalogue`, ``"org/name"`` or ``"org/name@revision"``. With a commit (40
+        hexadecimal digits) as the revision, the model is always the same. For a branch or a tag that is not in the
+        catalogue, a warning is issued once.
     progress : `bool`
-        Show a progress bar on a terminal.
+        Whether to show a progress bar on a terminal. Defaults to `False`.
 
     Returns
     -------
     `pathlib.Path`
-        The folder, in the cache.
+        The folder of the model in the cache.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such repository, revision or file.
+        If the Hub has no such repository, revision or file.
     PermissionError
         If the Hub gives no access.
     ConnectionError
-        If it cannot be reached, or does not answer as it should, and the cache does not hold the model.
+        If the model is not in the cache, and the Hub cannot be reached or answers with an error.
     ValueError
-        If ``model_id`` is no id, or what came is not what the catalogue says.
+        If ``model_id`` is not an id, or the files are not those that the catalogue says.
     OSError
         If the disk is full or cannot be written.
     """
@@ -99,19 +101,28 @@ def _warn_unpinned(model_id, commit_id):
 
 def fetch(repo_id, revision, *, progress=False):
     """
-    Fetch what is at a revision of a repository, or find it in the local cache; see `download`.
+    Fetch one revision of a repository from a Hub, unless it is in the local cache.
 
     Parameters
     ----------
-    repo_id, revision : `str`
-        ``"org/name"``, and a branch, tag or commit.
+    repo_id : `str`
+        The repository, ``"org/name"``.
+    revision : `str`
+        A branch, a tag or a commit.
     progress : `bool`
-        Show a progress bar on a terminal.
+        Whether to show a progress bar. Defaults to `False`.
 
     Returns
     -------
     `pathlib.Path`
-        The folder, in the cache.
+        The folder of this revision in the cache.
+
+    Raises
+    ------
+    ValueError
+        If ``repo_id`` is not an id.
+    OSError
+        If the revision cannot be fetched. `download` lists the kinds of this error.
     """
     where = f"{repo_id}@{revision}"
     try:
@@ -139,7 +150,7 @@ def fetch(repo_id, revision, *, progress=False):
 
 
 def _unreachable(where, error):
-    """The error for what is neither there nor in the cache."""
+    """The exception for a model that is not in the cache and cannot be fetched."""
     cause = error.__cause__
     if isinstance(cause, HfHubHTTPError):
         return _of_its_kind(where, cause)
@@ -151,7 +162,7 @@ def _unreachable(where, error):
 
 
 def _of_its_kind(where, error):
-    """The error of Python's own that says what kind of error the Hub's is."""
+    """Python's own exception that stands for an error of the Hub."""
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError) or (
         status in (_UNAUTHORIZED, _FORBIDDEN) and not isinstance(error, RepositoryNotFoundError)

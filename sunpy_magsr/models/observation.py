@@ -19,43 +19,46 @@ _GAIN = 6.0  # of the second differences along both axes for white noise
 
 def observe(high, *, margin, factor=4, psf_fwhm, noise, relative_error, resampling, angle, shift, generator):
     r"""
-    What an instrument and a later resampling make of high-resolution fields.
+    Simulate how an instrument sees high-resolution fields, and how its image is resampled afterwards.
 
-    The instrument sees :math:`d = \langle P * B \rangle (1 + \epsilon) + n` on its own pixels, as
-    `~sunpy_magsr.models.degradation.degrade` does, with white noise *n* and a white relative error
-    :math:`\epsilon` of the response. Its pixels may be turned and shifted against those of the result, which are then
-    interpolated between them, as by `sunpy.map.GenericMap.rotate` or `reproject`. The fields are those of the result's
-    frame: interpolation loses information, it does not move the Sun.
+    The instrument sees :math:`d = \langle P * B \rangle (1 + \epsilon) + n` on its own pixels, as in
+    `~sunpy_magsr.models.degradation.degrade`, with white noise *n* and a white relative error :math:`\epsilon` of the
+    response. Its pixels may be rotated and shifted against those of the result. The values of the result are then
+    interpolated between them, as `sunpy.map.GenericMap.rotate` or `reproject` do it. The fields are given in the frame
+    of the result: the resampling loses information, but it does not move the Sun.
 
     Parameters
     ----------
     high : `torch.Tensor`
-        Gauss, ``[N, 1, H, W]``, with a margin.
+        The fields in Gauss, ``[N, 1, H, W]``, with a margin.
     margin : `int`
-        Pixels of the field on each side for which there is no result; a multiple of ``factor``.
+        The width of the margin in pixels, a multiple of ``factor``. The result does not cover it.
     factor : `int`
-        Pixels along one low-resolution pixel.
+        The number of pixels of the fields along one low-resolution pixel. Defaults to 4.
     psf_fwhm : `numpy.ndarray`
-        Width of each Gaussian point-spread function in the field's pixels, ``[N]``; what lies beyond the margin is cut
-        off.
-    noise, relative_error : `numpy.ndarray`
-        Standard deviations, in Gauss and as a share of the reading, ``[N]``.
+        The width (FWHM) of each Gaussian point-spread function in pixels of the fields, ``[N]``. A function is cut off
+        beyond the margin.
+    noise : `numpy.ndarray`
+        The standard deviation of the noise in Gauss, ``[N]``.
+    relative_error : `numpy.ndarray`
+        The standard deviation of the error of the response, as a fraction of the reading, ``[N]``.
     resampling : `numpy.ndarray`
-        Which of `RESAMPLINGS`, ``[N]``, integers; with the first, angle and shift do not matter.
+        The number of the interpolation in `RESAMPLINGS`, ``[N]``. With 0, ``angle`` and ``shift`` have no effect.
     angle : `numpy.ndarray`
-        Of the instrument's grid against that of the result, radians ``[N]``.
+        The angle of the grid of the instrument against that of the result, in radians, ``[N]``.
     shift : `numpy.ndarray`
-        Likewise, low-resolution pixels along y and x, ``[N, 2]``.
+        The shift of the grid of the instrument against that of the result, in low-resolution pixels along y and x,
+        ``[N, 2]``.
     generator : `torch.Generator`
-        Of the noise.
+        The generator of the random numbers of the noise.
 
     Returns
     -------
     low : `torch.Tensor`
-        Gauss, ``[N, 1, h, w]`` with ``h = (H - 2 margin) / factor``.
+        The low-resolution fields in Gauss, ``[N, 1, h, w]`` with ``h = (H - 2 margin) / factor``.
     visible : `torch.Tensor`
-        Noise in Gauss, ``[N]``, that `~sunpy_magsr.forward_model.local_noise` would find in the result where the field
-        is weak: interpolation takes away the wavelengths at which it looks.
+        The noise in Gauss, ``[N]``, that `~sunpy_magsr.forward_model.local_noise` would find in the result where the
+        field is weak. Interpolation removes the short wavelengths at which that function looks, so that it finds less.
     """
     height, width = ((side - 2 * margin) // factor for side in high.shape[2:])
     smooth, reach = _smoothed(high, psf_fwhm, factor, margin)

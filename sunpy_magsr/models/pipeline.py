@@ -1,4 +1,4 @@
-"""A model folder: the parts of a model side by side, each as `diffusers` saves it."""
+"""The parts of a model, loaded from its folder, where each part lies as `diffusers` saves it."""
 
 import hashlib
 from pathlib import Path
@@ -47,47 +47,46 @@ _CODECS = {"MagnetogramAutoencoder": MagnetogramAutoencoder, "PixelCodec": Pixel
 
 def load_codec(folder, part="autoencoder"):
     """
-    Load what turns Gauss into latents.
+    Load the autoencoder of a model, which maps fields to latents and back.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Model folder.
+        The model folder.
     part : `str`
-        Sub-folder of a saved `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or
-        `~sunpy_magsr.models.pixels.PixelCodec`.
+        The folder of the autoencoder in the model folder. Defaults to ``"autoencoder"``.
 
     Returns
     -------
-    `torch.nn.Module`
-        One of them.
+    `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
+        The autoencoder, in evaluation mode.
 
     Raises
     ------
     ValueError
-        If it is none, or out of bounds; see `sunpy_magsr.models.weights.load_module`.
+        If it has another class or is out of bounds; see `sunpy_magsr.models.weights.load_module`.
     """
     return load_module(_CODECS, folder, part)
 
 
 def load_scheduler(folder):
     """
-    Load the sampler of a model folder.
+    Load the scheduler of a model, which takes the steps of the sampling.
 
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Holds ``scheduler/scheduler_config.json``.
+        The model folder, with ``scheduler/scheduler_config.json``.
 
     Returns
     -------
     `diffusers.SchedulerMixin`
-        Of the class that its configuration names, one of `SCHEDULERS`.
+        The scheduler. Its class, one of `SCHEDULERS`, is that which the configuration names.
 
     Raises
     ------
     ValueError
-        If it is of another class or out of bounds.
+        If it has another class or is out of bounds.
     """
     name = "scheduler/scheduler_config.json"
     config = read_json(folder, name, "scheduler")
@@ -105,23 +104,24 @@ def load_components(folder, *, adapter=None):
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Holds ``autoencoder``, ``denoiser`` and ``scheduler``.
+        The model folder, with ``autoencoder``, ``denoiser`` and ``scheduler``.
     adapter : `str` or `pathlib.Path`, optional
-        Folder of an adapter, which is merged into the denoiser and, if it has a part for that, the decoder.
+        The folder of an adapter. It is merged into the denoiser and, if it has a part for the decoder, into the
+        decoder.
 
     Returns
     -------
     autoencoder : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
-        Between Gauss and latents.
+        The autoencoder, with the adapter of its decoder if there is one.
     denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The latent's distribution.
+        The denoiser, with its adapter if there is one.
     scheduler : `diffusers.SchedulerMixin`
-        Of the class that its configuration names.
+        The scheduler.
 
     Raises
     ------
     ValueError
-        If a part is missing, of a class that it must not be, or out of bounds.
+        If a part is missing, has a class that is not allowed, or is out of bounds.
     """
     scheduler, codec = load_scheduler(folder), load_codec(folder)
     denoiser = load_module({"MagnetogramDenoiser": MagnetogramDenoiser}, folder, "denoiser")
@@ -139,17 +139,17 @@ def load_network(folder):
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Holds ``network``.
+        The model folder, with ``network``.
 
     Returns
     -------
     `~sunpy_magsr.models.regression.Enhance` or `~sunpy_magsr.models.regression.Progressive`
-        Ready for evaluation.
+        The network, in evaluation mode.
 
     Raises
     ------
     ValueError
-        If it is a network of another class, or out of bounds.
+        If the network has another class or is out of bounds.
     """
     return load_module(NETWORKS, folder, "network")
 
@@ -161,23 +161,25 @@ def load_published(folder):
     Parameters
     ----------
     folder : `str` or `pathlib.Path`
-        Holds ``vae``, ``unet`` and ``scheduler`` as `diffusers` saves them, and ``published.json``.
+        The model folder, with ``published.json`` and with ``vae``, ``unet`` and ``scheduler`` as `diffusers` saves
+        them.
 
     Returns
     -------
     vae : `diffusers.AutoencoderKL`
-        Of eight output pixels along a latent one.
+        The autoencoder. A pixel of its latent is as large as eight output pixels.
     unet : `diffusers.UNet2DModel`
-        From the noised residual and the latent of the input to the prediction.
+        The denoiser, whose input is the residual with noise and the latent of the input.
     scheduler : `diffusers.SchedulerMixin`
-        Of the class that its configuration names.
+        The scheduler, which takes the steps of the sampling.
     options : `dict`
-        See `sunpy_magsr.backends.published.PublishedBackend`.
+        The keyword arguments for `sunpy_magsr.backends.published.PublishedBackend`.
 
     Raises
     ------
     ValueError
-        If a part is missing, of a class that it must not be, or out of bounds.
+        If a part is missing, has a class that is not allowed, or is out of bounds, or if the numbers of channels of the
+        autoencoder and of the denoiser do not fit.
     """
     scheduler, options = load_scheduler(folder), read_json(folder, "published.json", "published")
     vae = load_module({"AutoencoderKL": diffusers.AutoencoderKL}, folder, "vae")
@@ -193,7 +195,19 @@ def load_published(folder):
 
 
 def weights_digest(folder):
-    """SHA-256 over the safetensors files of a model folder, without its adapters, in the order of their paths."""
+    """
+    Compute the SHA-256 over all safetensors files of a model folder, in the order of their paths.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        The model folder. Adapters in it do not count.
+
+    Returns
+    -------
+    `str`
+        The SHA-256 in hexadecimal digits.
+    """
     digest = hashlib.sha256()
     parts = {part for kind in PARTS.values() for part in kind}
     for path in sorted(path for part in parts for path in Path(folder, part).rglob("*.safetensors")):

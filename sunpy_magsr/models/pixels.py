@@ -53,7 +53,7 @@ class PixelCodec(nn.Module, ConfigMixin):
         Parameters
         ----------
         high : `torch.Tensor`
-            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
+            The fields in Gauss, ``[N, 1, factor h, factor w]``.
 
         Returns
         -------
@@ -68,17 +68,17 @@ class PixelCodec(nn.Module, ConfigMixin):
 
     def encode_low(self, low):
         """
-        Rearrange the pixels of bicubically interpolated low-resolution fields into channels.
+        Interpolate fields bicubically to the fine grid, and rearrange the pixels into channels.
 
         Parameters
         ----------
         low : `torch.Tensor`
-            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
+            The fields on the coarse grid in Gauss, ``[N, 1, h, w]``.
 
         Returns
         -------
         `torch.Tensor`
-            The normalized pixels, ``[N, factor^2, h, w]``.
+            The channels, ``[N, factor^2, h, w]``.
         """
         return self.encode(upsample(low, self.config.factor))[0]
 
@@ -96,7 +96,7 @@ class PixelCodec(nn.Module, ConfigMixin):
         Returns
         -------
         `torch.Tensor`
-            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
+            The fields in Gauss, ``[N, 1, factor h, factor w]``.
         """
         high = F.pixel_shuffle(latent, self.config.factor)
         return denormalize(high, scale=self.config.field_scale, kind=self.config.normalization).to(low)

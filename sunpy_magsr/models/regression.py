@@ -56,17 +56,18 @@ class Enhance(ModelMixin, ConfigMixin):
 
     def forward(self, low):
         """
-        Super-resolve fields.
+        Super-resolve fields in one pass.
 
         Parameters
         ----------
         low : `torch.Tensor`
-            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
+            The input in Gauss, ``[N, 1, h, w]``.
 
         Returns
         -------
         `torch.Tensor`
-            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
+            The prediction in Gauss, ``[N, 1, factor h, factor w]``: the bicubic interpolation of the input and the
+            detail that the network adds to it.
         """
         scale, factor = self.config.field_scale, self.config.factor
         x = self.first(normalize(low, scale=scale))
@@ -124,17 +125,17 @@ class Progressive(ModelMixin, ConfigMixin):
 
     def forward(self, low):
         """
-        Super-resolve fields.
+        Double the resolution of fields twice.
 
         Parameters
         ----------
         low : `torch.Tensor`
-            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
+            The fields in Gauss, ``[N, 1, h, w]``.
 
         Returns
         -------
         `torch.Tensor`
-            The high-resolution fields in Gauss, ``[N, 1, 4 h, 4 w]``.
+            The fields in Gauss with four times as many pixels along each axis, ``[N, 1, 4 h, 4 w]``.
         """
         scale = self.config.field_scale
         return denormalize(self.fine(self.coarse(normalize(low, scale=scale))), scale=scale)

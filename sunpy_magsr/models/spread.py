@@ -1,4 +1,4 @@
-"""A correction of the predicted scale, for fields on which nothing was trained."""
+"""A correction of the predicted scale, for fields that are unlike the training data."""
 
 import torch.nn.functional as F
 
@@ -10,27 +10,27 @@ _IN_NOISE = 2.5  # standard deviations: noise alone seldom has more among the pi
 
 def spread_factor(low, noise, *, weak, strong, field):
     r"""
-    Factor for the predicted scale of the latent's residual.
+    Compute a factor for the predicted scale of the residual of the latent.
 
-    On fields that a network was not trained on, its errors are larger than on those that it was, and most so in strong
-    field. With :math:`m^2` the largest :math:`B^2` within 3 x 3 pixels less :math:`(2.5\,\sigma)^2` of the noise, the
-    factor goes from ``weak`` to ``strong`` as :math:`m^2 / (m^2 + \mathrm{field}^2)`.
+    The errors of a network are larger on fields that it was not trained on, most of all where the field is strong. Let
+    :math:`m^2` be the largest :math:`B^2` within 3 x 3 pixels minus :math:`(2.5\,\sigma)^2` of the noise. The factor
+    then goes from ``weak`` to ``strong`` as :math:`m^2 / (m^2 + \mathrm{field}^2)` goes from 0 to 1.
 
     Parameters
     ----------
     low : `torch.Tensor`
-        Low-resolution field in Gauss, ``[N, 1, h, w]``.
+        The low-resolution fields in Gauss, ``[N, 1, h, w]``.
     noise : `torch.Tensor`
-        Its standard deviation in Gauss, likewise.
+        The standard deviation of their noise in Gauss, same shape.
     weak, strong : `float`
-        The factors without field and with very strong field.
+        The factors where there is no field and where the field is very strong.
     field : `float`
-        Gauss.
+        The strength in Gauss at which the factor is halfway between the two.
 
     Returns
     -------
     `torch.Tensor`
-        ``[N, 1, h, w]``.
+        The factors, ``[N, 1, h, w]``.
     """
     squared = F.max_pool2d(low.abs(), _WINDOW, stride=1, padding=_WINDOW // 2).square()
     squared = (squared - (_IN_NOISE * noise).square()).clamp(min=0)

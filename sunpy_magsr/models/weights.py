@@ -169,11 +169,11 @@ def load_tensors(path):
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The file.
+        The name of a file that `check_weights` has checked.
 
     Returns
     -------
     `dict` of `torch.Tensor`
-        The tensors by name. Real numbers are in float32, whatever their format in the file.
+        The tensors by name. Real numbers are in float32.
     """
     return {name: value.float() if value.is_floating_point() else value for name, value in load_file(path).items()}
