@@ -1,14 +1,20 @@
 """Files that appear whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["check_new", "whole_file"]
 
 
-def check_new(path, *, overwrite, name="path", what="file"):
+def check_new(path: str | Path, *, overwrite: bool, name: str = "path", what: str = "file") -> None:
     """
     Raise if something has the name of a file that is to be written and may not be replaced.
 
@@ -37,7 +43,7 @@ def _exists(path, name="path", what="file"):
 
 
 @contextlib.contextmanager
-def whole_file(path, *, overwrite=True):
+def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[BinaryIO]:
     """
     Open a file for writing that takes its name only when the block ends without an exception.
 

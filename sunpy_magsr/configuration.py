@@ -1,15 +1,21 @@
-"""Configurations: dataclasses filled from TOML."""
+"""Configurations: dataclasses that are filled from TOML files."""
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 __all__ = ["apply_override", "build", "check_range", "read_toml"]
 
+_Settings = TypeVar("_Settings", bound="DataclassInstance")
 _IN_WORDS = {str: " (text in quotes)", bool: " (true or false)", int: " (a whole number)"}
 
 
-def read_toml(path):
+def read_toml(path: str | Path) -> dict[str, Any]:
     """
     Read a TOML file.
 
@@ -40,21 +46,21 @@ def read_toml(path):
         raise ValueError(msg) from error
 
 
-def apply_override(tree, override):
+def apply_override(tree: dict[str, Any], override: str) -> None:
     """
-    Change one value of what `read_toml` gave.
+    Change one value of a configuration that `read_toml` has read.
 
     Parameters
     ----------
     tree : `dict`
-        Changed in place.
+        The configuration. It is changed in place.
     override : `str`
-        ``"section.key=value"``, the value in TOML syntax (a bare word is a string).
+        The change, ``"section.key=value"``, with the value in TOML syntax. A word without quotes is a string.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If the change has another form, or if it names a value as if it were a section.
     """
     key, separator, text = override.partition("=")
     if not separator:
@@ -73,67 +79,67 @@ def apply_override(tree, override):
     tree[name] = value
 
 
-def build(cls, tree, *, what, prefix=""):
+def build(kind: type[_Settings], tree: dict[str, Any], *, what: str, prefix: str = "") -> _Settings:
     """
-    Fill a dataclass.
+    Make an instance of a dataclass from a configuration that `read_toml` has read.
 
     Parameters
     ----------
-    cls : `type`
-        A dataclass whose fields are plain types or dataclasses.
+    kind : `type`
+        The dataclass. Its fields are plain types or dataclasses.
     tree : `dict`
-        Values by the names of its fields.
+        The values by the names of the fields.
     what : `str`
-        What it is, for messages.
+        The name of the configuration in the message.
     prefix : `str`
-        Of the names, for messages.
+        The sections of the configuration that the values belong to, in the message. Defaults to none.
 
     Returns
     -------
-    ``cls``
-        An object of that class.
+    object
+        The instance. Fields without a value have their defaults.
 
     Raises
     ------
     ValueError
-        For an unknown key or a value of the wrong type.
+        If a key is unknown, or a value has the wrong type.
     """
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    values = {}
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
     for name, value in tree.items():
         if name not in fields:
             msg = f"unknown key {prefix}{name} in {what}; known here: {', '.join(fields)}."
             raise ValueError(msg)
-        kind = fields[name].type
-        if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-            values[name] = build(kind, value, what=what, prefix=f"{prefix}{name}.")
-        elif kind is float and type(value) is int:
+        wanted: Any = fields[name].type
+        if isinstance(wanted, type) and dataclasses.is_dataclass(wanted) and isinstance(value, dict):
+            values[name] = build(wanted, value, what=what, prefix=f"{prefix}{name}.")
+        elif wanted is float and type(value) is int:
             values[name] = float(value)
-        elif type(value) is kind:
+        elif type(value) is wanted:
             values[name] = value
         else:
-            msg = f"{prefix}{name} must be {kind.__name__}{_IN_WORDS.get(kind, '')}, got {value!r}."
+            msg = f"{prefix}{name} must be {wanted.__name__}{_IN_WORDS.get(wanted, '')}, got {value!r}."
             raise ValueError(msg)
-    return cls(**values)
+    return kind(**values)
 
 
-def check_range(name, limits, *, is_logarithmic=False):
+def check_range(name: str, limits: Sequence[float], *, is_logarithmic: bool = False) -> None:
     """
-    Raise unless a value is the lowest and the highest of a range.
+    Check that a setting is a range: its lowest and its highest number.
 
     Parameters
     ----------
     name : `str`
-        Of the setting, for the message.
-    limits : `list`
-        The value.
+        The name of the setting in the message.
+    limits : sequence of `float`
+        The value of the setting.
     is_logarithmic : `bool`
-        Whether the lowest must be above 0 rather than 0 or more.
+        Whether the lowest number must be above 0. Defaults to `False`: it may be 0.
 
     Raises
     ------
     ValueError
-        The message names the setting.
+        If the value is something else.
     """
     numbers = len(limits) == 2 and all(isinstance(one, int | float) for one in limits)
     if not numbers or limits[0] > limits[1] or limits[0] < 0 or (is_logarithmic and limits[0] == 0):

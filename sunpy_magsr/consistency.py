@@ -1,13 +1,22 @@
-"""Make a high-resolution field agree with the low-resolution input."""
+"""The step that makes a high-resolution field agree with the low-resolution input."""
+
+from __future__ import annotations
 
 import functools
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr.backends.interpolation import bicubic
 from sunpy_magsr.forward_model import MDI_GAIN, degrade, misfit_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sunpy_magsr.catalog import ModelCard
+    from sunpy_magsr.prep import Magnetogram
 
 __all__ = ["check", "enforcer", "exact", "within_noise"]
 
@@ -25,21 +34,21 @@ _PASSES = 2
 _ROUNDS = 3
 
 
-def exact(high, low):
+def exact(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """
-    Shift every block of the result to the input's value there.
+    Shift the values in every block of a field so that their mean is the value of the input pixel there.
 
     Parameters
     ----------
     high : `numpy.ndarray`
-        Gauss ``[f y, f x]``.
+        The high-resolution field in Gauss, ``[f y, f x]``, where *f* pixels lie along one input pixel.
     low : `numpy.ndarray`
-        Gauss ``[y, x]``.
+        The input in Gauss, ``[y, x]``.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 like ``high``, with ``degrade(result) == low`` to rounding.
+        The shifted field in Gauss, float32 ``[f y, f x]``. Its means over blocks are ``low`` to within rounding.
     """
     rows, columns = low.shape
     factor = high.shape[0] // rows
@@ -47,38 +56,48 @@ def exact(high, low):
     return (high.reshape(rows, factor, columns, factor) + correction[:, None, :, None]).reshape(high.shape)
 
 
-def within_noise(high, low, noise, *, psf_fwhm, gain=1.0, valid=None):
+def within_noise(
+    high: np.ndarray,
+    low: np.ndarray,
+    noise: np.ndarray,
+    *,
+    psf_fwhm: tuple[float, float],
+    gain: float = 1.0,
+    valid: np.ndarray | None = None,
+) -> np.ndarray:
     r"""
-    Change the result where the instrument would not have seen the input, within its noise.
+    Change a field where what the instrument would see of it differs from the input by more than the noise.
 
-    The misfit :math:`d - \langle P * B \rangle` of a field that could be the true one is noise: its square over the
-    variance, averaged over a few pixels, is about 1. Where it is clearly more, the misfit is scaled down and the
-    difference given to the field, interpolated between the input's pixels (the discrepancy principle, Morozov 1966, Soviet
-    Mathematics Doklady 7, 414). What is left of it on scales where the noise averages out (a Gaussian window of 8 pixels,
-    in which 28 times less of the noise is left) is given back everywhere, so that net flux is kept.
+    If the field could be the true one, the misfit :math:`d - \langle P * B \rangle` between the input and what the
+    instrument would see is noise: its square over the variance of the noise, averaged over a few pixels, is about 1.
+    Where the average is clearly larger, the misfit is reduced to what is allowed. For this, the difference is
+    interpolated between the input pixels and added to the field (the discrepancy principle, Morozov 1966, Soviet
+    Mathematics Doklady 7, 414). The misfit that is left on scales where the noise averages out (a Gaussian window of 8
+    pixels, which reduces the noise by a factor of 28) is added to the field everywhere, so that the net flux is kept.
 
-    The width of the point-spread function need not be known: between the sharpest and the widest that it may have, the
-    mixture of the two is taken that fits best in a Gaussian window of 8 pixels around each pixel.
+    The width of the point-spread function need not be known. If its smallest and its largest value are given, the
+    images for both are mixed so that they fit best in a Gaussian window of 8 pixels around each pixel.
 
     Parameters
     ----------
     high : `numpy.ndarray`
-        Gauss ``[f y, f x]``.
+        The field in Gauss on the grid of the model, float32 ``[f y, f x]``.
     low : `numpy.ndarray`
-        Gauss ``[y, x]``.
+        What the instrument measured, in Gauss, ``[y, x]``.
     noise : `numpy.ndarray`
-        Standard deviation in Gauss, ``[y, x]``: of the noise and of what else the forward model is off by.
+        The standard deviation, in Gauss, of the noise and of the errors of the forward model, ``[y, x]``.
     psf_fwhm : `tuple` of `float`
-        Width of the sharpest and of the widest point-spread function in input pixels; may be equal.
+        The smallest and the largest width (FWHM) that the point-spread function may have, in input pixels. They may be
+        equal.
     gain : `float`
-        What the input's instrument reads for 1 G of the result's.
+        The reading of the instrument for a field of 1 G on the scale of the result. Defaults to 1.
     valid : `numpy.ndarray`, optional
-        bool ``[y, x]``: the pixels that are measurements. All by default.
+        Whether a pixel is a measurement, bool ``[y, x]``. By default all are.
 
     Returns
     -------
     `numpy.ndarray`
-        float32 like ``high``.
+        The changed field in Gauss, float32 ``[f y, f x]``.
     """
     factor = high.shape[0] // low.shape[0]
     valid = np.ones(low.shape, dtype=bool) if valid is None else valid
@@ -109,7 +128,7 @@ def within_noise(high, low, noise, *, psf_fwhm, gain=1.0, valid=None):
 
 
 def _shares(images, low, noise, valid):
-    """Share of each of two images, ``[y, x]``, with which they fit best around each pixel; 1 of a single one."""
+    """The share of each image, ``[y, x]``, with which their mixture fits best around each pixel."""
     if len(images) == 1:
         return [np.float32(1)]
     sharp, wide = images
@@ -122,7 +141,7 @@ def _shares(images, low, noise, valid):
 
 
 def _response(factor, psf_fwhm):
-    """What the instrument sees along one axis of the interpolation of a single pixel, on its own pixels."""
+    """How the instrument sees a single interpolated pixel, along one axis and on its own pixels."""
     reach = 3 + 2 * math.ceil(psf_fwhm)
     pixel = np.zeros((2 * reach + 1, 1))
     pixel[reach] = 1
@@ -135,26 +154,26 @@ def _seen_of_interpolated(change, kernel):
     return change
 
 
-def check(kind, card):
+def check(kind: str | None, card: ModelCard) -> str:
     """
-    Return the consistency that is asked for, or the model's own.
+    Check which consistency the user asks for.
 
     Parameters
     ----------
     kind : {"exact", "noise", None}
-        What is asked for.
+        The argument of the user; `None` for the consistency of the model.
     card : `~sunpy_magsr.catalog.ModelCard`
-        The model.
+        The facts about the model.
 
     Returns
     -------
-    `str`
-        Not `None`.
+    {"exact", "noise"}
+        The consistency.
 
     Raises
     ------
     ValueError
-        For any other, and for ``"noise"`` with a model that knows no instrument's noise.
+        If the argument is something else, or if it is ``"noise"`` and the model has no noise model of an instrument.
     """
     kind = kind or card.consistency
     if kind not in _KINDS:
@@ -169,23 +188,23 @@ def check(kind, card):
     return kind
 
 
-def enforcer(magnetogram, card, kind):
+def enforcer(magnetogram: Magnetogram, card: ModelCard, kind: str) -> Callable[[np.ndarray], np.ndarray]:
     """
-    The function that makes samples agree with their input.
+    Make the function that changes samples so that they agree with their input.
 
     Parameters
     ----------
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
         The input.
     card : `~sunpy_magsr.catalog.ModelCard`
-        The model, for the width of the point-spread function and the scale of the result.
+        The facts about the model, with the width of the point-spread function and the scale of the result.
     kind : {"exact", "noise"}
-        From `check`.
+        The consistency, from `check`.
 
     Returns
     -------
     callable
-        From and to `numpy.ndarray`, Gauss ``[f y, f x]``.
+        `exact` or `within_noise` for this input: a function of the field in Gauss, ``[f y, f x]``.
     """
     gain = MDI_GAIN if card.calibration == "hmi" and magnetogram.instrument == "MDI" else 1.0
     if kind == "exact":
@@ -194,6 +213,11 @@ def enforcer(magnetogram, card, kind):
     widths = (max(card.psf_fwhm - spread, 0.0), card.psf_fwhm + spread)
     if magnetogram.psf_fwhm is not None:
         widths = (magnetogram.psf_fwhm, magnetogram.psf_fwhm)
-    noise = misfit_error(magnetogram)
-    options = {"noise": noise, "psf_fwhm": widths, "gain": gain, "valid": magnetogram.valid}
-    return functools.partial(within_noise, low=magnetogram.data, **options)
+    return functools.partial(
+        within_noise,
+        low=magnetogram.data,
+        noise=misfit_error(magnetogram),
+        psf_fwhm=widths,
+        gain=gain,
+        valid=magnetogram.valid,
+    )

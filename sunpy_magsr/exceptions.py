@@ -1,4 +1,4 @@
-"""Warnings of the package and the one helper that issues them."""
+"""The warning of the package and the function that issues it."""
 
 import warnings
 
@@ -6,18 +6,19 @@ __all__ = ["MagsrUserWarning", "warn_user"]
 
 
 class MagsrUserWarning(UserWarning):
-    """Something about the input that the user can act on."""
+    """A warning about an input or an option, which the user can change."""
 
 
-def warn_user(message, stacklevel=1):
+def warn_user(message: str, stacklevel: int = 1) -> None:
     """
-    Warn the user.
+    Issue a `MagsrUserWarning`.
 
     Parameters
     ----------
     message : `str`
-        A sentence.
+        The text, in full sentences.
     stacklevel : `int`
-        Frames above the caller at which the warning is shown.
+        The place that the warning names: 1 (the default) for the line that calls this function, 2 for the line that
+        calls the function with that line, and so on.
     """
     warnings.warn(message, MagsrUserWarning, stacklevel=stacklevel + 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -17,6 +17,8 @@ from sunpy_magsr.atomic import check_new, whole_file
 from sunpy_magsr.prep.units import magnetic_unit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from sunpy.map import GenericMap
 
 __all__ = ["check_precision", "compressed_image", "image_list", "read_fits", "write_compressed", "write_fits"]
@@ -111,7 +113,9 @@ def check_precision(value: u.Quantity | None) -> float | None:
     return float(value.to_value(u.G))
 
 
-def image_list(images, header, precision):
+def image_list(
+    images: Sequence[tuple[str, np.ndarray, str]], header: fits.Header, precision: u.Quantity | None
+) -> fits.HDUList:
     """
     Turn images that share one header into a list of FITS HDUs.
 
@@ -145,7 +149,7 @@ def image_list(images, header, precision):
     return hdus
 
 
-def compressed_image(data, header, step, *, name=""):
+def compressed_image(data: np.ndarray, header: fits.Header, step: float, *, name: str = "") -> fits.CompImageHDU:
     """
     Compress an image in tiles with the Rice algorithm.
 
@@ -175,10 +179,12 @@ def compressed_image(data, header, step, *, name=""):
     for card in _SCALING:
         header.remove(card, ignore_missing=True)
     data = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("="))
-    options = {"compression_type": "RICE_1", "name": name or None}
+    options: dict[str, Any] = {"compression_type": "RICE_1", "name": name or None}
     options["tile_shape"] = (*(1,) * (data.ndim - 2), min(_TILE_ROWS, data.shape[-2]), data.shape[-1])
     if data.dtype.kind == "f":
-        seed = 1 + zlib.crc32(data) % 10000  # of what is in it: the same file for the same map, another for the next
+        seed = (
+            1 + zlib.crc32(data.data) % 10000
+        )  # of what is in it: the same file for the same map, another for the next
         header["MAGSRRND"] = (step, "values are rounded to steps of this size")
         options |= {"quantize_level": -step, "quantize_method": _DITHER, "dither_seed": seed}
     return fits.CompImageHDU(data, header, **options)
@@ -186,12 +192,12 @@ def compressed_image(data, header, step, *, name=""):
 
 def read_fits(path: str | Path) -> GenericMap:
     """
-    Read a Map with its uncertainty and its mask from a FITS file that `write_fits` wrote.
+    Read a Map with its uncertainty and its mask from a FITS file.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The name of the file.
+        The name of a file that `write_fits` has written, or of another FITS file, of which the first image is read.
 
     Returns
     -------
@@ -219,7 +225,7 @@ def _native(array):
     return array.astype(array.dtype.newbyteorder("="))
 
 
-def write_compressed(data, header, path):
+def write_compressed(data: np.ndarray, header: Mapping[str, Any], path: str | Path) -> Path:
     """
     Write a field in the format of JSOC's archive of MDI and HMI.
 

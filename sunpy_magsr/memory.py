@@ -1,4 +1,4 @@
-"""How much memory there is, and how much a result takes."""
+"""The memory that a result needs and the memory that is free."""
 
 import contextlib
 from pathlib import Path
@@ -13,11 +13,17 @@ _MEMBER_BYTES = 4
 _GIB = 2**30
 
 
-def available():
+def available() -> int | None:
     """
-    Memory in bytes that this process may still take, where the system says it (Linux); `None` elsewhere.
+    Find how much memory this process may still take.
 
-    The least of what is free and what is left of the limit of its control group, files that are kept in memory aside.
+    It is the smaller of two numbers: the memory that is free, and what is left of the limit of the control group of
+    this process. Files that the system keeps in memory count as free.
+
+    Returns
+    -------
+    `int` or `None`
+        The memory in bytes; `None` if the system does not say it. Linux does.
     """
     found = []
     with contextlib.suppress(OSError, ValueError, StopIteration):
@@ -32,25 +38,25 @@ def available():
     return min(found, default=None)
 
 
-def check_memory(rows, columns, ratio, factor, *, members=1):
+def check_memory(rows: int, columns: int, ratio: tuple[float, float], factor: int, *, members: int = 1) -> None:
     """
-    Raise if a result does not fit into memory.
+    Check that a result fits into memory.
 
     Parameters
     ----------
     rows, columns : `int`
-        Pixels of the input.
+        The number of pixels of the input along y and x.
     ratio : `tuple` of `float`
-        Output pixels along one input pixel, in x and y.
+        The number of output pixels along one input pixel, in x and y.
     factor : `int`
-        Of the model's own grid.
+        The number of pixels along one input pixel on the grid of the model.
     members : `int`
-        Of an ensemble that are kept at once.
+        The number of samples that are in memory at once. Defaults to 1.
 
     Raises
     ------
     ValueError
-        With what is needed, what there is, and what would fit.
+        If it does not fit. The message says how much memory is needed, how much is free, and what would fit.
     """
     pixels = rows * columns * ratio[0] * ratio[1]
     own = _BYTES * rows * columns * factor**2 + (_RESAMPLED_BYTES * pixels if ratio != (factor, factor) else 0)

@@ -1,14 +1,24 @@
-"""The header of a super-resolved map."""
+"""The FITS header of a super-resolved map."""
+
+from __future__ import annotations
 
 import math
 import re
 import textwrap
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 
 from sunpy_magsr.prep.grid import refined_reference_pixel
 from sunpy_magsr.prep.wcs import CD_CARDS, linear_transformation, unread_roll
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sunpy.map import GenericMap
+
+    from sunpy_magsr.catalog import ModelCard
 
 __all__ = ["finer_header", "provenance"]
 
@@ -110,25 +120,30 @@ _LIMB_IN_PIXELS = ("fndlmbmi", "fndlmbma")  # from which sunpy takes the plate s
 _LINE = 68
 
 
-def finer_header(smap, ratio, offset, shape):
+def finer_header(
+    smap: GenericMap, ratio: Sequence[float], offset: Sequence[float], shape: tuple[int, int]
+) -> dict[str, Any]:
     """
-    Header on a finer grid: the WCS follows, what described the input's pixels is gone, the rest stays.
+    Make the header of a map on a finer grid from that of its input.
+
+    The cards of the WCS are changed to describe the finer grid. Cards that describe the pixels, the values or the file
+    of the input are left out. All other cards stay.
 
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        The input; not changed.
+        The input. It is not changed.
     ratio : sequence of `float`
-        Output pixels along one input pixel, in x and y.
+        The number of output pixels along one input pixel, in x and y.
     offset : sequence of `float`
-        Output pixels by which the output's lower edges lie above the input's, in x and y.
+        The distance of the lower edges of the output above those of the input, in output pixels, in x and y.
     shape : `tuple` of `int`
-        Rows and columns of the output.
+        The number of rows and columns of the output.
 
     Returns
     -------
     `dict`
-        FITS keywords in lower case, with BUNIT = G.
+        The values of the FITS cards by their keywords in lower case. BUNIT is G.
     """
     header = {
         key: value
@@ -174,45 +189,53 @@ def _scale_axes(header, smap, ratio):
 
 
 def provenance(
-    card,
+    card: ModelCard,
     *,
-    version,
-    seed,
-    n_samples,
-    steps,
-    calibration,
-    consistency,
-    statistic,
-    psf_fwhm=None,
-    bad_pixels=0,
-    noise_lifetime=None,
-):
+    version: str,
+    seed: int,
+    n_samples: int,
+    steps: int,
+    calibration: str,
+    consistency: str,
+    statistic: str,
+    psf_fwhm: float | None = None,
+    bad_pixels: int = 0,
+    noise_lifetime: float | None = None,
+) -> dict[str, Any]:
     """
-    Cards that say that a map is a model's output.
+    Make the cards that say that a map is the output of a model, of which model, and with which options.
 
     Parameters
     ----------
     card : `~sunpy_magsr.catalog.ModelCard`
-        The model.
+        The facts about the model.
     version : `str`
-        Of this package.
-    seed, n_samples, steps : `int`
-        How it was sampled.
-    calibration, consistency : `str`
-        Scale of the values, and how they agree with the input.
+        The version of this package.
+    seed : `int`
+        The seed of the random numbers.
+    n_samples : `int`
+        The number of samples.
+    steps : `int`
+        The number of sampling steps.
+    calibration : `str`
+        The scale of the values: ``"none"`` for that of the instrument, or ``"hmi"``.
+    consistency : `str`
+        How the result agrees with the input: ``"exact"`` or ``"noise"``.
     statistic : `str`
-        What the map is: ``"sample"``, ``"mean"``, ...
+        What the map shows: ``"sample"``, ``"mean"``, ...
     psf_fwhm : `float`, optional
-        Width of the point-spread function in arcsec that the user gave.
+        The width of the point-spread function in arcsec, if the user gave one.
     bad_pixels : `int`
-        Input pixels that were taken for none.
+        The number of input pixels that were treated as missing. Defaults to 0.
     noise_lifetime : `float`, optional
-        Seconds for which the noise stays with a place on the Sun; `None` if it belongs to the detector's pixels.
+        How many seconds the structure that the model makes up stays with a place on the Sun. By default it stays with
+        the pixels of the detector.
 
     Returns
     -------
     `dict`
-        Keywords of at most 8 characters with ASCII values, and the ``history`` paragraph as `str`.
+        The values of the cards by their keywords, which have at most 8 characters, and the paragraph ``history``. All
+        text is ASCII.
     """
     story = (
         f"Super-resolved x{card.factor} by sunpy_magsr {version}, model {card.name} revision {card.revision or 'none'} "

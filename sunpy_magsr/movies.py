@@ -60,17 +60,17 @@ def write_movie(
         The largest number of pixels of the picture along its longer side, from 320 to 8192. A smaller map is drawn with
         a whole number of pixels for each of its pixels, at most 8; a larger one is averaged down. Defaults to 1080.
     overwrite : `bool`
-        Whether to replace a file that exists. Defaults to `False`.
+        Whether an older movie of this name is replaced. Defaults to `False`.
 
     Returns
     -------
     `pathlib.Path`
-        The name of the file.
+        The name of the movie.
 
     Raises
     ------
     FileExistsError
-        If the file exists and ``overwrite`` is false.
+        If there is a file of this name and ``overwrite`` is false.
     ValueError
         If the name has another ending, if there is no map, if a map has another shape than the first one, or if
         ``limit``, ``frame_rate`` or ``size`` is not allowed.

@@ -1,29 +1,39 @@
-"""Whether an input is like what a model was trained on."""
+"""The comparison of an input with the data that a model was trained on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sunpy_magsr.forward_model import input_noise
 
+if TYPE_CHECKING:
+    from sunpy_magsr.catalog import ModelCard
+    from sunpy_magsr.prep import Magnetogram
+
 __all__ = ["outside_training"]
 
 
-def outside_training(magnetogram, mu, card):
+def outside_training(magnetogram: Magnetogram, mu: np.ndarray, card: ModelCard) -> np.ndarray:
     """
-    Pixels whose field, noise or distance from the limb is unlike all that a model was trained on.
+    Find the pixels that are unlike all pixels that a model was trained on.
+
+    These are pixels whose field is stronger, whose noise is less or more, or which lie closer to the limb.
 
     Parameters
     ----------
     magnetogram : `~sunpy_magsr.prep.Magnetogram`
         The input.
     mu : `numpy.ndarray`
-        Cosine of the heliocentric angle, ``[y, x]``.
+        The cosine of the heliocentric angle of each pixel, ``[y, x]``; NaN beyond the limb.
     card : `~sunpy_magsr.catalog.ModelCard`
-        With ``trained``.
+        The facts about the model, whose ``trained`` describes the training data.
 
     Returns
     -------
     `numpy.ndarray`
-        bool ``[y, x]``.
+        Whether a pixel is unlike them, bool ``[y, x]``. Pixels beyond the limb are.
     """
     trained = card.trained
     outside = ~(mu >= trained.get("mu", 0)) | (np.abs(magnetogram.data) > trained.get("field", np.inf))

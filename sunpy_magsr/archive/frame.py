@@ -53,7 +53,7 @@ def work_on_frame(task: dict[str, Any]) -> dict[str, Any]:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             record |= _superresolved(task)
-        told = [reason(one.message) for one in caught if issubclass(one.category, MagsrUserWarning)]
+        told = [reason(one.message) for one in caught if isinstance(one.message, MagsrUserWarning)]
         record |= {"state": "done", "warnings": " ".join(told)}
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
         record["reason"] = reason(error)

@@ -63,7 +63,7 @@ def precision_of(settings: dict[str, Any]) -> u.Quantity | None:
     Parameters
     ----------
     settings : `dict`
-        What `sunpy_magsr.archive.plan.Plan.settings` returns.
+        The settings of the plan, as for `options_of`.
 
     Returns
     -------

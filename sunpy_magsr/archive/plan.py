@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sunpy_magsr.archive.options import check_plan, model_identity, options_of
-from sunpy_magsr.catalog import bundled_folder
+from sunpy_magsr.archive.selection import select_frames
 from sunpy_magsr.configuration import apply_override, build, read_toml
-from sunpy_magsr.prep.files import stem_of
+from sunpy_magsr.models.bundled import bundled_folder
 
 __all__ = ["ArchiveModel", "ArchiveOutput", "Cluster", "Input", "Plan", "load_plan"]
 
@@ -193,7 +193,7 @@ class Plan:
             The tables ``"model"`` and ``"output"`` (without its folder), the ``"component"`` of the input, a digest of
             the ``"weights"`` of the model, and ``"digest"``, the SHA-256 of all of these. JSON can hold it.
         """
-        facts = {"model": dataclasses.asdict(self.model), "output": dataclasses.asdict(self.output)}
+        facts: dict[str, Any] = {"model": dataclasses.asdict(self.model), "output": dataclasses.asdict(self.output)}
         del facts["output"]["folder"]
         facts |= {"component": self.input.component, "weights": model_identity(self.model.name)}
         # the same wherever the folder of a model is
@@ -230,32 +230,7 @@ class Plan:
             If there is no frame, if a frame is not in the folder of the input, or if the results of two frames would
             have the same name.
         """
-        folder, results = Path(self.input.folder), Path(self.output.folder)
-        if self.input.manifest:
-            if not Path(self.input.manifest).is_file():
-                msg = f"input.manifest must be a text file, and there is none at {self.input.manifest}."
-                raise FileNotFoundError(msg)
-            lines = Path(self.input.manifest).read_text(encoding="utf-8").splitlines()
-            paths = [folder / line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        else:
-            paths = sorted(folder.glob(self.input.pattern))
-            if results.is_relative_to(folder):
-                paths = [path for path in paths if not path.is_relative_to(results)]
-        if not paths:
-            where = self.input.manifest or f"{folder} that fits {self.input.pattern!r}"
-            msg = f"input must have at least one frame, got none in {where}."
-            raise ValueError(msg)
-        frames, found = {}, {}
-        for path in map(Path, map(os.path.normpath, paths)):
-            if not path.is_relative_to(folder):
-                msg = f"input.manifest must name files in input.folder, {folder}, got {path}."
-                raise ValueError(msg)
-            name = path.relative_to(folder).as_posix()
-            if found.setdefault(stem_of(name), name) != name:
-                msg = f"input must have frames of different names, got {found[stem_of(name)]} and {name}."
-                raise ValueError(msg)
-            frames[name] = path
-        return frames
+        return select_frames(self.input, Path(self.output.folder))
 
 
 def load_plan(path: str | Path, overrides: Iterable[str] = ()) -> Plan:

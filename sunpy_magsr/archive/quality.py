@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy.ndimage
@@ -61,7 +61,9 @@ def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndar
     `dict` of `float`
         The numbers that `QUALITY` lists, by name. A number that the frame does not have is NaN.
     """
-    magnetogram, card = job.magnetogram, job.backend.card
+    magnetogram: Any = job.magnetogram
+    backend: Any = job.backend
+    card = backend.card
     low, valid = magnetogram.data, magnetogram.valid
     blur, gain, chi_squared = _fit(magnetogram, native, card)
     quiet = valid & (np.abs(scipy.ndimage.uniform_filter(low, 3)) < _QUIET_FIELD)
