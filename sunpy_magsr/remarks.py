@@ -18,10 +18,8 @@ def remarks_on(smap, magnetogram, card, settings):
 
     Parameters
     ----------
-    smap : `sunpy.map.GenericMap`
-        The input.
-    magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        Its array form.
+    smap, magnetogram
+        The input, as a `sunpy.map.GenericMap` and as a `~sunpy_magsr.prep.Magnetogram`.
     card : `~sunpy_magsr.catalog.ModelCard`
         The model.
     settings : `dict`

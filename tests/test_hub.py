@@ -16,7 +16,8 @@ from sunpy_magsr.catalog import ModelCard, bundled_folder
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.models.hub import _warn_unpinned
-from sunpy_magsr.models.pins import CATALOGUE_VARIABLE, catalogue_entry
+from sunpy_magsr.models.pins import CATALOGUE_VARIABLE
+from sunpy_magsr.training.publish.pin import catalogue_entry
 
 from .training.hub_server import local_hub
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sunpy_magsr.version import version
 
-__all__ = ["output_folder", "parser"]
+__all__ = ["new_command", "output_folder", "parser", "shown_examples"]
 
 _COMPONENTS = ["los", "br", "bp", "bt"]
 _DEVICE = "torch device, such as cpu or cuda (default: CUDA if there is one, else the CPU)"
@@ -103,13 +103,25 @@ def parser():
     top = argparse.ArgumentParser(
         prog="magsr",
         description="Super-resolution of solar magnetograms.",
-        **_shown(_EXAMPLES),
+        **shown_examples(_EXAMPLES),
     )
     top.add_argument("--version", action="version", version=version)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (_demo, _superresolve, _evaluate, _archive, _movie, _models):
         add(commands)
     return top
+
+
+def shown_examples(examples):
+    """Return the options of a parser that shows examples line by line below its options."""
+    return {"epilog": f"examples:{examples}", "formatter_class": argparse.RawDescriptionHelpFormatter}
+
+
+def new_command(commands, name, summary, examples):
+    """Add a command with its line in the list of commands and its examples, and return its parser."""
+    return commands.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **shown_examples(examples)
+    )
 
 
 def output_folder(options):
@@ -138,18 +150,6 @@ def output_folder(options):
     return folder
 
 
-def _shown(examples):
-    """Options of a parser that shows examples line by line below its options."""
-    return {"epilog": f"examples:{examples}", "formatter_class": argparse.RawDescriptionHelpFormatter}
-
-
-def _added(commands, name, summary, examples):
-    """A new command with its line in the list of commands and its examples."""
-    return commands.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **_shown(examples)
-    )
-
-
 def _sampling(command, *, samples):
     command.add_argument(
         "--samples", type=int, default=samples, metavar="N", help="how many samples to draw (default: %(default)s)"
@@ -173,14 +173,14 @@ def _output(command, default=None, what="the folder for the results", metavar="D
 
 
 def _demo(commands):
-    demo = _added(commands, "demo", "super-resolve a synthetic sample, write a FITS file and a picture", _DEMO)
+    demo = new_command(commands, "demo", "super-resolve a synthetic sample, write a FITS file and a picture", _DEMO)
     _output(demo, "magsr_demo")
     _sampling(demo, samples=8)
     _model(demo)
 
 
 def _superresolve(commands):
-    files = _added(commands, "superresolve", "super-resolve magnetograms in FITS files", _SUPERRESOLVE)
+    files = new_command(commands, "superresolve", "super-resolve magnetograms in FITS files", _SUPERRESOLVE)
     files.add_argument("files", nargs="+", metavar="FILE", help="a FITS file that sunpy reads as one map")
     _output(files)
     files.add_argument("--overwrite", action="store_true", help="do files again that are done")
@@ -218,7 +218,7 @@ def _superresolve(commands):
 
 def _evaluate(commands):
     summary = "measure models on HMI magnetograms averaged down, or on true pairs"
-    evaluate = _added(commands, "evaluate", summary, _EVALUATE)
+    evaluate = new_command(commands, "evaluate", summary, _EVALUATE)
     source = evaluate.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", metavar="DIR", help="folder of HMI FITS files: SHARP patches or full disks")
     source.add_argument("--pairs", metavar="DIR", help="true pairs as images on one grid, listed in DIR/pairs.toml")
@@ -233,18 +233,18 @@ def _evaluate(commands):
 
 def _archive(commands):
     summary = "super-resolve thousands of frames as a plan says, on many processes"
-    actions = _added(commands, "archive", summary, _ARCHIVE).add_subparsers(
+    actions = new_command(commands, "archive", summary, _ARCHIVE).add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    run = _added(actions, "run", "work off the plan; what is done already is passed over", _RUN)
+    run = new_command(actions, "run", "work off the plan; what is done already is passed over", _RUN)
     run.add_argument("--retry-failed", action="store_true", help="try the frames again that have failed")
-    status = _added(actions, "status", "say how far the plan is, how fast, and what failed", _STATUS)
+    status = new_command(actions, "status", "say how far the plan is, how fast, and what failed", _STATUS)
     summary = "draw the quality of all frames over time, and list what to look at"
-    report = _added(actions, "report", summary, _REPORT)
+    report = new_command(actions, "report", summary, _REPORT)
     report.add_argument(
         "-o", "--output", metavar="DIR", help="folder for the report (default: report, in the folder of the results)"
     )
-    pack = _added(actions, "pack", "put one product of all frames that are done into one Zarr store", _PACK)
+    pack = new_command(actions, "pack", "put one product of all frames that are done into one Zarr store", _PACK)
     pack.add_argument("--product", required=True, metavar="NAME", help="such as sample0, mean or quantile0.9")
     _output(pack, what="the store", metavar="CUBE.zarr")
     pack.add_argument("--overwrite", action="store_true", help="replace a store that is there")
@@ -256,7 +256,7 @@ def _archive(commands):
 
 
 def _movie(commands):
-    movie = _added(commands, "movie", "make a movie of FITS files", _MOVIE)
+    movie = new_command(commands, "movie", "make a movie of FITS files", _MOVIE)
     movie.add_argument("files", nargs="+", metavar="FILE", help="frames in the order of the movie")
     _output(movie, what="the movie, a file *.mp4 or *.gif", metavar="MOVIE")
     movie.add_argument(
@@ -276,5 +276,5 @@ def _movie(commands):
 
 
 def _models(commands):
-    models = _added(commands, "models", "list the models, or show one model's card", _MODELS)
+    models = new_command(commands, "models", "list the models, or show one model's card", _MODELS)
     models.add_argument("name", nargs="?", help="name, folder or Hub id of the model whose card is shown")

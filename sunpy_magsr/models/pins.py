@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sunpy_magsr.models.folder import commit_of, is_commit
 
-__all__ = ["CATALOGUE_VARIABLE", "catalogue", "catalogue_entry", "check_pinned"]
+__all__ = ["CATALOGUE_VARIABLE", "catalogue", "check_pinned", "file_digests"]
 
 #: Environment variable with the path of a catalogue that is read after that of the package.
 CATALOGUE_VARIABLE = "MAGSR_CATALOGUE"
@@ -73,7 +73,7 @@ def check_pinned(folder, name, entry):
             f"moved to {commit}."
         )
         raise ValueError(msg)
-    found = _digests(folder)
+    found = file_digests(folder)
     for path in sorted(entry["files"].keys() | found.keys()):
         wanted, got = entry["files"].get(path, "none"), found.get(path, "none")
         if wanted != got:
@@ -84,52 +84,7 @@ def check_pinned(folder, name, entry):
             raise ValueError(msg)
 
 
-def catalogue_entry(model_id, name):
-    """
-    Write an entry of the catalogue for a model on a Hub as it is now.
-
-    Parameters
-    ----------
-    model_id : `str`
-        The repository and the revision, ``"org/name@revision"``.
-    name : `str`
-        The name that users will give for the model.
-
-    Returns
-    -------
-    `str`
-        The entry in TOML.
-
-    Raises
-    ------
-    ValueError
-        If ``model_id`` lacks one of its parts.
-    OSError
-        If the model cannot be fetched; see `sunpy_magsr.models.hub.download`.
-    """
-    from sunpy_magsr.catalog import ModelCard
-    from sunpy_magsr.models.hub import fetch
-
-    repo_id, _, revision = model_id.partition("@")
-    if not repo_id or not revision:
-        msg = f"model_id must be 'org/name@revision', got {model_id!r}."
-        raise ValueError(msg)
-    folder = fetch(repo_id, revision)
-    card, files = ModelCard.read(folder), _digests(folder)
-    size = sum((folder / path).stat().st_size for path in files) / 1e6
-    facts = {"id": repo_id, "revision": revision, "commit": commit_of(folder)}
-    facts |= {"kind": card.kind, "license": card.license, "summary": card.summary}
-    lines = [f"[{_quoted(name)}]", *(f"{key} = {_quoted(value)}" for key, value in facts.items()), f"size = {size:.1f}"]
-    lines += [f"[{_quoted(name)}.files]", *(f"{_quoted(path)} = {_quoted(digest)}" for path, digest in files.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _digests(folder):
-    """SHA-256 of the files of a folder by path."""
+def file_digests(folder):
+    """Compute the SHA-256 of each file of a folder, by path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-
-
-def _quoted(text):
-    escaped = str(text).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -245,7 +245,7 @@ class Ensemble(Samples):
     @classmethod
     def load(cls, path: str | Path) -> Ensemble:
         """
-        Read a file that `save` wrote; see `sunpy_magsr.uncertainty.files.load_ensemble`.
+        Read a file that `save` wrote; see `sunpy_magsr.uncertainty.files.read_ensemble`.
 
         Parameters
         ----------
@@ -258,9 +258,9 @@ class Ensemble(Samples):
             The ensemble, without members if they were not saved. The members in a FITS file that is not compressed are
             mapped to it, and read when they are needed.
         """
-        from sunpy_magsr.uncertainty.files import load_ensemble
+        from sunpy_magsr.uncertainty.files import read_ensemble
 
-        return load_ensemble(path)
+        return cls(**read_ensemble(path))
 
     def plot(self, *, number: int = 0) -> Figure:
         """

@@ -15,7 +15,6 @@ from astropy.table import Table
 from sunpy_magsr.atomic import check_new, whole_file
 from sunpy_magsr.io import check_precision, compressed_image, image_list, read_fits
 from sunpy_magsr.uncertainty.calibration import Calibration
-from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.facts import Facts
 from sunpy_magsr.uncertainty.members import StoredMoments
 
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sunpy.map import GenericMap
 
-__all__ = ["load_ensemble", "save_ensemble"]
+    from sunpy_magsr.uncertainty.ensemble import Ensemble
+
+__all__ = ["read_ensemble", "save_ensemble"]
 
 _BLOCK = 2880  # bytes, of FITS
 _FRAME = "frame"
@@ -95,9 +96,9 @@ def save_ensemble(
     return path
 
 
-def load_ensemble(path: str | Path) -> Ensemble:
+def read_ensemble(path: str | Path) -> dict[str, Any]:
     """
-    Read an ensemble that `save_ensemble` wrote.
+    Read what `save_ensemble` wrote.
 
     Parameters
     ----------
@@ -106,8 +107,8 @@ def load_ensemble(path: str | Path) -> Ensemble:
 
     Returns
     -------
-    `~sunpy_magsr.uncertainty.Ensemble`
-        The ensemble, without members if the file has none.
+    `dict`
+        The arguments of `~sunpy_magsr.uncertainty.Ensemble`. The members are `None` if the file has none.
 
     Raises
     ------
@@ -150,8 +151,8 @@ def _made(
     flags: NDArray[np.uint8],
     strata: NDArray[np.uint8] | None,
     members: NDArray[np.float32] | None,
-) -> Ensemble:
-    """Make an ensemble from what was in a file."""
+) -> dict[str, Any]:
+    """Arguments of an ensemble, from what was in a file."""
     frame = texts.pop(_FRAME, {})
     calibrations = {name: Calibration.of(facts) for name, facts in texts.items()}
     facts = Facts(calibrations=calibrations, frame=frame, flags=flags, strata=strata)
@@ -170,7 +171,7 @@ def _made(
         uncertainty = None if std is None else StdDevUncertainty(std, unit=mean.uncertainty.unit)
         return type(mean)(data, header, mask=mask, uncertainty=uncertainty)
 
-    return Ensemble(members, make_map, facts, moments=moments)
+    return {"members": members, "make_map": make_map, "facts": facts, "moments": moments}
 
 
 def _write_fits(
@@ -217,7 +218,7 @@ def _write_asdf(ensemble: Ensemble, stream: BinaryIO, members: NDArray[np.float3
     asdf.AsdfFile(tree).write_to(stream)
 
 
-def _read_asdf(path: Path) -> Ensemble:
+def _read_asdf(path: Path) -> dict[str, Any]:
     asdf = _asdf()
     with asdf.open(path, lazy_load=False, memmap=False) as file:
         tree = dict(file.tree)
