@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import sunpy.map
 from astropy.visualization import ImageNormalize
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 import sunpy_magsr
 from sunpy_magsr.data.surface import STEP, synthetic_surface
@@ -32,8 +33,8 @@ for number in range(8):
     frames.append(disk.submap([80, 110] * u.pix, top_right=[175, 173] * u.pix))
 
 ##############################################################################
-# A sequence is super-resolved frame by frame. The random numbers rotate with the Sun, at the rate of each latitude, and are
-# renewed after an hour on average, which is how long HMI's own field between 4 and 2 arcsec lives. Here they shall
+# A sequence is super-resolved frame by frame. The random numbers rotate with the Sun, at the rate of each latitude, and
+# are renewed after an hour on average, which is how long HMI's own field between 4 and 2 arcsec lives. Here they shall
 # live as long as this Sun's field, for ever.
 
 finer = sunpy_magsr.superresolve_sequence(sunpy.map.MapSequence(frames), noise_lifetime=np.inf * u.h, plate_scale=None)
@@ -70,10 +71,23 @@ ax.legend()
 plt.show()
 
 ##############################################################################
+# **The picture.** How much the structure that the model has added to one frame is like that of the frame two hours
+# later, shifted back by so many pixels of 0.5 arcsec. Both are made up; there is no measured curve here. Blue: the
+# random numbers stay on the detector, and a part of the structure stays with them. Orange: the numbers rotate with the
+# Sun.
+#
 # The movie. `sunpy_magsr.movies.write_movie` writes it as MP4 or GIF, and so does ``magsr movie`` from files.
 
 for smap in finer:
     smap.plot_settings["norm"] = ImageNormalize(vmin=-300, vmax=300)
 fig = plt.figure(figsize=(8, 5.6))
-animation = finer.plot(interval=250)
+ax = fig.add_subplot(projection=finer[0])
+animation = finer.plot(axes=ax, interval=250)
+fig.colorbar(ax.images[0], label="line-of-sight field [G]", shrink=0.8)
+ax.add_artist(AnchoredSizeBar(ax.transData, 20 / finer[0].scale[0].value, "20 arcsec", "lower right", pad=0.4))
 plt.show()
+
+##############################################################################
+# **The movie.** Eight samples of a synthetic Sun, half an hour apart, over 190 arcsec near disk center; solar north is
+# up. No frame is an observation. What is larger than about 4 arcsec comes from the input, and the rest was made up and
+# moves with the Sun.
