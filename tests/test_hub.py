@@ -65,7 +65,7 @@ def test_what_is_not_pinned_warns_once_and_records_what_came(hub, small, name):
         result = sunpy_magsr.superresolve(small, model=name)
     assert result.meta["magsrrev"] == now
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", MagsrUserWarning)
         sunpy_magsr.superresolve(small, model=name)
 
 
