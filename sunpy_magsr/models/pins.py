@@ -85,6 +85,18 @@ def check_pinned(folder, name, entry):
 
 
 def file_digests(folder):
-    """Compute the SHA-256 of each file of a folder, by path."""
+    """
+    Compute the SHA-256 of each file of a folder.
+
+    Parameters
+    ----------
+    folder : `pathlib.Path`
+        The folder, whose subfolders are read too.
+
+    Returns
+    -------
+    `dict`
+        For the path of each file, relative to the folder and with slashes, the SHA-256 as 64 hexadecimal digits.
+    """
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
