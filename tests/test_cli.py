@@ -3,8 +3,6 @@
 import contextlib
 import os
 import pty
-import subprocess
-import sys
 import termios
 from pathlib import Path
 
@@ -17,19 +15,24 @@ from sunpy_magsr.cli.arguments import parser
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.io import read_fits, write_fits
 
+from .processes import start
+
 
 @pytest.fixture
 def mdi_file(small, tmp_path):
     return str(write_fits(small, tmp_path / "in" / "mdi.fits"))
 
 
-def run(*arguments):
-    return subprocess.run(
-        [sys.executable, "-P", "-c", "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def run(tmp_path):
+    """Run the command in a process of its own; its exit code, and what it wrote to standard error."""
+
+    def run(*arguments):
+        process = start("sunpy_magsr.cli.main", *arguments, err=tmp_path / "stderr")
+        process.join()
+        return process.exitcode, (tmp_path / "stderr").read_text().strip()
+
+    return run
 
 
 def test_superresolve(mdi_file, tmp_path, capsys):
@@ -84,11 +87,11 @@ def bad_files(small, tmp_path):
     return [str(path) for path in sorted(folder.iterdir())] + [str(folder / "absent.fits")]
 
 
-def test_failed_files_are_named_and_the_others_done(mdi_file, bad_files, tmp_path):
-    done = run("superresolve", *bad_files, mdi_file, "-o", str(tmp_path), "--model", "bicubic")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    lines = done.stderr.strip().splitlines()
+def test_failed_files_are_named_and_the_others_done(run, mdi_file, bad_files, tmp_path):
+    code, said = run("superresolve", *bad_files, mdi_file, "-o", str(tmp_path), "--model", "bicubic")
+    assert code == 1
+    assert "Traceback" not in said
+    lines = said.splitlines()
     assert len(lines) == len(bad_files) + 1
     for name, line in zip(bad_files, lines, strict=False):
         assert line.startswith(f"magsr: {name}: ")
@@ -158,12 +161,12 @@ def test_examples_in_the_help_are_commands():
                 parser().parse_args(example)
 
 
-def test_warning_is_one_line(with_meta, tmp_path):
+def test_warning_is_one_line(run, with_meta, tmp_path):
     path = write_fits(with_meta(cdelt1=4.0, cdelt2=4.0), tmp_path / "coarse.fits")
-    done = run("superresolve", str(path), "-o", str(tmp_path / "out"))
-    assert done.returncode == 0
-    assert done.stderr.strip().splitlines() == [done.stderr.strip()]
-    assert done.stderr.startswith(f"magsr: warning: {path}: The model 'default+mdi' was trained on")
+    code, said = run("superresolve", path, "-o", tmp_path / "out")
+    assert code == 0
+    assert said.splitlines() == [said]
+    assert said.startswith(f"magsr: warning: {path}: The model 'default+mdi' was trained on")
 
 
 def test_models(capsys):
@@ -180,10 +183,10 @@ def test_progress_bar_on_a_terminal_only(mdi_file, tmp_path, capfd):
     assert capfd.readouterr().err == ""  # which is no terminal
     terminal, child = pty.openpty()
     termios.tcsetwinsize(child, (24, 80))
-    code = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
-    arguments = [sys.executable, "-P", "-c", code, "superresolve", mdi_file, "-o", str(tmp_path / "b")]
-    subprocess.run(arguments, stderr=child, stdout=subprocess.DEVNULL, check=True)
+    process = start("sunpy_magsr.cli.main", "superresolve", mdi_file, "-o", tmp_path / "b", err=os.ttyname(child))
+    process.join()
     os.close(child)
+    assert process.exitcode == 0
     shown = b""
     with contextlib.suppress(OSError):  # a terminal without a writer ends in an error
         while chunk := os.read(terminal, 10_000):

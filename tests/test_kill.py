@@ -1,9 +1,5 @@
 """A run that is killed, again and again, ends with the weights of one that was not."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -14,6 +10,7 @@ from safetensors.torch import load_file
 from sunpy_magsr.data import sample_truth
 from sunpy_magsr.training.cli import main
 
+from .processes import start
 from .training.magnetograms import write_patch
 
 KILLS = 2
@@ -32,7 +29,6 @@ checkpoint_every = 4
 log_every = 1
 model = {{ latent_channels = 4, encoder_channels = 8, decoder_channels = 8, encoder_blocks = 1, decoder_blocks = 1 }}
 """
-COMMAND = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main())"
 
 
 @pytest.fixture
@@ -43,10 +39,8 @@ def config(tmp_path):
     return tmp_path / "train.toml"
 
 
-def start(config, output):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-P", "-c", COMMAND, "autoencoder", str(config), "--set", f"output={output}"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+def train(config, output):
+    return start("sunpy_magsr.training.cli", "autoencoder", config, "--set", f"output={output}")
 
 
 def finished_steps(output):
@@ -61,20 +55,22 @@ def weights(output):
 
 def test_killed_runs_end_with_the_weights_of_an_uninterrupted_one(config, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    uninterrupted = start(config, whole)
+    uninterrupted = train(config, whole)
     rng = np.random.default_rng()
     for step in np.sort(rng.choice(np.arange(2, STEPS - 2), KILLS, replace=False)):
         (killed / "checkpoints" / "autoencoder" / "log.csv").unlink(missing_ok=True)
-        process = start(config, killed)
-        while finished_steps(killed) < step and process.poll() is None:
+        process = train(config, killed)
+        while finished_steps(killed) < step and process.is_alive():
             time.sleep(0.002)
-        assert process.poll() is None, f"ended before step {step}"
+        assert process.is_alive(), f"ended before step {step}"
         time.sleep(rng.uniform(0, 0.02))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.join()
         assert not (killed / "autoencoder").exists()
-    assert start(config, killed).wait() == 0
-    assert uninterrupted.wait() == 0
+    last = train(config, killed)
+    for process in (last, uninterrupted):
+        process.join()
+        assert process.exitcode == 0
     expected, found = weights(whole), weights(killed)
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)

@@ -1,10 +1,8 @@
 """Files are whole or absent, whatever ends a command; ``python benchmarks/crashes.py`` does it a hundred times."""
 
 import contextlib
-import resource
+import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +12,7 @@ from astropy.io import fits
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.cli.main import main
 
-CODE = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
+from .processes import first_line, start
 
 
 @pytest.fixture(scope="module")
@@ -31,26 +29,31 @@ def inputs(tmp_path_factory):
     return sorted(folder.iterdir())
 
 
-def start(inputs, output, **options):
-    command = [sys.executable, "-c", CODE, "superresolve", *map(str, inputs), "-o", str(output), "--model", "bicubic"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+def begin(inputs, output, **options):
+    """Start the command that makes all results."""
+    return start("sunpy_magsr.cli.main", "superresolve", *inputs, "-o", output, "--model", "bicubic", **options)
 
 
-def test_a_full_disk_names_what_is_left(inputs, tmp_path):
-    limit = 100_000  # bytes a file, less than a result
-    process = start(inputs, tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    said = process.communicate(timeout=100)[1]
-    assert process.returncode == 1
-    assert said.splitlines()[:-1] == [f"magsr: {path}: [Errno 27] File too large" for path in inputs]
+@pytest.fixture
+def said(tmp_path_factory):
+    """A file for what a command prints."""
+    return tmp_path_factory.mktemp("said") / "text"
+
+
+def test_a_full_disk_names_what_is_left(inputs, tmp_path, said):
+    process = begin(inputs, tmp_path, err=said, limit=100_000)  # bytes a file, less than a result
+    process.join(timeout=100)
+    assert process.exitcode == 1
+    assert said.read_text().splitlines()[:-1] == [f"magsr: {path}: [Errno 27] File too large" for path in inputs]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_killed_and_run_again(inputs, tmp_path):
+def test_killed_and_run_again(inputs, tmp_path, said):
     """What was done stays as it was, nothing is torn, and the rest is done."""
-    process = start(inputs, tmp_path)
-    first = Path(process.stdout.readline().strip())
+    process = begin(inputs, tmp_path, out=said)
+    first = Path(first_line(said, process))
     process.kill()
-    process.communicate()
+    process.join()
     before = first.stat().st_mtime_ns
     for path in tmp_path.glob("*.magsr.fits"):
         assert fits.getdata(path).shape == (191, 191)
@@ -60,12 +63,13 @@ def test_killed_and_run_again(inputs, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped(inputs, tmp_path, number):
-    process = start(inputs, tmp_path)
-    process.stdout.readline()
-    process.send_signal(number)
-    said = process.communicate(timeout=100)[1]
-    assert (process.returncode, "Traceback" in said) in {(130, False), (0, False)}  # 0: it was done already
+def test_stopped(inputs, tmp_path, said, number):
+    process = begin(inputs, tmp_path, out=said, err=said)
+    first_line(said, process)
+    os.kill(process.pid, number)
+    process.join(timeout=100)
+    assert process.exitcode in {130, 0}  # 0: it was done already
+    assert "Traceback" not in said.read_text()
     assert not list(tmp_path.glob(".*.partial"))
 
 

@@ -6,8 +6,6 @@ import os
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 
 import astropy.units as u
@@ -28,6 +26,8 @@ from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.io import read_fits, write_fits
 
+from ..processes import start
+
 PLAN = """
 [input]
 folder = "frames"
@@ -37,7 +37,6 @@ plate_scale = "native"
 [cluster]
 workers = 1
 """
-COMMAND = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
 
 
 @pytest.fixture
@@ -86,12 +85,6 @@ def test_a_frame_is_made_and_measured(plan_file):
     assert work_on_frame(task(plan, "disk1.fits", known=record["sha256"])) == {"name": "disk1.fits", "state": "same"}
 
 
-def start(plan_file):
-    return subprocess.Popen(
-        [sys.executable, "-P", "-c", COMMAND, "archive", "run", str(plan_file)], stderr=subprocess.DEVNULL
-    )
-
-
 def done(plan):
     """Names of the frames of which the ledger says so."""
     if not plan.ledger.is_file():
@@ -105,11 +98,11 @@ def done(plan):
 def test_a_killed_run_goes_on_and_a_bad_frame_fails_alone(plan_file, capsys):
     """The files of a run that was killed are those of work without a cluster, byte by byte."""
     plan = load_plan(plan_file)
-    process = start(plan_file)
-    while not (names := done(plan)) and process.poll() is None:
+    process = start("sunpy_magsr.cli.main", "archive", "run", plan_file)
+    while not (names := done(plan)) and process.is_alive():
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    process.join()
     assert len(done(plan)) < 5  # it was not through
     first = plan_file.parent / "superresolved" / f"{names[0].removesuffix('.fits')}.sample0.magsr.fits"
     before = first.stat().st_mtime_ns

@@ -1,9 +1,5 @@
 """Fetching pairs from an archive that fails in every way that archives do."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 
 import astropy.units as u
@@ -20,6 +16,7 @@ from sunpy_magsr.pairing.manifest import MANIFEST, pairs_of
 from sunpy_magsr.prep.files import file_digest
 from sunpy_magsr.training.cli import main
 
+from ..processes import start
 from .jsoc_server import JsocServer, record_of, running
 
 MDI, HMI = "mdi.fd_M_96m_lev182", "hmi.M_720s"
@@ -240,18 +237,16 @@ def test_a_kill_at_any_point_loses_nothing(jsoc, tmp_path):
     jsoc.pending, jsoc.delay = 0, 0.4
     folder = tmp_path / "pairs"
     with running(jsoc) as url:
-        program = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main(sys.argv[1:]))"
-        arguments = [sys.executable, "-c", program, *command(url, folder), "--workers", "1"]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        arguments = [*command(url, folder), "--workers", "1"]
         for files in (0, 2):
-            process = subprocess.Popen(arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            process = start("sunpy_magsr.training.cli", *arguments)
             deadline = time.monotonic() + 60
             while sum(jsoc.begun.values()) <= files and time.monotonic() < deadline:
                 time.sleep(0.02)
             time.sleep(0.15)
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+            process.kill()
+            process.join()
         jsoc.delay = 0
-        subprocess.run(arguments, env=environment, check=True, capture_output=True)
+        assert main(arguments) == 0
     whole(jsoc, folder)
     assert not list((folder / ".partial").iterdir())
