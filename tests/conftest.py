@@ -12,6 +12,8 @@ import sunpy.map
 from sunpy_magsr.data import sample_map
 
 mpl.use("agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and torch is not imported yet
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 

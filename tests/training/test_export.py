@@ -18,7 +18,7 @@ from sunpy_magsr.training.check import check_folder, departure, load_exported
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.publish.export import export_model
 
-from .tiny_models import DIFFUSION, REGRESSION, adapter_run, diffusion_run, regression_run
+from .tiny_models import DIFFUSION, REGRESSION, adapter_run, diffusion_run, exported_diffusion, regression_run
 
 
 @pytest.fixture(scope="module")
@@ -28,18 +28,12 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exported(run, tmp_path_factory):
-    return export_model(run, tmp_path_factory.mktemp("exported") / "model", card=DIFFUSION)
+    return exported_diffusion(run, tmp_path_factory.mktemp("exported") / "model")
 
 
 @pytest.fixture
 def model(exported, tmp_path):
     return shutil.copytree(exported, tmp_path / "model")
-
-
-@pytest.fixture
-def unchecked(monkeypatch):
-    """Spare the process that loads what was exported."""
-    monkeypatch.setattr("sunpy_magsr.training.publish.export.check_folder", lambda _: None)
 
 
 def record(card, **changed):

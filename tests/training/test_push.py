@@ -14,7 +14,7 @@ from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.publish.export import export_model
 
 from .hub_server import local_hub
-from .tiny_models import DIFFUSION, REGRESSION, diffusion_run, regression_run
+from .tiny_models import REGRESSION, diffusion_run, exported_diffusion, regression_run
 
 # huggingface_hub hands a file over to its HTTP client the old way
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload ra
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
-    return export_model(diffusion_run(folder / "run"), folder / "model", card=DIFFUSION)
+    return exported_diffusion(diffusion_run(folder / "run"), folder / "model")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 
 from sunpy_magsr.catalog import ModelCard
@@ -9,6 +10,7 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.lora import attach_adapter, widen
 from sunpy_magsr.models.regression import Enhance
+from sunpy_magsr.training.publish.export import export_model
 from sunpy_magsr.training.stages.finetune import BASE
 from sunpy_magsr.training.stages.schedule import make_sampler
 
@@ -35,6 +37,13 @@ def diffusion_run(folder, *, seed=0):
     denoiser.save_pretrained(folder / "denoiser")
     make_sampler().save_pretrained(folder / "scheduler")
     return folder
+
+
+def exported_diffusion(run, folder):
+    """The model folder of a run, without the process that loads it once more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sunpy_magsr.training.publish.export.check_folder", lambda _: None)
+        return export_model(run, folder, card=DIFFUSION)
 
 
 def regression_run(folder, *, seed=0):
