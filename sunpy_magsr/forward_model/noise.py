@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.prep import Magnetogram
 
-__all__ = ["MDI_NOISE", "MDI_RESPONSE_ERROR", "input_noise", "local_noise", "misfit_error"]
+__all__ = ["MDI_NOISE", "MDI_RESPONSE_ERROR", "input_noise", "local_noise", "mdi_exposure", "misfit_error"]
 
 #: Noise of an MDI pixel in Gauss, by exposure in seconds. It is used where the noise cannot be measured. The values are
 #: medians over the disks of 2011 and 1999 (``docs/dev_guide/decisions/mdi.rst``). Liu et al. 2012
@@ -52,11 +52,28 @@ def input_noise(magnetogram: Magnetogram) -> npt.NDArray[np.float32]:
     """
     if magnetogram.noise is not None:
         return magnetogram.noise
-    exposure = magnetogram.exposure or max(MDI_NOISE)
-    nominal = MDI_NOISE[min(MDI_NOISE, key=lambda known: abs(known - exposure))]
+    nominal = MDI_NOISE[mdi_exposure(magnetogram.exposure)]
     if magnetogram.is_cea:
         return np.full(magnetogram.data.shape, nominal, dtype=np.float32)
     return local_noise(magnetogram.data, magnetogram.valid, nominal)
+
+
+def mdi_exposure(exposure: float | None) -> int:
+    """
+    Find the exposure in `MDI_NOISE` that is nearest to that of a frame.
+
+    Parameters
+    ----------
+    exposure : `float` or `None`
+        Exposure of the frame in seconds. Nothing or 0 if its header does not give it.
+
+    Returns
+    -------
+    `int`
+        The exposure in seconds. It is 300 if that of the frame is not known.
+    """
+    at = exposure or max(MDI_NOISE)
+    return min(MDI_NOISE, key=lambda known: abs(known - at))
 
 
 def misfit_error(magnetogram: Magnetogram) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 import scipy.ndimage
 import skimage.measure
+from astropy.stats import gaussian_fwhm_to_sigma
 
 from sunpy_magsr._fields import FIELD, PAIR
 from sunpy_magsr.metrics.geometry import AREA_PLATE_SCALE
@@ -24,7 +25,6 @@ __all__ = ["MASK_TEXTS", "MIN_AREA", "SMOOTHING", "THRESHOLD", "area_of_mask", "
 THRESHOLD = 100 * u.G
 SMOOTHING = 4 * u.arcsec
 MIN_AREA = 10 * u.Mm**2
-_FWHM_TO_SIGMA = 1 / np.sqrt(8 * np.log(2))
 
 #: What docstrings say of the parameters of functions that need the mask of active regions.
 MASK_TEXTS = {
@@ -117,7 +117,7 @@ def smoothed(values: npt.NDArray[np.float64], field: Field, smoothing: u.Quantit
     ValueError
         If ``smoothing`` is negative or no angle.
     """
-    width = read_option(smoothing, u.arcsec, "smoothing") * _FWHM_TO_SIGMA
+    width = read_option(smoothing, u.arcsec, "smoothing") * gaussian_fwhm_to_sigma
     sigma = [width / scale for scale in reversed(field.arcsec)]
     total, weight = (
         scipy.ndimage.gaussian_filter(part, sigma, mode="constant")

@@ -31,7 +31,8 @@ _MARKS = {4: '4" MDI Nyquist', 2: '2" MDI pixel'}
 _TEXTS = {
     "axes_and_returns": """\
 axes : `matplotlib.axes.Axes`, optional
-    Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's.
+    Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's. A notebook shows it as
+    ``axes.figure``.
 
 Returns
 -------
@@ -148,9 +149,9 @@ def _curves(spectra: Mapping[str, Spectrum], unit: u.UnitBase, wanted: str) -> C
 def _axes(axes: Axes | None) -> Axes:
     if axes is not None:
         return axes
-    from matplotlib.figure import Figure
+    from sunpy_magsr._figure import FreeFigure
 
-    return Figure(figsize=(6.4, 4.4), layout="constrained").subplots()
+    return FreeFigure(figsize=(6.4, 4.4), layout="constrained").subplots()
 
 
 def _draw(axes: Axes, curves: Curves, *, black: bool = False) -> None:

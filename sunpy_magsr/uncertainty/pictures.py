@@ -13,12 +13,13 @@ import astropy.units as u
 import numpy as np
 import scipy.ndimage
 from astropy.stats import gaussian_fwhm_to_sigma
-from matplotlib.figure import Figure
 
+from sunpy_magsr._figure import FreeFigure
 from sunpy_magsr.prep.wcs import plate_scale
 from sunpy_magsr.uncertainty.angles import angle_in_pixels
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from sunpy.map import GenericMap
 
@@ -29,15 +30,6 @@ __all__ = ["as_html", "draw_ensemble", "show", "smoothed_std"]
 _STRONGEST = 800.0  # Gauss, of the gray scale at most
 _SHOWN = 600  # pixels of a side in a notebook
 _NOT_MEASURED = "lightsteelblue"  # neither white nor black, which are strong fields
-
-
-class FreeFigure(Figure):
-    """A figure that pyplot does not know, but that notebooks show when it is the value of a cell."""
-
-    def _repr_png_(self) -> bytes:
-        stream = io.BytesIO()
-        self.savefig(stream, format="png")
-        return stream.getvalue()
 
 
 def draw_ensemble(ensemble: Ensemble, *, number: int = 0, step: int = 1) -> Figure:

@@ -221,7 +221,7 @@ def draw_diagnostics(
     `matplotlib.figure.Figure`
         A figure with three panels, which is not one of pyplot's.
     """
-    from sunpy_magsr.uncertainty.pictures import FreeFigure
+    from sunpy_magsr._figure import FreeFigure
 
     n_strata = np.count_nonzero(table["level"] == level)
     figure = FreeFigure(figsize=(14, max(4.5, 1.5 + 0.25 * n_strata)), layout="constrained")

@@ -224,7 +224,7 @@ def own_axes(axes: Axes | None) -> Axes:
     """
     if axes is not None:
         return axes
-    from sunpy_magsr.uncertainty.pictures import FreeFigure
+    from sunpy_magsr._figure import FreeFigure
 
     return FreeFigure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
 

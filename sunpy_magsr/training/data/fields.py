@@ -7,7 +7,8 @@ import re
 import numpy as np
 from astropy.time import Time
 
-from sunpy_magsr.forward_model import MDI_NOISE, without_constant_pixels
+from sunpy_magsr.forward_model import without_constant_pixels
+from sunpy_magsr.forward_model.noise import mdi_exposure
 from sunpy_magsr.metrics.noise import quiet_noise
 from sunpy_magsr.prep.checks import check_magnetogram
 from sunpy_magsr.prep.disk import limb_cosine
@@ -164,8 +165,7 @@ def noise_class_of(smap, component):
     """
     instrument = product_of(smap).instrument
     if instrument == "MDI":
-        interval = exposure_time(smap) or max(MDI_NOISE)
-        return f"mdi-{min(MDI_NOISE, key=lambda known: abs(known - interval))}s"
+        return f"mdi-{mdi_exposure(exposure_time(smap))}s"
     kind = {"los": "los", "br": "radial"}.get(component, "transverse")
     return f"{instrument.lower()}-{kind}"
 

@@ -12,7 +12,7 @@ from sunpy_magsr.backends import load_backend
 from sunpy_magsr.backends.registry import model_folders
 from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.consistency import enforcer
-from sunpy_magsr.forward_model import degrade, input_noise
+from sunpy_magsr.forward_model import MDI_NOISE, degrade, input_noise
 from sunpy_magsr.forward_model.hmi import BOTH_CAMERAS, earlier_noise
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import observation_time
@@ -27,8 +27,6 @@ from sunpy_magsr.validation.regions import component_of, degraded_region
 __all__ = ["Sight", "calibrate_model", "draw", "fit_intervals", "on_fine_grid", "sights"]
 
 _FACTOR = 4
-_MDI_EXPOSURE = {True: 300.0, False: 30.0}
-_LONG_EXPOSURE_NOISE = 17.0  # Gauss: below, it is one of 300 s
 _LEAST_CUTOUTS = 5
 _LEAST_JUDGED = 10_000  # pixels by which a region is judged in a stratum
 _FRAME_AXES = ("noise", "date")
@@ -132,7 +130,7 @@ def _mdi(region, truth, config, number):
             region.low,
             data=low.astype(np.float32),
             instrument="MDI",
-            exposure=_MDI_EXPOSURE[noise < _LONG_EXPOSURE_NOISE],
+            exposure=float(min(MDI_NOISE, key=lambda known: abs(MDI_NOISE[known] - noise))),
             is_cea=False,
             plate_scale=scale,
         )
