@@ -8,10 +8,13 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import sunpy.map
+from astropy.utils import iers
 
 from sunpy_magsr.data import sample_map
 
 mpl.use("agg")
+iers.conf.auto_download = False  # the Earth's rotation as astropy-iers-data has it, however old that is
+iers.conf.auto_max_age = None
 if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and torch is not imported yet
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))

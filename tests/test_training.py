@@ -1,6 +1,7 @@
 """Training: configuration, patches, a run that is stopped and goes on, and a model that comes out of it."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -121,7 +122,9 @@ def test_two_processes_train_one_model(project):
     alone = weights(project / "run" / "autoencoder")
     stage = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main(sys.argv[1:]))"
     (project / "train.py").write_text(stage)
-    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    launch = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", port]
     command = [*launch, "train.py", "autoencoder", "train.toml"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
