@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import time
 
-SERVER = multiprocessing.get_context("forkserver")
+# Windows cannot fork: there a start takes its seconds
+_METHODS = multiprocessing.get_all_start_methods()
+SERVER = multiprocessing.get_context("forkserver" if "forkserver" in _METHODS else "spawn")
 SERVER.set_forkserver_preload(
     [
         "diffusers",
@@ -18,11 +20,12 @@ SERVER.set_forkserver_preload(
 )
 
 CHILD = """
-import importlib, os, resource, sys
+import importlib, os, sys
 import torch
 for number, path in streams.items():
     os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
 if limit:
+    import resource
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 torch.set_num_threads(1)
 sys.exit(importlib.import_module(module).main(arguments))
