@@ -15,7 +15,7 @@ from sunpy_magsr.validation.regions import read_regions
 
 from .conftest import SHARED
 
-CUTOUTS = 50
+CUTOUTS = 100
 SIDE = 24  # input pixels
 MACHINE = {"steps": None, "device": "cpu", "batch_size": None, "progress": False, "n_samples": 6}
 

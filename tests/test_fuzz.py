@@ -1,4 +1,4 @@
-"""100 random headers and arrays; ``python benchmarks/fuzz.py`` tries 10,000."""
+"""200 random headers and arrays; ``python benchmarks/fuzz.py`` tries 10,000."""
 
 import logging
 
@@ -11,7 +11,7 @@ from .fuzz_cases import cases, judge
 @pytest.mark.filterwarnings("ignore")
 @seed(20100714)
 @settings(
-    max_examples=100,
+    max_examples=200,
     deadline=None,
     database=None,
     phases=[Phase.generate, Phase.shrink],

@@ -35,7 +35,8 @@ def test_plots_draw_in_given_axes_and_leave_pyplot_alone(rng):
     axes = Figure().subplots()
     open_figures = plt.get_fignums()
     assert plot_spectra({"noise": power_spectrum(field, plate_scale=SCALE)}, axes=axes) is axes
-    plot_coherence({"noise": coherence(field, field, plate_scale=SCALE)})
+    own = plot_coherence({"noise": coherence(field, field, plate_scale=SCALE)})
+    assert own.figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it though pyplot does not know it"
     assert plt.get_fignums() == open_figures
 
 
