@@ -14,6 +14,7 @@ NEEDED = (
     "sunpy_magsr/py.typed",
     "sunpy_magsr/CITATION.rst",
     "sunpy_magsr/data/products.toml",
+    "sunpy_magsr/data/samples/mdi_20110401.fits",
     "sunpy_magsr/data/models/default/denoiser/diffusion_pytorch_model.safetensors",
     "sunpy_magsr/data/models/default/adapters/mdi/card.json",
     "sunpy_magsr/data/models/enhance/card.json",

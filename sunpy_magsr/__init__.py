@@ -14,7 +14,7 @@ from sunpy_magsr.version import version
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["io", "metrics", "models", "spectral", "training", "uncertainty"],
+    submodules=["data", "io", "metrics", "models", "spectral", "training", "uncertainty"],
     submod_attrs={
         "superresolution": ["superresolve", "superresolve_ensemble", "superresolve_sequence"],
         "catalog": ["list_models"],

@@ -1,3 +1,4 @@
+from . import data as data
 from . import io as io
 from . import metrics as metrics
 from . import models as models
