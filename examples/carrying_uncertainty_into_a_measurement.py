@@ -57,6 +57,7 @@ for ax, data, title in (
     fig.colorbar(image, ax=ax, label=f"{'field' if title == 'Mean' else 'spread'} [G]", shrink=0.8)
     ax.add_artist(AnchoredSizeBar(ax.transData, 10 / spread.scale[0].value, "10 arcsec", "lower right", pad=0.4))
 axes[0].add_artist(AnchoredText("N ↑", "upper left"))
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -73,6 +74,7 @@ ax.add_artist(AnchoredText("N ↑", "upper left"))
 ax.contour(np.abs(ensemble.mean().data), levels=[300], colors="white", linewidths=0.5)
 ax.set(title="Shortest wavelength on which members agree", xticks=[], yticks=[])
 fig.colorbar(image, ax=ax, label="wavelength [arcsec]")
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -98,6 +100,7 @@ for ax, data, title in ((axes[0], ensemble.sample(0).data, "Sample 0"), (axes[1]
 axes[0].add_artist(AnchoredText("N ↑", "upper right"))
 fig.colorbar(image, ax=axes, label="line-of-sight field [G]", shrink=0.8)
 fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################

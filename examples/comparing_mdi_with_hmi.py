@@ -95,6 +95,7 @@ for number, (title, field) in enumerate(panels.items(), start=1):
     ax.set(title=title, xlabel="Solar X [arcsec]", ylabel="Solar Y [arcsec]")
     scale_bar(ax, field)
 fig.colorbar(image, ax=fig.axes, label="line-of-sight field on the scale of HMI [G]", shrink=0.5)
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -125,6 +126,7 @@ for ax, (title, (field, limit)) in zip(axes, differences.items(), strict=True):
     ax.add_artist(AnchoredText("N ↑", "upper right"))
     fig.colorbar(image, ax=ax, label="difference [G]", orientation="horizontal", shrink=0.8)
     print(f"{title}: {field.std():.0f} G rms")
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -156,6 +158,7 @@ for ax, (name, field) in zip(
     ax.axline((0, 0), slope=1, color="black", linestyle=":", label="slope 1")
     ax.set(xlabel="HMI seen by MDI [G]", ylabel=f"{name} [G]")
     ax.legend(loc="upper left")
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -176,6 +179,7 @@ coherences = {name: spectral.coherence(smap, truth, **hmi_options) for name, sma
 fig = plt.figure(figsize=(12, 5), layout="constrained")
 spectral.plot_spectra(powers, axes=fig.add_subplot(121))
 spectral.plot_coherence(coherences, axes=fig.add_subplot(122)).set_ylabel("Coherence with HMI")
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################

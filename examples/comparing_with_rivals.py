@@ -51,6 +51,7 @@ for ax, (name, field) in zip(axes.flat, pictures.items(), strict=True):
     ax.add_artist(AnchoredSizeBar(ax.transData, 10 / window.scale[0].value * 4, "10 arcsec", "lower right", pad=0.4))
 axes[0, 0].add_artist(AnchoredText("N ↑", "upper right"))
 fig.colorbar(image, ax=axes, label="line-of-sight field [G]", shrink=0.6)
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -94,6 +95,7 @@ table.pprint(max_width=-1)
 
 fig = plt.figure(figsize=(8, 5), layout="constrained")
 spectral.plot_spectra(powers, truth=true_power, axes=fig.add_subplot())
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################

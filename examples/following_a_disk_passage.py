@@ -96,6 +96,7 @@ for line, (name, maps) in enumerate({"input: MDI / 1.43": scaled, "one sample": 
     axes[line, -1].add_artist(AnchoredSizeBar(axes[line, -1].transData, bar.value, "20 arcsec", "lower right", pad=0.4))
 axes[0, -1].add_artist(AnchoredText("N ↑", "upper right"))
 fig.colorbar(image, ax=axes, label="line-of-sight field on the scale of HMI [G]", shrink=0.6)
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -127,6 +128,7 @@ for ax, name in zip(axes, of_truth[0], strict=True):
         ax.axvspan(48 * side, 65 * side, color="0.92", zorder=0)
     ax.set(xlabel="longitude from the central meridian [deg]", ylabel=name, xlim=(-65, 65), ylim=(0, None))
 axes[0].legend(loc="lower center")
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################

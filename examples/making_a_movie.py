@@ -68,6 +68,7 @@ for name, sequence in {"on the detector": fixed, "rotating with the Sun": list(f
     ax.plot(shifts, found, label=f"random numbers {name}")
 ax.set(xlabel="shift in two hours (pixels of the result)", ylabel="correlation of added detail")
 ax.legend()
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -85,6 +86,7 @@ ax = fig.add_subplot(projection=finer[0])
 animation = finer.plot(axes=ax, interval=250)
 fig.colorbar(ax.images[0], label="line-of-sight field [G]", shrink=0.8)
 ax.add_artist(AnchoredSizeBar(ax.transData, 20 / finer[0].scale[0].value, "20 arcsec", "lower right", pad=0.4))
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################

@@ -60,6 +60,7 @@ coherences = {name: coherence(smap, truth, **scale) for name, smap in fields.ite
 fig = plt.figure(figsize=(13, 5), layout="constrained")
 plot_spectra(spectra, truth=power_spectrum(truth, **scale), axes=fig.add_subplot(121))
 plot_coherence(coherences, axes=fig.add_subplot(122))
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -102,6 +103,7 @@ colors = ListedColormap(["white", "#009E73", "#0072B2", "#D55E00"])
 image = ax.imshow(split.labels[detail], origin="lower", cmap=colors, norm=BoundaryNorm(np.arange(5) - 0.5, 4))
 ax.set(title="What became of the features", xticks=[], yticks=[])
 fig.colorbar(image, ax=ax, ticks=range(4), shrink=0.7).set_ticklabels(names)
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################

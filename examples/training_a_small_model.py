@@ -94,6 +94,7 @@ for ax, (stage, column) in zip(axes, columns.items(), strict=True):
     log = Table.read(folder / "run" / "checkpoints" / stage / "log.csv")
     ax.plot(log["step"], log[column])
     ax.set(title=stage, xlabel="step", ylabel=names[column])
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
@@ -118,6 +119,7 @@ for number, (title, smap) in enumerate(results.items(), 1):
     ax.coords[0].set_ticks(spacing=40 * u.arcsec)
     ax.add_artist(AnchoredSizeBar(ax.transData, 20 / smap.scale[0].value, "20 arcsec", "lower right", pad=0.4))
 fig.colorbar(image, ax=fig.axes, label="line-of-sight field [G]", shrink=0.8)
+fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################

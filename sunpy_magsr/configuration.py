@@ -64,7 +64,7 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
     """
     key, separator, text = override.partition("=")
     if not separator:
-        msg = f"--set takes section.key=value, got {override!r}."
+        msg = f"overrides must have the form section.key=value, got {override!r}."
         raise ValueError(msg)
     try:
         value = tomllib.loads(f"value = {text}")["value"]

@@ -25,6 +25,7 @@ from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.grid import resample
+from sunpy_magsr.prep.header import plain_header
 from sunpy_magsr.remarks import remarks_on
 from sunpy_magsr.solar_noise import SolarNoise
 from sunpy_magsr.training_range import outside_training
@@ -86,6 +87,7 @@ class Job:
         check_options(**{name: options[name] for name in ("n_samples", "seed", "steps", "batch_size")})
         check_plate_scale(plate_scale)
         check_bad_pixels(bad_pixels)
+        smap, missing = plain_header(smap)
         magnetogram, count = prepare(smap, component=component), 0
         if bad_pixels == "mask":
             magnetogram, count = without_bad_pixels(magnetogram)
@@ -97,7 +99,7 @@ class Job:
             "psf_fwhm": None if psf_fwhm is None else float(psf_fwhm.to_value(u.arcsec)),
             "bad_pixels": count,
         }
-        remarks = remarks_on(smap, magnetogram, card, settings)
+        remarks = [*missing, *remarks_on(smap, magnetogram, card, settings)]
         if remarks:
             warn_user("\n".join(remarks), stacklevel=3)
         ratio = output_ratio(magnetogram, plate_scale, card.factor)

@@ -29,7 +29,6 @@ _STALE = {
     "naxis",
     "naxis1",
     "naxis2",
-    "naxis3",
     "extend",
     "xtension",
     "pcount",

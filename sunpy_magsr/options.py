@@ -5,6 +5,8 @@ import numbers
 
 import astropy.units as u
 
+from sunpy_magsr.prep.wcs import angular_scale
+
 __all__ = [
     "LARGEST_WIDTH",
     "check_bad_pixels",
@@ -21,7 +23,6 @@ _MOST_STEPS = 1000  # what diffusion models are trained with
 #: Arcsec; of a point-spread function.
 LARGEST_WIDTH = 5.0
 _LEAST_RATIO = 1.1  # of the input's plate scale and the output's
-_CEA_PIXEL = 2 * u.arcsec  # what 0.12 deg subtends at disk center
 
 
 def output_ratio(magnetogram, plate_scale, factor):
@@ -124,8 +125,7 @@ def width_in_pixels(psf_fwhm, magnetogram):
     if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= LARGEST_WIDTH:
         msg = f"psf_fwhm must be None or an angle from 0 to {LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
         raise ValueError(msg)
-    pixel = _CEA_PIXEL if magnetogram.is_cea else magnetogram.plate_scale[0] * u.pix
-    return float((psf_fwhm / pixel).to_value(u.one))
+    return float(psf_fwhm.to_value(u.arcsec) / angular_scale(magnetogram.plate_scale)[0])
 
 
 def _check_whole(name, value, lowest, below=math.inf):

@@ -2,14 +2,19 @@
 
 import astropy.units as u
 import numpy as np
+import sunpy.coordinates
+from astropy.coordinates import angular_separation
 
 from sunpy_magsr.forward_model import input_noise
 from sunpy_magsr.prep.reading import STRONGEST
-from sunpy_magsr.prep.wcs import unread_roll
+from sunpy_magsr.prep.wcs import is_helioprojective, unread_roll
 
 __all__ = ["remarks_on"]
 
 _TRANSVERSE = ("bp", "bt")
+_NEAR_EARTH = ("MDI", "HMI", "GONG", "SOLIS", "HINODE", "MWO")
+_FARTHEST = 5.0  # degrees from the Earth as seen from the Sun; SOHO and SDO stay within 0.5
+_SQUARE = 0.01  # by which the sides of a pixel may differ, relative
 
 
 def remarks_on(smap, magnetogram, card, settings):
@@ -32,6 +37,7 @@ def remarks_on(smap, magnetogram, card, settings):
     """
     return [
         *_defects(smap, magnetogram, settings["bad_pixels"]),
+        *_changed(smap, magnetogram),
         *_untrained(magnetogram, card),
         *_outside(magnetogram, card),
         *_steps(card, settings["steps"]),
@@ -59,6 +65,31 @@ def _defects(smap, magnetogram, bad_pixels):
         yield (
             f"smap has SOLAR_P0 = {-roll} and no CROTA2, so sunpy takes north to be up; the result has CROTA2 = {roll}."
         )
+
+
+def _changed(smap, magnetogram):
+    """Signs that a map is not on the pixels of its detector."""
+    is_on_sky = is_helioprojective(smap)
+    if is_on_sky and magnetogram.instrument in ("MDI", "HMI") and "pc1_1" in smap.meta and "crota2" not in smap.meta:
+        yield (
+            "smap seems to have been rotated or reprojected (it has a PC matrix, where files of MDI and HMI have CROTA2), which "
+            "blurs the field and correlates its noise; take the map as it was observed, and rotate the result."
+        )
+    x, y = (scale.value for scale in magnetogram.plate_scale)
+    if abs(x / y - 1) > _SQUARE:
+        yield (
+            f"smap has pixels of {x:.4g} x {y:.4g} {'deg' if magnetogram.is_cea else 'arcsec'}, and the models were trained on "
+            "square ones."
+        )
+    if magnetogram.instrument in _NEAR_EARTH and is_on_sky:
+        observer = smap.observer_coordinate.heliographic_stonyhurst
+        earth = sunpy.coordinates.get_earth(smap.observer_coordinate.obstime or smap.date)
+        away = angular_separation(observer.lon, observer.lat, earth.lon, earth.lat).to_value(u.deg)
+        if away > _FARTHEST:
+            yield (
+                f"smap is seen from a place {away:.0f} degrees from the Earth, where {magnetogram.instrument} never was; "
+                "it seems to have been reprojected."
+            )
 
 
 def _untrained(magnetogram, card):

@@ -66,7 +66,8 @@ def superresolve(
     seed : `int`
         Seed of the random numbers that the samples are made of. The same seed gives the same answer, whatever the tiling,
         batch size or number of threads. The random numbers belong to places on the detector, so a cutout gives what the
-        whole frame gives there. Defaults to 0.
+        whole frame gives there. The result is the first member of `superresolve_ensemble` with the same seed. Each member
+        has random numbers of its own, so member 1 of seed 0 is not the result of seed 1. Defaults to 0.
     plate_scale : `~astropy.units.Quantity` or `None`
         Plate scale of the output. Defaults to 0.5 arcsec/pix; `None` gives a grid exactly four times finer than the input's.
         Maps in heliographic coordinates (CEA), whose pixels are in degrees, always get the grid four times finer.

@@ -35,8 +35,8 @@ HEADERS = (
 SOI = {
     "telescop": "SOHO", "instrume": "MDI", "detector": "MDI", "dpc_obsr": "FD_Magnetogram_Sum", "obs_type": "MAGNI",
     "bunit": "Gauss", "interval": 30.0, "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cdelt1": 1.98, "cdelt2": 1.98,
-    "crpix1": 512.5, "crpix2": 512.5, "crval1": 0.0, "crval2": 0.0, "solar_p0": -180.0, "obs_b0": 0.0, "obs_l0": 130.0,
-    "earth_l0": 130.0, "obs_dist": 0.99, "obs_r0": 970.0, "date-obs": "2005-01-11T23:59:32.227Z",
+    "crpix1": 512.5, "crpix2": 512.5, "crval1": 0.0, "crval2": 0.0, "solar_p0": -180.0, "obs_b0": 0.0, "obs_l0": 229.0,
+    "earth_l0": 229.0, "obs_dist": 0.99, "obs_r0": 970.0, "date-obs": "2005-01-11T23:59:32.227Z",
 }  # fmt: skip
 SMARP = {
     "telescop": "SOHO", "instrume": "MDI", "content": "MDI observable", "drms_id": "mdi.smarp_cea_96m:2:magnetogram",

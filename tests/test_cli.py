@@ -6,6 +6,7 @@ import pty
 import termios
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 import pytest
 import sunpy.map
@@ -125,7 +126,7 @@ def test_failed_files_are_named_and_the_others_done(run, mdi_file, bad_files, tm
         (["demo", "-o", __file__], "-o must be a folder, got the file"),
         (
             ["movie", "absent.fits", "-o", "x.gif"],
-            "FILE must be a FITS file, and there is none of the name absent.fits.",
+            "FILE must be a FITS file, and there is no file absent.fits.",
         ),
         (["archive", "run", "absent.toml"], "absent.toml must be a TOML file, and there is no file of this name."),
     ],
@@ -196,11 +197,15 @@ def test_progress_bar_on_a_terminal_only(mdi_file, tmp_path, capfd):
 
 
 def test_demo(tmp_path, monkeypatch, capsys):
+    """The files that the help promises, of a real magnetogram."""
     monkeypatch.chdir(tmp_path)
     assert main(["demo", "--samples", "2"]) == 0
     written = [Path(line.split(": ")[1]) for line in capsys.readouterr().out.strip().splitlines()]
+    assert sorted(path.suffix for path in written) == [".fits", ".fits", ".fits", ".png"]
     assert all(path.is_file() for path in written)
-    mean = read_fits(tmp_path / "magsr_demo" / "sample_mdi.mean.fits")
+    mean = read_fits(tmp_path / "magsr_demo" / "mdi_20110401.mean.fits")
     assert mean.uncertainty is not None
-    assert mean.meta["object"] == "SYNTHETIC"
-    assert (tmp_path / "magsr_demo" / "sample_mdi.png").stat().st_size > 50_000
+    assert mean.meta["t_obs"] == "2011.04.01_00:03:30_TAI"
+    picture = matplotlib.image.imread(tmp_path / "magsr_demo" / "mdi_20110401.png")
+    assert picture.shape[0] > 500
+    assert picture[..., :3].std() > 0.1

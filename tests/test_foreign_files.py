@@ -29,8 +29,8 @@ GONG = {
 SOI = {
     "telescop": "SOHO", "instrume": "MDI", "detector": "MDI", "dpc_obsr": "FD_Magnetogram_Sum", "obs_type": "MAGNI",
     "bunit": "Gauss", "interval": 30.0, "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cdelt1": 32.0, "cdelt2": 32.0,
-    "crpix1": 32.5, "crpix2": 32.5, "crval1": 0.0, "crval2": 32.0, "solar_p0": -180.0, "obs_b0": 0.0, "obs_l0": 130.0,
-    "earth_l0": 130.0, "obs_dist": 0.99, "obs_r0": 970.0, "date-obs": "2005-01-11T23:59:32.227Z",
+    "crpix1": 32.5, "crpix2": 32.5, "crval1": 0.0, "crval2": 32.0, "solar_p0": -180.0, "obs_b0": 0.0, "obs_l0": 229.0,
+    "earth_l0": 229.0, "obs_dist": 0.99, "obs_r0": 970.0, "date-obs": "2005-01-11T23:59:32.227Z",
 }  # fmt: skip
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model")
@@ -180,7 +180,59 @@ def test_a_file_that_has_no_name_is_refused(field, tmp_path, capsys):
 def test_a_cube_is_refused(field, tmp_path, capsys):
     fits.writeto(tmp_path / "cube.fits", np.stack([field] * 3), fits.Header(HMI))
     assert command(tmp_path / "cube.fits", "-o", tmp_path) == 1
-    assert "FILE must hold a two-dimensional image, got 3 of them" in capsys.readouterr().err
+    assert "FILE must hold a two-dimensional image, got one of shape (3, 48, 48)" in capsys.readouterr().err
+
+
+def test_of_several_images_the_first_is_used(field, tmp_path, capsys):
+    """As ``magsr archive`` and ``magsr evaluate`` do, and the user is told."""
+    images = [fits.PrimaryHDU(field, fits.Header(HMI)), fits.ImageHDU(0 * field, fits.Header(HMI), name="OTHER")]
+    fits.HDUList(images).writeto(tmp_path / "two.fits")
+    assert command(tmp_path / "two.fits", "-o", tmp_path / "out") == 0
+    assert "two.fits holds 2 images; the first is used." in capsys.readouterr().err
+    assert sunpy.map.Map(tmp_path / "out" / "two.magsr.fits").data.std() > 20
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder", "FILE must be a FITS file, got the folder"),
+        ("absent.fits", "FILE must be a FITS file, and there is no file"),
+        ("text.fits", "FILE must be a FITS file, got "),
+    ],
+)
+def test_what_is_no_fits_file_is_refused_in_one_sentence(tmp_path, capsys, name, message):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "text.fits").write_text("no FITS file")
+    assert command(tmp_path / name, "-o", tmp_path / "out") in (1, 2)
+    error = capsys.readouterr().err
+    assert message in error
+    assert not any(word in error for word in ("allow_errors", "ignore_missing_simple", "Traceback", "None"))
+
+
+def test_an_option_of_python_is_translated(capsys):
+    with pytest.raises(SystemExit):
+        command("a.fits", "-o", "out", "--n-samples", "8")
+    assert "unrecognized arguments: --n-samples 8 (do you mean --samples?)" in capsys.readouterr().err
+
+
+def test_the_library_names_its_own_arguments(tmp_path):
+    """Errors of functions do not speak of options of a command."""
+    from sunpy_magsr.configuration import apply_override
+    from sunpy_magsr.pairing.manifest import pairs_of
+    from sunpy_magsr.validation.pairs import read_pairs
+    from sunpy_magsr.validation.published import read_published_pairs
+    from sunpy_magsr.validation.regions import read_regions
+
+    calls = [
+        (lambda: read_regions(tmp_path), "folder must"),
+        (lambda: read_pairs(tmp_path, tmp_path), "low_folder must"),
+        (lambda: read_published_pairs(tmp_path), "folder must"),
+        (lambda: pairs_of(tmp_path), "folder must"),
+        (lambda: apply_override({}, "nothing"), "overrides must"),
+    ]
+    for call, beginning in calls:
+        with pytest.raises(ValueError, match=f"^{beginning}"):
+            call()
 
 
 def test_the_command_says_what_sunpy_assumed(field, tmp_path, capsys):

@@ -107,7 +107,7 @@ def test_the_command_writes_the_tables(folder, tmp_path, capsys):
         ("pairs = 1 =", "is not valid TOML"),
         (TABLE.replace("plate_scale", "scale"), "an entry of .* must have"),
         (TABLE.replace('"none"', '"cubic"'), "interpolation of none, bilinear, unknown"),
-        ("", "--pairs must hold pairs"),
+        ("", "folder must hold pairs"),
     ],
 )
 def test_errors(folder, text, message):

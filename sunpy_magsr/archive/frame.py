@@ -88,7 +88,7 @@ def _opened(task):
     smap = open_magnetogram(path)
     product = product_of(smap, name=path.name)
     if product.refused:
-        msg = f"FILE must be {product.refused}."
+        msg = f"the file must be {product.refused}."
         raise ValueError(msg)
     options["component"] = options["component"] or product.component or None
     job = Job.open(

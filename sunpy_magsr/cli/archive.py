@@ -10,7 +10,6 @@ from sunpy_magsr.archive.options import precision_of
 from sunpy_magsr.archive.plan import load_plan
 from sunpy_magsr.archive.report import status_lines, write_report
 from sunpy_magsr.archive.run import run_plan
-from sunpy_magsr.cli.messages import said_in_options
 
 __all__ = ["archive"]
 
@@ -59,7 +58,6 @@ def _pack(plan, options):
         raise ValueError(msg)
     folder, precision = Path(plan.output.folder), precision_of(plan.settings())
     files = [folder / kinds[options.product] for kinds in names if options.product in kinds]
-    with said_in_options():
-        path = write_cube(files, options.output, precision=precision, overwrite=options.overwrite)
+    path = write_cube(files, options.output, precision=precision, overwrite=options.overwrite)
     sys.stdout.write(f"{path}: {len(files)} frames\n")
     return 0

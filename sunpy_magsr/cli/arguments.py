@@ -12,7 +12,7 @@ _DEVICE = "torch device, such as cpu or cuda (default: CUDA if there is one, els
 
 _EXAMPLES = """
   magsr demo
-      Super-resolve the sample that comes with the package. No data are needed.
+      Super-resolve the MDI cutout that comes with the package.
   magsr superresolve mdi/*.fits -o results
       Super-resolve every MDI file of a folder.
   magsr superresolve --help
@@ -20,10 +20,10 @@ _EXAMPLES = """
 """
 _DEMO = """
   magsr demo
-      Write the sample, one result, the mean of 8 results and a picture into
-      the folder magsr_demo.
+      Write the input, one sample, the mean of 8 samples with its uncertainty
+      and a picture into the folder magsr_demo.
   magsr demo -o demo --samples 4 --seed 1
-      The same from 4 other samples, into the folder demo.
+      Draw 4 other samples and write into the folder demo.
 """
 _SUPERRESOLVE = """
   magsr superresolve mdi.fits -o results
@@ -173,7 +173,7 @@ def _output(command, default=None, what="the folder for the results", metavar="D
 
 
 def _demo(commands):
-    demo = new_command(commands, "demo", "super-resolve a synthetic sample, write a FITS file and a picture", _DEMO)
+    demo = new_command(commands, "demo", "super-resolve a real MDI cutout, write three FITS files and a picture", _DEMO)
     _output(demo, "magsr_demo")
     _sampling(demo, samples=8)
     _model(demo)
@@ -181,7 +181,7 @@ def _demo(commands):
 
 def _superresolve(commands):
     files = new_command(commands, "superresolve", "super-resolve magnetograms in FITS files", _SUPERRESOLVE)
-    files.add_argument("files", nargs="+", metavar="FILE", help="a FITS file that sunpy reads as one map")
+    files.add_argument("files", nargs="+", metavar="FILE", help="FITS file; of several images the first is used")
     _output(files)
     files.add_argument("--overwrite", action="store_true", help="do files again that are done")
     files.add_argument(

@@ -7,17 +7,16 @@ import traceback
 from pathlib import Path
 
 import astropy.units as u
-import sunpy.map
 from tqdm import tqdm
 
 import sunpy_magsr
 from sunpy_magsr.backends import load_backend, model_card
 from sunpy_magsr.cli.arguments import output_folder
-from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line, said_in_options
+from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line
 from sunpy_magsr.io import read_fits, write_fits
 from sunpy_magsr.job import Job
 from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale
-from sunpy_magsr.prep.files import stem_of
+from sunpy_magsr.prep.files import check_file, open_magnetogram, stem_of
 from sunpy_magsr.prep.products import product_of
 
 __all__ = ["demo", "models", "superresolve"]
@@ -26,20 +25,20 @@ _SUFFIX = ".magsr.fits"
 
 
 def demo(options):
-    """Super-resolve the synthetic sample, and draw the result."""
+    """Super-resolve the MDI cutout that comes with the package, and draw the result."""
     from sunpy_magsr.cli.picture import draw
-    from sunpy_magsr.data import sample_map
+    from sunpy_magsr.data import mdi_cutout
 
     folder = output_folder(options)
-    mdi = sample_map()
-    with said_in_options():
+    mdi = mdi_cutout()
+    with named_warnings("mdi_20110401.fits"):
         result = sunpy_magsr.superresolve_ensemble(mdi, n_samples=options.samples, **_sampling(options))
-    mean = result.mean()
+    sample, mean = result.sample(0), result.mean()
     products = {
-        "input": write_fits(mdi, folder / "sample_mdi.fits", overwrite=True),
-        "one sample": write_fits(result.sample(0), folder / "sample_mdi.sample.fits", overwrite=True),
-        "mean and uncertainty": write_fits(mean, folder / "sample_mdi.mean.fits", overwrite=True),
-        "picture": draw(mdi, result.sample(0), mean, folder / "sample_mdi.png"),
+        "input": write_fits(mdi, folder / "mdi_20110401.fits", overwrite=True),
+        "one sample": write_fits(sample, folder / "mdi_20110401.sample.fits", overwrite=True),
+        "mean and uncertainty": write_fits(mean, folder / "mdi_20110401.mean.fits", overwrite=True),
+        "picture": draw(mdi, sample, mean, folder / "mdi_20110401.png"),
     }
     for what, path in products.items():
         _say(f"{what}: {path}")
@@ -83,8 +82,7 @@ def _request(options):
         "bad_pixels": "keep" if options.keep_bad_pixels else "mask",
         **_sampling(options),
     }
-    with said_in_options():
-        check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
+    check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
     with named_warnings(options.model):
         card = load_backend(options.model, progress=True).card
     if card.is_deterministic and options.samples > 1:
@@ -113,7 +111,7 @@ def _done(name, target, request, **files):
 
 
 def _one_file(name, target, request, *, overwrite, precision):
-    smap = _open(name)
+    smap = open_magnetogram(name, name="FILE")
     product = product_of(smap, name=Path(name).name)
     if product.refused:
         msg = f"FILE must be {product.refused}."
@@ -189,30 +187,13 @@ def _noise_lifetime(hours):
 
 
 def _stem(path):
+    if path.is_dir():
+        check_file(path, name="FILE")
     name = stem_of(path.name).lstrip(".")
     if not name:
         msg = f"FILE must have a name before its ending, got {path.name!r}."
         raise ValueError(msg)
     return name
-
-
-def _open(name):
-    if not Path(name).is_file():
-        msg = "FILE must be a FITS file, and there is none of this name."
-        raise ValueError(msg)
-    try:
-        found = sunpy.map.Map(Path(name).absolute())  # a relative name may begin with ~
-    except Exception as error:
-        msg = f"FILE must be one that sunpy.map.Map reads: {one_line(error)}"
-        raise ValueError(msg) from error
-    if isinstance(found, list):
-        msg = f"FILE must hold one map, got {len(found)}."
-        raise ValueError(msg)
-    layers = found.meta.get("naxis3", 1)
-    if layers != 1:
-        msg = f"FILE must hold a two-dimensional image, got {layers} of them, of which sunpy reads the first alone."
-        raise ValueError(msg)
-    return found
 
 
 def _say(text):

@@ -12,7 +12,6 @@ from astropy.table import Table
 from sunpy_magsr.atomic import whole_file
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.cli.arguments import output_folder
-from sunpy_magsr.cli.messages import said_in_options
 from sunpy_magsr.options import check_options
 from sunpy_magsr.validation.evaluate import MODELS
 from sunpy_magsr.validation.evaluate import evaluate as run
@@ -25,11 +24,10 @@ __all__ = ["evaluate"]
 def evaluate(options):
     """Measure every model on every magnetogram. A run that was interrupted goes on."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
-    with said_in_options():
-        check_options(n_samples=options.samples, seed=options.seed, steps=None, batch_size=None)
+    check_options(n_samples=options.samples, seed=options.seed, steps=None, batch_size=None)
     models = [name.strip() for name in options.models.split(",")] if options.models else MODELS
     for model in models:
-        load_backend(model)  # a wrong name is said before the data are read
+        load_backend(model)  # A wrong name is reported before the data are read.
     for name, value in (("--data", options.data), ("--paired", options.paired), ("--pairs", options.pairs)):
         if value is not None and not Path(value).is_dir():
             msg = f"{name} must be a folder, got {value!r}."

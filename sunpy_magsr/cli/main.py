@@ -6,7 +6,7 @@ import signal
 import threading
 
 from sunpy_magsr.cli.arguments import parser
-from sunpy_magsr.cli.messages import exit_code
+from sunpy_magsr.cli.messages import exit_code, parse
 from sunpy_magsr.cli.streams import lasting_streams
 
 __all__ = ["main"]
@@ -14,7 +14,7 @@ __all__ = ["main"]
 _MODULES = {"archive": "archive", "evaluate": "evaluation", "movie": "movie"}
 _WRONG = (ValueError, TypeError, FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError)
 _FAILED = (RuntimeError, MemoryError, OSError, ImportError)
-_STOPPED = "finished files are kept, run the same command again to go on."
+_STOPPED = "finished files are kept; run the same command again to resume."
 
 
 def main(arguments=None):
@@ -31,7 +31,7 @@ def main(arguments=None):
     `int`
         The exit code: 0 if all is done, 1 if something failed, 2 for a wrong usage, 130 for an interruption.
     """
-    options = parser().parse_args(arguments)
+    options = parse(parser(), arguments)
     with lasting_streams(), _ended_by_sigterm():
         return exit_code("magsr", lambda: _run(options), wrong=_WRONG, failed=_FAILED, stopped=_STOPPED)
 

@@ -1,12 +1,13 @@
-"""The messages of the commands, which name options and files in the place of Python's arguments."""
+"""The messages of the commands, which name options and files instead of Python's arguments."""
 
 import contextlib
+import difflib
 import sys
 import warnings
 
 from sunpy_magsr.exceptions import MagsrUserWarning
 
-__all__ = ["exit_code", "in_the_command", "named_warnings", "one_line", "said_in_options"]
+__all__ = ["exit_code", "in_the_command", "named_warnings", "one_line", "parse"]
 
 _WORDS = {
     "set smap.meta['bunit'] = 'G'": "add the card BUNIT = 'G' to its header",
@@ -21,6 +22,10 @@ _WORDS = {
     "psf_fwhm": "--psf-fwhm",
     "unless overwrite=True": "unless --overwrite is given",
     "path must": "-o must",
+    "low_folder must": "--paired must",
+    "folder must hold pairs": "--pairs must hold pairs",
+    "folder must be a folder with magnetograms": "--data must be a folder with magnetograms",
+    "overrides must": "--set must",
     "n_samples": "--samples",
     "seed must": "--seed must",
     "steps must": "--steps must",
@@ -71,10 +76,10 @@ def exit_code(program, work, *, wrong, failed, stopped):
     try:
         return work()
     except wrong as error:
-        sys.stderr.write(f"{program}: error: {one_line(error)}\n")
+        sys.stderr.write(f"{program}: error: {in_the_command(one_line(error))}\n")
         return 2
     except failed as error:
-        sys.stderr.write(f"{program}: failed: {one_line(error)}\n")
+        sys.stderr.write(f"{program}: failed: {in_the_command(one_line(error))}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"{program}: stopped; {stopped}\n")
@@ -132,23 +137,34 @@ def in_the_command(message):
     return message
 
 
-@contextlib.contextmanager
-def said_in_options():
+def parse(top, arguments=None):
     """
-    Replace the names of Python's arguments in the message of an exception by the options of the command.
+    Parse a command line, and suggest the option that was meant if one is not known.
 
-    Yields
-    ------
-    `None`
-        Nothing.
+    Parameters
+    ----------
+    top : `argparse.ArgumentParser`
+        The parser of the program.
+    arguments : `list` of `str`, optional
+        The arguments. Defaults to those of the command line.
 
-    Raises
-    ------
-    ValueError, FileExistsError
-        The exception of the block with the message of the command.
+    Returns
+    -------
+    `argparse.Namespace`
+        The options.
     """
-    try:
-        yield
-    except (ValueError, FileExistsError) as error:
-        kind = FileExistsError if isinstance(error, FileExistsError) else ValueError
-        raise kind(in_the_command(str(error))) from error
+    options, unknown = top.parse_known_args(arguments)
+    if unknown:
+        known = sorted({option for command in _commands(top) for option in command._option_string_actions})
+        close = [near for word in unknown for near in difflib.get_close_matches(word.partition("=")[0], known, 1)]
+        top.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (do you mean {close[0]}?)" if close else ""))
+    return options
+
+
+def _commands(top):
+    """The parsers of a program and of all its commands."""
+    yield top
+    for action in top._actions:
+        if isinstance(action.choices, dict):
+            for command in action.choices.values():
+                yield from _commands(command)

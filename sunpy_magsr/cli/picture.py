@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from sunpy_magsr.atomic import whole_file
+from sunpy_magsr.prep.exposure import observation_time
 
 __all__ = ["draw"]
 
@@ -70,10 +71,20 @@ def draw(mdi, sample, mean, path):
         whole.set_title(title)
         drawn = _draw_both(whole, detail, data, _window(smap, center), style)
         figure.colorbar(drawn, ax=[whole, detail], location="bottom", shrink=0.8, label=label)
-    figure.suptitle("Structure finer than the input's pixels is made up by the model: plausible, not measured.", y=1.03)
+    figure.suptitle(
+        f"{_source(mdi)}. Structure finer than the input's pixels was added by the model: plausible, not measured. "
+        "White squares: bad pixels.",
+        y=1.03,
+    )
     with whole_file(path) as stream:
         figure.savefig(stream, format="png", dpi=80, bbox_inches="tight")
     return path
+
+
+def _source(mdi):
+    """The instrument and the time, or that the magnetogram is synthetic."""
+    date = observation_time(mdi).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{'Synthetic magnetogram, ' if mdi.meta.get('object') == 'SYNTHETIC' else ''}{mdi.instrument} {date}"
 
 
 def _draw_both(whole, detail, data, window, style):

@@ -125,7 +125,7 @@ def _header():
         **MDI_CARDS,
         "waveunit": "angstrom",
         "content": "SYNTHETIC magnetogram, not an observation",
-        "t_obs": "2001.03.29_00:02:30_TAI",
+        "t_obs": "2001.03.29_00:03:02_TAI",
         "t_rec": "2001.03.29_00:00:00_TAI",
         "date-obs": "2001-03-29T00:00:00",
         "missvals": 0,
@@ -137,7 +137,7 @@ def _header():
         "rsun_obs": _RSUN_ARCSEC,
         "r_sun": _RSUN_ARCSEC * pixel,
         "dsun_obs": (RSUN * u.m / np.sin(_RSUN_ARCSEC * u.arcsec)).to_value(u.m),
-        "crln_obs": 120.0,
-        "crlt_obs": -6.6,
+        "crln_obs": 151.3,
+        "crlt_obs": -6.7,
         "car_rot": 1974,
     }

@@ -13,6 +13,7 @@ import scipy.optimize
 from sunpy_magsr.forward_model import degrade, input_noise, misfit_error
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.prep import prepare
+from sunpy_magsr.prep.wcs import angular_scale
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -116,7 +117,7 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
         raise ValueError(msg)
     measured = magnetogram.valid & np.isfinite(high.data[::_FACTOR, ::_FACTOR])
     valid = scipy.ndimage.binary_erosion(measured, iterations=_MARGIN, border_value=1)
-    pixel = 2 * u.arcsec if magnetogram.is_cea else magnetogram.plate_scale[0] * u.pix
+    pixel = angular_scale(magnetogram.plate_scale)[0]
     field = np.nan_to_num(high.data)
     if high.meta.get("magsrcal") == "hmi" and magnetogram.instrument == "MDI":
         field = field / to_hmi(np.ones_like(field), magnetogram.data)
@@ -125,7 +126,7 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
     quiet = quiet_pixels(magnetogram.data, valid)
 
     def squared(fwhm: float) -> npt.NDArray[np.floating]:
-        seen = degrade(field, psf_fwhm=_FACTOR * (fwhm * u.arcsec / pixel).to_value(u.one))
+        seen = degrade(field, psf_fwhm=_FACTOR * fwhm / pixel)
         return ((magnetogram.data - seen) / error) ** 2
 
     if psf_fwhm is None:

@@ -218,7 +218,7 @@ def fetch_pairs(
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
-        msg = f"DIR must be a folder in which no other process fetches, got {folder}."
+        msg = f"folder must be one in which no other process fetches, got {folder}."
         raise ValueError(msg) from error
     try:
         run = Retrieval(folder, client, workers=workers, attempts=attempts, wait=wait)

@@ -151,7 +151,7 @@ def pairs_of(folder):
     """
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
-        msg = f"DIR must be a folder that `magsr-train fetch` made, and {folder} has no {MANIFEST}."
+        msg = f"folder must be one that `magsr-train fetch` made, and {folder} has no {MANIFEST}."
         raise ValueError(msg)
     found = {}
     for row in Manifest(folder).rows.values():

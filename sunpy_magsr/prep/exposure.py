@@ -11,7 +11,7 @@ from sunpy.time import parse_time
 if TYPE_CHECKING:
     from sunpy.map import GenericMap
 
-__all__ = ["exposure_time", "observation_time"]
+__all__ = ["exposure_time", "observation_time", "parse_record_time"]
 
 _LONGEST = 86400.0  # seconds
 
@@ -33,9 +33,25 @@ def observation_time(smap: GenericMap) -> Time:
     `astropy.time.Time`
         Time in UTC.
     """
-    card = str(smap.meta.get("t_obs") or "")
-    if not card:
-        return smap.date
+    card = smap.meta.get("t_obs")
+    return parse_record_time(card) if card else smap.date
+
+
+def parse_record_time(card: str) -> Time:
+    """
+    Read a time in the form of JSOC's records.
+
+    Parameters
+    ----------
+    card : `str`
+        Time such as ``"2010.07.14_12:48:00_TAI"``. It is in UTC if it does not end with ``_TAI``.
+
+    Returns
+    -------
+    `astropy.time.Time`
+        Time in UTC.
+    """
+    card = str(card)
     day, _, clock = card.removesuffix("Z").removesuffix("_TAI").replace("T", "_").partition("_")
     scale = "tai" if card.endswith("_TAI") else "utc"
     return Time(f"{day.replace('.', '-')}T{clock or '00:00:00'}", scale=scale).utc

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import astropy.units as u
 import numpy as np
 import sunpy.map
-from astropy.constants import R_sun, au
 
+from sunpy_magsr.prep.header import plain_header
 from sunpy_magsr.prep.reading import read_map
+from sunpy_magsr.prep.wcs import angular_scale
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -56,20 +57,13 @@ class Field:
 
     @property
     def arcsec(self) -> tuple[float, ...]:
-        """
-        Plate scale along x and y as numbers in arcsec.
-
-        A heliographic degree counts as what it subtends at disk center from 1 AU, so 0.03 deg is 0.505 arcsec.
-        """
+        """Plate scale along x and y as numbers in arcsec, see `~sunpy_magsr.prep.wcs.angular_scale`."""
         if self.plate_scale is None:
             msg = (
                 "plate_scale must be given for an array without one, as a Quantity in arcsec/pix or deg/pix, got None."
             )
             raise ValueError(msg)
-        if not self.is_cea:
-            return tuple(scale.to_value(u.arcsec / u.pix) for scale in self.plate_scale)
-        length = [scale.to_value(u.rad / u.pix) * R_sun for scale in self.plate_scale]
-        return tuple(float((u.rad * side / (au - R_sun)).to_value(u.arcsec)) for side in length)
+        return angular_scale(self.plate_scale)
 
 
 def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name: str = "field") -> Field:
@@ -98,6 +92,7 @@ def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name:
         If it is not a two-dimensional magnetic field with a measured pixel, or the plate scale has another unit.
     """
     if isinstance(field, sunpy.map.GenericMap):
+        field, _ = plain_header(field)
         reading = read_map(field, name=name)
         data = np.where(reading.valid, reading.data, np.nan)
         return Field(_checked(data, name), reading.plate_scale, field, reading.product.is_radial)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
-import sunpy.map
 
 from sunpy_magsr.prep.disk import measured_pixels
 from sunpy_magsr.prep.exposure import exposure_time
+from sunpy_magsr.prep.header import plain_header
 from sunpy_magsr.prep.products import Product, product_of
 from sunpy_magsr.prep.units import magnetic_unit
 from sunpy_magsr.prep.wcs import check_coordinates, is_helioprojective, plate_scale
@@ -85,9 +85,7 @@ def read_map(smap: GenericMap, *, name: str = "smap") -> Reading:
     ValueError
         If the Map is not two-dimensional, or its header or its numbers cannot be used; the message says why.
     """
-    if not isinstance(smap, sunpy.map.GenericMap):
-        msg = f"{name} must be a sunpy Map, got {type(smap).__name__}."
-        raise TypeError(msg)
+    smap, _ = plain_header(smap, name=name)
     if smap.data.ndim != 2:
         msg = f"{name} must be two-dimensional, got shape {smap.data.shape}."
         raise ValueError(msg)

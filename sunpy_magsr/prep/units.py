@@ -39,24 +39,26 @@ def magnetic_unit(smap: GenericMap, *, name: str = "smap") -> u.UnitBase:
     ValueError
         If there is no unit, or it is not one of magnetic field.
     """
-    card = str(smap.meta.get("bunit") or smap.meta.get("_bunit") or "").strip()
-    if _MAXWELL_PER_SQUARE_CM.match(card):
-        return u.G
-    if not card:
+    bunit = smap.meta.get("bunit")
+    card = smap.meta.get("_bunit") if bunit is None or bunit == "" else bunit
+    text = card.strip() if isinstance(card, str) else card
+    if text is None or text == "":
         msg = (
             f"{name} must have a unit of magnetic field, got none (no BUNIT card). "
             "If the data are in Gauss, set smap.meta['bunit'] = 'G'."
         )
         raise ValueError(msg)
-    unit = smap.unit if smap.meta.get("bunit") else _parsed(card)
-    if unit is None or not unit.is_equivalent(u.G):
-        msg = f"{name} must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {card[:80]!r}."
+    unit = _parsed(smap, text) if isinstance(text, str) else None
+    if not isinstance(unit, u.UnitBase) or not unit.is_equivalent(u.G):  # A logarithmic unit is no UnitBase.
+        msg = f"{name} must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {text!r:.80}."
         raise ValueError(msg)
     return unit
 
 
-def _parsed(card):
+def _parsed(smap, text):
+    if _MAXWELL_PER_SQUARE_CM.match(text):
+        return u.G
     try:
-        return u.Unit(card)
-    except ValueError:
+        return smap.unit if smap.meta.get("bunit") else u.Unit(text)
+    except (AttributeError, TypeError, ValueError):  # sunpy raises the first of these for a logarithmic unit
         return None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
-from astropy.constants import R_sun
+from astropy.constants import R_sun, au
 from astropy.time import Time
 from sunpy.time import is_time, parse_time
 
 from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr.prep.header import DATE_CARDS
+from sunpy_magsr.prep.products import product_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CD_CARDS",
+    "angular_scale",
     "check_coordinates",
     "is_helioprojective",
     "jacobian",
@@ -32,9 +36,8 @@ CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
 _HELIOPROJECTIVE = ("HPLN", "SOLAR")
 _LATITUDE_OF = {"HPLN": "HPLT", "SOLA": "SOLA", "CRLN": "CRLT", "HGLN": "HGLT"}
 _NUMBER_CARDS = re.compile(
-    r"(crpix|crval|cdelt|crota)[12]|(pc|cd)[12]_[12]|pv[12]_\d+|lonpole|latpole|rsun_obs|rsun_ref|dsun_obs|solar_p0|fndlmb(mi|ma)|semidiam"
+    r"(crpix|crval|cdelt|crota)[12]|(pc|cd)[12]_[12]|pv[12]_\d+|lonpole|latpole|rsun_obs|rsun_ref|dsun_obs|fndlmb(mi|ma)|semidiam"
 )
-_DATE_CARDS = ("date-obs", "date_obs", "date-avg", "date-beg", "date-end")
 _DISTORTED = ("a_order", "b_order", "cpdis1", "cpdis2", "cqdis1", "cqdis2", "d2imdis1", "d2imdis2")
 # Smallest and largest plate scale, in arcsec or degrees a pixel: from a tenth of that of any telescope to the whole Sun on a
 # few pixels.
@@ -80,7 +83,7 @@ def check_coordinates(smap: GenericMap, *, name: str = "smap") -> None:
 
 def _wrong(smap):
     """What a header must have but does not have, in words; `None` if nothing is wrong."""
-    checks = (_wrong_cards, _wrong_axes, _wrong_numbers, _wrong_scale, _wrong_observer, _wrong_date)
+    checks = (_wrong_cards, _wrong_units, _wrong_axes, _wrong_numbers, _wrong_scale, _wrong_observer, _wrong_date)
     return next((wrong for check in checks if (wrong := check(smap))), None)
 
 
@@ -101,11 +104,22 @@ def _wrong_cards(smap):
         is_wrong = is_number and abs(value) == np.inf  # which no FITS file holds
         if is_wrong or (_NUMBER_CARDS.fullmatch(card) and not (is_number and np.isfinite(value))):
             return f"a finite number in {card.upper()}, got {value!r:.80}."
-    if not abs(smap.meta.get("solar_p0") or 0) <= _TURN:
+    if not abs(unread_roll(smap) or 0) <= _TURN:
         return f"an angle in degrees in SOLAR_P0, got {smap.meta['solar_p0']!r}."
     radius = smap.meta.get("rsun_ref", R_sun.value)
     if not abs(radius / R_sun.value - 1) <= _RADII:
         return f"a radius of the Sun in meters in RSUN_REF, within {_RADII:.0%} of {R_sun.value:.4g}, got {radius!r}."
+    return None
+
+
+def _wrong_units(smap):
+    try:
+        units = smap.spatial_units
+    except (AttributeError, TypeError, ValueError):
+        units = ()
+    if not units or not all(isinstance(unit, u.UnitBase) and unit.is_equivalent(u.deg) for unit in units):
+        found = " and ".join(f"{card.upper()} = {smap.meta.get(card)!r:.40}" for card in ("cunit1", "cunit2"))
+        return f"axes in units of angle such as arcsec or deg, got {found}."
     return None
 
 
@@ -155,7 +169,7 @@ def _wrong_observer(smap):
 
 def _wrong_date(smap):
     now = Time.now()
-    said = [card for card in _DATE_CARDS if smap.meta.get(card)]
+    said = [card for card in DATE_CARDS if smap.meta.get(card)]
     if said and abs((smap.date - now).to_value("day")) < 1:  # which sunpy takes for want of another
         read = [
             card
@@ -252,22 +266,50 @@ def plate_scale(smap: GenericMap) -> tuple[u.Quantity, u.Quantity]:
     return x * smap.spatial_units[0] / u.pix, y * smap.spatial_units[1] / u.pix
 
 
+def angular_scale(scales: tuple[u.Quantity, ...]) -> tuple[float, ...]:
+    """
+    Convert plate scales to arcsec a pixel, also those of heliographic maps.
+
+    A heliographic degree counts as what it subtends at disk center from 1 au, 16.8 arcsec. So 0.03 deg are 0.505 arcsec.
+
+    Parameters
+    ----------
+    scales : `tuple` of `~astropy.units.Quantity`
+        Plate scales in arcsec/pix, or in deg/pix of heliographic longitude and latitude.
+
+    Returns
+    -------
+    `tuple` of `float`
+        The same in arcsec a pixel.
+    """
+    if scales[0].unit != u.deg / u.pix:
+        return tuple(float(scale.to_value(u.arcsec / u.pix)) for scale in scales)
+    distance = float(R_sun / (au - R_sun))
+    return tuple(float(scale.to_value(u.arcsec / u.pix)) * distance for scale in scales)
+
+
 def unread_roll(smap: GenericMap) -> float | None:
     """
     Find the roll that an early MDI header holds in SOLAR_P0, a card which sunpy does not read.
 
+    Other instruments have another angle in that card: in headers of Solar Orbiter it comes from an ephemeris, and does not
+    describe the image.
+
     Parameters
     ----------
     smap : `sunpy.map.GenericMap`
-        Map of any instrument. Only early MDI headers have such a card.
+        Map of any instrument.
 
     Returns
     -------
     `float` or `None`
-        CROTA2 in degrees. `None` if there is no SOLAR_P0, or if a card that sunpy reads says the roll.
+        CROTA2 in degrees. `None` for other instruments than MDI, if there is no SOLAR_P0, or if a card that sunpy reads
+        gives the roll.
     """
     angle = smap.meta.get("solar_p0")
     read = ("crota2", "pc1_1", "pc1_2", "pc2_1", "pc2_2", *CD_CARDS)
     if not angle or not is_helioprojective(smap) or any(card in smap.meta for card in read):
         return None
-    return -float(angle)
+    if product_of(smap).instrument != "MDI":
+        return None
+    return -float(angle) if isinstance(angle, int | float) else math.nan

@@ -5,7 +5,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-from sunpy_magsr.cli.messages import exit_code
+from sunpy_magsr.cli.messages import exit_code, parse
 from sunpy_magsr.training.arguments import parser
 from sunpy_magsr.training.config import load_config
 
@@ -23,12 +23,12 @@ _STAGES = {
 }
 _WRONG = (ValueError, TypeError, OSError, ImportError)
 _FAILED = (FloatingPointError, RuntimeError, AssertionError)
-_STOPPED = "the same command goes on from the last checkpoint."
+_STOPPED = "the same command resumes from the last checkpoint."
 
 
 def main(arguments=None):
     """
-    Run one stage; a stage that was stopped goes on from its last checkpoint.
+    Run one stage; a stage that was stopped resumes from its last checkpoint.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def main(arguments=None):
     `int`
         0: done; 1: training failed, or some of the pairs; 2: wrong usage.
     """
-    options = parser().parse_args(arguments)
+    options = parse(parser(), arguments)
     return exit_code("magsr-train", lambda: _done(options), wrong=_WRONG, failed=_FAILED, stopped=_STOPPED)
 
 

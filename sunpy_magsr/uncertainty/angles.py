@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 
-from sunpy_magsr.prep.wcs import plate_scale
+from sunpy_magsr.prep.wcs import angular_scale, plate_scale
 
 if TYPE_CHECKING:
     from sunpy.map import GenericMap
 
 __all__ = ["angle_in_pixels", "arcsec_per_pixel"]
-
-_ARCSEC_PER_DEGREE = 0.5 / 0.03  # of heliographic maps: HMI's pixel at disk center
 
 
 def arcsec_per_pixel(smap: GenericMap) -> tuple[float, ...]:
@@ -31,9 +29,7 @@ def arcsec_per_pixel(smap: GenericMap) -> tuple[float, ...]:
     `tuple` of `float`
         Arcsec in a pixel along x and y. For heliographic maps these are the values at disk center.
     """
-    scales = plate_scale(smap)
-    factor = _ARCSEC_PER_DEGREE if scales[0].unit == u.deg / u.pix else 1.0
-    return tuple(factor * scale.value for scale in scales)
+    return angular_scale(plate_scale(smap))
 
 
 def angle_in_pixels(smap: GenericMap, angle: u.Quantity, *, name: str) -> tuple[float, ...]:

@@ -133,7 +133,9 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
         except Exception as error:  # noqa: BLE001  as above
             failed[name] = reason(error)
     check_any(
-        regions, failed, f"--paired must hold a partner in time for a magnetogram of --data, got none in {low_folder}"
+        regions,
+        failed,
+        f"low_folder must hold a partner in time for a magnetogram of {folder}, got none in {low_folder}",
     )
     return regions, failed
 

@@ -75,7 +75,7 @@ def read_published_pairs(folder):
             except (OSError, ValueError) as error:
                 failed[path.name] = reason(error)
     check_any(
-        regions, failed, f"--pairs must hold pairs that {TABLE} lists or that the package knows, got none in {folder}"
+        regions, failed, f"folder must hold pairs that {TABLE} lists or that the package knows, got none in {folder}"
     )
     order = sorted(range(len(regions)), key=lambda number: facts[regions[number].name]["stamp"])
     return [regions[number] for number in order], facts, failed

@@ -224,7 +224,7 @@ def read_regions(folder, *, component="los"):
         except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
             failed[name] = reason(error)
     check_any(
-        regions, failed, f"--data must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}"
+        regions, failed, f"folder must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}"
     )
     return regions, failed
 
