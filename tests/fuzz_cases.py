@@ -48,7 +48,7 @@ PHI = {
     "telescop": "SOLO/PHI/HRT", "instrume": "PHI", "filename": "solo_L2_phi-hrt-blos_20220307T000009_V01.fits", "bunit": "Gauss",
     "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cunit1": "arcsec", "cunit2": "arcsec", "cdelt1": 0.5, "cdelt2": 0.5,
     "crpix1": 1024.5, "crpix2": 1024.5, "crval1": 120.0, "crval2": -300.0, "pc1_1": 0.995, "pc1_2": -0.0998, "pc2_1": 0.0998,
-    "pc2_2": 0.995, "dsun_obs": 7.6e10, "rsun_obs": 1889.0, "hgln_obs": -7.0, "hglt_obs": 2.5, "date-obs": "2022-03-07T00:00:09",
+    "pc2_2": 0.995, "solar_p0": 22.87, "btype": "LOS magnetic field strength", "dsun_obs": 7.6e10, "rsun_obs": 1889.0, "hgln_obs": -7.0, "hglt_obs": 2.5, "date-obs": "2022-03-07T00:00:09",
 }  # fmt: skip
 BASES = {"soi": SOI, "smarp": SMARP, "phi": PHI}
 WCS_CARDS = (
@@ -56,16 +56,17 @@ WCS_CARDS = (
     "cd2_1", "cd2_2", "lonpole", "latpole", "pv2_1", "pv1_1", "rsun_obs", "dsun_obs", "hgln_obs", "hglt_obs", "crln_obs",
     "crlt_obs", "solar_p0", "interval", "rsun_ref", "wcsaxes", "naxis", "naxis1", "naxis2", "naxis3", "a_order", "a_1_1",
     "car_rot", "r_sun", "solar_r", "radius", "fndlmbmi", "fndlmbma", "semidiam", "blank", "bscale", "obs_dist", "obs_r0",
-    "crpix1a", "cdelt1a", "exptime", "velosys", "restfrq", "equinox", "mjd-obs",
+    "crpix1a", "cdelt1a", "exptime", "velosys", "restfrq", "equinox", "mjd-obs", "cdelt3", "crpix3", "crval3", "pc3_1", "accrowit",
 )  # fmt: skip
 TEXT_CARDS = (
     "ctype1", "ctype2", "cunit1", "cunit2", "bunit", "_bunit", "date-obs", "date_obs", "t_obs", "telescop", "instrume", "detector",
     "content", "drms_id", "physparm", "dpc_obsr", "history", "comment", "wcsname", "radesys", "timesys", "filename", "date-avg",
-    "date-beg", "trecepoc", "ctype1a", "imtype", "obs_type", "specsys", "dateref",
+    "date-beg", "trecepoc", "ctype1a", "imtype", "obs_type", "specsys", "dateref", "btype", "ctype3", "cunit3", "interval",
 )  # fmt: skip
 NUMBERS = (
     0, 0.0, -1, 1, 2, -2.0, 0.5, 4.0, 90.0, 180.0, -180.0, 359.9, 1e-12, -1e-12, 1e-30, 1e6, -1e6, 1e30, -1e300, 1e308, 2**31, 2**70,
-    math.nan, math.inf, -math.inf, "", "north", "1.0", True, None, "2010-01-01",
+    math.nan, math.inf, -math.inf, "", "north", "1.0", True, None, "2010-01-01", np.int64(24), np.float32(1.98), np.array(2.0),
+    np.bool_(True), np.ma.masked, "MISSING", -2147483648, np.float64("nan"), b"1.0",
 )  # fmt: skip
 TEXTS = (
     "", " ", "HPLN-TAN", "HPLT-TAN", "HPLN-ARC", "HPLT-ARC", "HPLN-SIN", "HPLT-SIN", "CRLN-CEA", "CRLT-CEA", "CRLN-CAR", "CRLT-CAR",
@@ -74,6 +75,8 @@ TEXTS = (
     "10 G", "2011-02-30T00:00:00", "2011-02-15", "2011.02.15_00:00:00_TAI", "2011.02.15_00:00:60_TAI", "99999-01-01", "1950-01-01",
     "never", "2011-02-15T00:00:00+02:00", "0000-00-00", "MDI", "HMI_SIDE1", "SOHO", "SDO/HMI", "NSO-GONG", "SO/PHI", "AIA_3", "EIT",
     "continuum", "Dopplergram", "MAGNETOGRAM", "hmi.sharp_cea_720s:1:Br", "hmi.sharp_cea_720s:1:Br_err", "mdi.smarp_cea_96m:1:bitmap",
+    "MISSING", "-4712.01.01_11:59:28_TAI", "arcsecs", "mag(G)", "dex(arcsec)", np.str_("G"), b"Gauss", np.array("arcsec"),
+    "LOS magnetic field strength", "Magnetic field strength", "BLOS", "STOKES",
     ":::", "UTC", "TAI", "é", "a" * 5000, "two\nlines", "'", None, 3, 1e300, True, math.nan,
 )  # fmt: skip
 SENTENCE = re.compile(r"^(smap|plate_scale|component) must [^\n]{1,1200}$")
