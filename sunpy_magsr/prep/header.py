@@ -76,7 +76,9 @@ def plain_header(smap: GenericMap, *, name: str = "smap") -> tuple[GenericMap, l
 
 def _plain(value: Any) -> Any:
     """Text or number for a FITS card; a value of another kind is returned as it is."""
-    is_array = type(value) is np.ndarray and value.ndim == 0  # neither a Quantity nor a masked array
+    if value is np.ma.masked:
+        return math.nan
+    is_array = type(value) is np.ndarray and value.ndim == 0  # A Quantity has a unit, which may not be that of the card.
     if is_array or (isinstance(value, np.generic) and not isinstance(value, float | str)):
         value = value.item()
     if isinstance(value, bytes):
