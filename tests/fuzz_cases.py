@@ -293,5 +293,6 @@ def _check_words(smap, truth, caught):
         off = smap.pixel_to_world(x * u.pix, y * u.pix)
         on_disk = not hasattr(off, "Tx") or np.hypot(off.Tx, off.Ty) <= smap.rsun_obs
         assert not on_disk, "an infinite pixel was left out without a word"
-    today = abs((smap.date - parse_time("now")).to_value("day")) < 1
-    assert not today or "observation time" in words, "today's date was taken without a word"
+    with contextlib.suppress(ValueError):  # A date that is marked as missing, of which sunpy makes nothing.
+        today = abs((smap.date - parse_time("now")).to_value("day")) < 1
+        assert not today or "observation time" in words, "today's date was taken without a word"
