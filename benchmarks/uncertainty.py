@@ -47,10 +47,12 @@ import sunpy_magsr
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.forward_model import input_noise, without_bad_pixels
 from sunpy_magsr.metrics import element_labels
+from sunpy_magsr.metrics.antithetic import draws_of
 from sunpy_magsr.training.config import CalibrateConfig, load_config
 from sunpy_magsr.training.publish.calibrate import draw, fit_intervals, on_fine_grid, sights
 from sunpy_magsr.uncertainty import Calibration, Ensemble, flux_elements
 from sunpy_magsr.uncertainty.conformal import half_width
+from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.uncertainty.real_scale import WAVELENGTHS, band, shared_wavelength
 from sunpy_magsr.validation.judged import draw_members
 from sunpy_magsr.validation.published import read_published_pairs
@@ -123,7 +125,9 @@ def ensembles(data, n_samples):
     backend = load_backend("default+mdi")
     calibration = Calibration.of(backend.card.intervals["los"]["pixel"])
     for region in read_published_pairs(data / "pairs")[0]:
-        members = np.stack(draw_members(region, "default+mdi", n_samples=n_samples)).astype(np.float32)
+        members = np.stack(draw_members(region, "default+mdi", n_samples=n_samples, independent=False)).astype(
+            np.float32
+        )
         low, _ = without_bad_pixels(region.low)
         conditions = {"field": on_fine_grid(np.abs(low.data)), "noise": on_fine_grid(input_noise(low)), "mu": 0.9}
         yield members, region.truth, calibration, calibration.strata(conditions, region.truth.shape), "pairs"
@@ -131,8 +135,11 @@ def ensembles(data, n_samples):
 
 def held(members, truth, calibration, strata, level):
     """Share of the truth inside of the intervals."""
-    width = calibration.factor(level)[strata] * half_width(level, len(members)) * members.std(axis=0, ddof=1)
-    error = np.abs(truth - members.mean(axis=0))
+    moments = Moments(is_paired=True)
+    for member in members:
+        moments.add(member)
+    width = calibration.factor(level)[strata] * half_width(level, moments.draws) * moments.std
+    error = np.abs(truth - moments.mean)
     known = np.isfinite(error) & calibration.has(strata)
     return float((error <= width)[known].mean())
 
@@ -155,7 +162,8 @@ def cutouts(members, truth, calibration, strata):
     """Predicted and true wavelength in arcsec, of each cutout that is measured everywhere."""
     mean = members.mean(axis=0)
     factors = calibration.factor(0.68)[strata]
-    scale = shared_wavelength(members, mean, factors, THRESHOLD, SIGMA)
+    draws = draws_of(np.nan_to_num(members.reshape(len(members), -1)), is_paired=True)
+    scale = shared_wavelength(members, mean, factors, THRESHOLD, SIGMA, draws=draws)
     of_mean, of_truth = (np.stack([band(np.nan_to_num(field), of) for of in WAVELENGTHS]) for field in (mean, truth))
     for top in range(0, truth.shape[0] - CUTOUT + 1, CUTOUT):
         for left in range(0, truth.shape[1] - CUTOUT + 1, CUTOUT):
@@ -210,7 +218,7 @@ def elements(drawn):
     """What the catalogue says of elements that are there, and of planted ones; what was missed."""
     found = {}
     for number, (members, truth, _, _, name) in enumerate(drawn):
-        table = flux_elements(Ensemble(members, make_map), truth=truth)
+        table = flux_elements(Ensemble(members, make_map, is_paired=True), truth=truth)
         made = table[table["outcome"] != "omitted"]
         inside = (made["flux_low"] <= made["truth_flux"]) & (made["truth_flux"] <= made["flux_high"])
         kind = found.setdefault(name, {"made": [], "fakes": [], "lost": [], "omitted": 0})
@@ -246,7 +254,7 @@ def plant(members, truth, rng):
             places.append((y, x))
             fake += PLANTED * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * 1.7**2))
     with_fakes = np.concatenate([members[:1] + fake.astype(np.float32), members[1:]])
-    table = flux_elements(Ensemble(with_fakes, make_map), number=0, truth=truth)
+    table = flux_elements(Ensemble(with_fakes, make_map, is_paired=True), number=0, truth=truth)
     for y, x in places:
         near = table[(np.hypot(table["x"].value - x, table["y"].value - y) < 2) & (table["outcome"] != "omitted")]
         yield len(near) == 1 and near["outcome"][0] == "hallucinated" and near["detection"][0] == 0
@@ -257,7 +265,7 @@ def lose(members, truth, made):
     labels = element_labels(make_map(np.where(np.isfinite(truth), members.mean(axis=0), np.nan), "mean"))
     chosen = made["id"][(made["detection"] == 1) & (made["outcome"] == "improved")][::10]
     gone = binary_dilation(np.isin(labels, chosen), iterations=3)
-    table = flux_elements(Ensemble(members, make_map), truth=np.where(gone, 0, truth))
+    table = flux_elements(Ensemble(members, make_map, is_paired=True), truth=np.where(gone, 0, truth))
     return table["outcome"][np.isin(table["id"], chosen) & (table["outcome"] != "omitted")] == "hallucinated"
 
 

@@ -50,7 +50,8 @@ class Job:
         The model.
     settings : `dict`
         ``n_samples``, ``seed``, ``steps``, ``consistency``, ``calibration``, ``psf_fwhm`` (arcsec or `None`),
-        ``bad_pixels`` (how many were masked), ``noise_lifetime`` (seconds or `None`), and the backend's ``device``,
+        ``bad_pixels`` (how many were masked), ``noise_lifetime`` (seconds or `None`), ``is_paired`` (whether the samples
+        are antithetic pairs), and the backend's ``device``,
         ``batch_size`` and ``progress``.
     output : `~sunpy_magsr.output.Output`
         The grid and the Maps of the result.
@@ -111,6 +112,7 @@ class Job:
         settings = self.settings
         enforce = consistency_step.enforcer(self.magnetogram, self.backend.card, settings["consistency"])
         options = {key: settings[key] for key in ("n_samples", "seed", "steps", "device", "batch_size", "progress")}
+        options["independent"] = not settings["is_paired"]
         if settings["noise_lifetime"] is not None:
             options["noise"] = SolarNoise(self.smap, self.magnetogram, settings["noise_lifetime"])
         return map(enforce, self.backend.samples(self.magnetogram, **options))
@@ -119,7 +121,8 @@ class Job:
         """Put one of the `native_fields` on the result's scale and grid, with NaN where nothing is ``valid``."""
         card, ratio = self.backend.card, self.output.ratio
         if self.settings["calibration"] != card.calibration:
-            field = to_hmi(field, self.magnetogram.data, sample=number)
+            draw = number // 2 if self.settings["is_paired"] else number  # Partners share the gain that is drawn.
+            field = to_hmi(field, self.magnetogram.data, sample=draw)
         if any(along != card.factor for along in ratio):
             field = resample(field, [along / card.factor for along in ratio])
         return np.where(valid, field, np.float32(np.nan))
@@ -159,18 +162,35 @@ class Job:
         return np.abs(self.magnetogram.data) if axis == "field" else limb_cosine(self.smap)
 
 
-def _settings(magnetogram, card, *, n_samples, seed, steps, consistency, calibrate, noise_lifetime=None, **machine):
+def _settings(
+    magnetogram,
+    card,
+    *,
+    n_samples,
+    seed,
+    steps,
+    consistency,
+    calibrate,
+    noise_lifetime=None,
+    independent=False,
+    **machine,
+):
     """What the options mean for this input and this model."""
     if card.is_deterministic and n_samples > 1:
         msg = f"n_samples must be 1 for the deterministic model {card.name!r}, got {n_samples}."
         raise ValueError(msg)
     check_noise_lifetime(noise_lifetime, card)
+    if not isinstance(independent, bool):
+        msg = f"independent must be True or False, got {independent!r}."
+        raise TypeError(msg)
     return {
         "n_samples": int(n_samples),
         "seed": int(seed),
         "steps": 0 if card.is_deterministic else int(steps or card.steps),
         "consistency": consistency_step.check(consistency, card),
         "calibration": check_calibration(calibrate, magnetogram, card),
+        # The published architecture draws its noise in tiles, which cannot be negated.
+        "is_paired": n_samples > 1 and not independent and card.kind != "published",
         "noise_lifetime": None if noise_lifetime is None or card.is_deterministic else noise_lifetime.to_value(u.s),
         **machine,
     }

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.catalog import ModelCard
 
-__all__ = ["finer_header", "provenance"]
+__all__ = ["ANTITHETIC", "finer_header", "provenance"]
+
+#: Card MAGSRDRW of a result whose samples are pairs of noise and its negative.
+ANTITHETIC = "antithetic"
 
 # Cards that describe the input's pixels, values or file and would be wrong beside the output.
 _STALE = {
@@ -200,6 +203,7 @@ def provenance(
     psf_fwhm: float | None = None,
     bad_pixels: int = 0,
     noise_lifetime: float | None = None,
+    is_paired: bool = False,
 ) -> dict[str, Any]:
     """
     Make the cards that say that a map is the output of a model, of which model, and with which options.
@@ -227,8 +231,10 @@ def provenance(
     bad_pixels : `int`
         The number of input pixels that were treated as missing. Defaults to 0.
     noise_lifetime : `float`, optional
-        How many seconds the structure that the model makes up stays with a place on the Sun. By default it stays with
-        the pixels of the detector.
+        How many seconds the structure that the model adds stays with a place on the Sun. By default it stays with the
+        pixels of the detector.
+    is_paired : `bool`
+        Whether the samples are antithetic pairs. Defaults to `False`.
 
     Returns
     -------
@@ -239,17 +245,20 @@ def provenance(
     story = (
         f"Super-resolved x{card.factor} by sunpy_magsr {version}, model {card.name} revision {card.revision or 'none'} "
         f"({card.kind}). This is the output of a model, not an observation at this resolution: structure below the "
-        f"resolution of the input is plausible, not measured. Map: {statistic} of {n_samples} sample(s), seed {seed}, "
+        f"resolution of the input is plausible, not measured. Map: {statistic} of {n_samples} sample(s)"
+        f"{' in antithetic pairs' if is_paired else ''}, seed {seed}, "
         f"{steps} step(s); consistency with the input: {consistency}; calibration: {calibration}."
     )
     if bad_pixels:
         story += f" Bad pixels of the input that were treated as missing: {bad_pixels}."
-    told = {} if psf_fwhm is None else {"magsrpsf": psf_fwhm}
+    told: dict[str, Any] = {} if psf_fwhm is None else {"magsrpsf": psf_fwhm}
+    if n_samples > 1:
+        told["magsrdrw"] = ANTITHETIC if is_paired else "independent"
     if noise_lifetime is not None:
         # FITS has no infinity
         told["magsrnlt"] = noise_lifetime if math.isfinite(noise_lifetime) else -1.0
         kept = "for ever" if told["magsrnlt"] < 0 else f"for {noise_lifetime:g} s on average"
-        story += f" What is made up rotates with the Sun and is kept {kept}."
+        story += f" The structure that the model adds rotates with the Sun and is kept {kept}."
     return {
         "magsrver": version,
         "magsrmod": card.name,

@@ -14,6 +14,7 @@ __all__ = [
     "check_noise_lifetime",
     "check_options",
     "check_plate_scale",
+    "check_width",
     "output_ratio",
     "width_in_pixels",
 ]
@@ -119,12 +120,17 @@ def check_noise_lifetime(value, card):
         raise ValueError(msg)
 
 
-def width_in_pixels(psf_fwhm, magnetogram):
-    """Check the width of the point-spread function that the user gives, and turn it into input pixels."""
+def check_width(psf_fwhm):
+    """Raise ValueError unless the width of the point-spread function that the user gives is an angle in its limits."""
     is_width = isinstance(psf_fwhm, u.Quantity) and psf_fwhm.isscalar and psf_fwhm.unit.is_equivalent(u.arcsec)
     if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= LARGEST_WIDTH:
         msg = f"psf_fwhm must be None or an angle from 0 to {LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
         raise ValueError(msg)
+
+
+def width_in_pixels(psf_fwhm, magnetogram):
+    """Check the width of the point-spread function that the user gives, and turn it into input pixels."""
+    check_width(psf_fwhm)
     return float(psf_fwhm.to_value(u.arcsec) / angular_scale(magnetogram.plate_scale)[0])
 
 

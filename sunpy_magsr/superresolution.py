@@ -39,6 +39,7 @@ def superresolve(
     bad_pixels: Literal["mask", "keep"] = "mask",
     component: Literal["los", "br", "bp", "bt"] | None = None,
     noise_lifetime: u.Quantity | None = None,
+    independent: bool = False,
     device: str | None = None,
     batch_size: int | None = None,
     progress: bool = False,
@@ -99,6 +100,11 @@ def superresolve(
         For frames of one sequence: the time for which structure that is made up stays with its place on the Sun, such as
         ``1 * u.hour`` (see `superresolve_sequence`). With 0 it is made up anew in each frame, with infinity it stays for
         ever. By default it belongs to the pixels of the detector, past which the Sun rotates.
+    independent : `bool`
+        With more than one sample, they are antithetic pairs by default: every second one is drawn from the negative of the
+        noise of the one before. Each is a sample like any other, but the errors of partners largely cancel in the mean,
+        which is as good as that of five times as many independent samples. Standard deviation and intervals take it into
+        account. `True` draws independent samples, as do models of the published architecture always. Defaults to `False`.
     device : `str`, optional
         A torch device, such as ``"cpu"`` or ``"cuda"``. By default CUDA where there is one, else the CPU.
     batch_size : `int`, optional
@@ -157,13 +163,14 @@ def superresolve(
         bad_pixels=bad_pixels,
         component=component,
         noise_lifetime=noise_lifetime,
+        independent=independent,
         device=device,
         batch_size=batch_size,
         progress=progress,
     )
     if n_samples == 1:
         return job.output.map(next(iter(job.fields())), "sample")
-    moments = Moments()
+    moments = Moments(is_paired=job.settings["is_paired"])
     for field in job.fields():
         moments.add(field)
     return job.output.map(moments.mean, "mean", std=moments.std)
@@ -183,6 +190,7 @@ def superresolve_ensemble(
     bad_pixels: Literal["mask", "keep"] = "mask",
     component: Literal["los", "br", "bp", "bt"] | None = None,
     noise_lifetime: u.Quantity | None = None,
+    independent: bool = False,
     device: str | None = None,
     batch_size: int | None = None,
     progress: bool = False,
@@ -197,7 +205,7 @@ def superresolve_ensemble(
         The magnetogram and the model.
     n_samples : `int`
         Number of members, at least 2. Defaults to 8. Each member of a full disk takes 64 MiB.
-    seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, noise_lifetime, device, batch_size, progress : see `superresolve`
+    seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, noise_lifetime, independent, device, batch_size, progress : see `superresolve`
         Options, with the same meaning and the same defaults.
     store : `str` or `pathlib.Path`, optional
         A new file (``.npy``) to keep the members in, mapped to memory, so that any number of them fits.
@@ -230,12 +238,13 @@ def superresolve_ensemble(
         bad_pixels=bad_pixels,
         component=component,
         noise_lifetime=noise_lifetime,
+        independent=independent,
         device=device,
         batch_size=batch_size,
         progress=progress,
         kept=n_samples if store is None else 1,
     )
-    members, moments = keep_members(job.fields(), n_samples, store=store)
+    members, moments = keep_members(job.fields(), n_samples, store=store, is_paired=job.settings["is_paired"])
     return Ensemble(members, job.output.map, job.facts(), moments=moments)
 
 

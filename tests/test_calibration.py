@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from sunpy_magsr.metrics.antithetic import Draws
 from sunpy_magsr.uncertainty import Calibration
 from sunpy_magsr.uncertainty.calibration import UNCALIBRATED
 from sunpy_magsr.uncertainty.conformal import Case, coverage_table, half_width
@@ -19,7 +20,7 @@ def case(rng, region, *, error=(1.0, 1.0), n_samples=8, strong=True):
     sigma = rng.uniform(5, 50, SHAPE)
     members = rng.normal(0, sigma, (n_samples, *SHAPE))
     truth = rng.normal(0, sigma * np.where(field < 100, *error))
-    return Case(members.mean(axis=0), members.std(axis=0, ddof=1), n_samples, truth, {"field": field}, region)
+    return Case(members.mean(axis=0), members.std(axis=0, ddof=1), Draws(n_samples), truth, {"field": field}, region)
 
 
 @pytest.mark.parametrize("n_samples", [2, 8, 32])
@@ -118,7 +119,7 @@ def test_half_width_is_that_of_a_prediction():
     draws = rng.normal(size=(5, 200_000))
     error = np.abs(draws[4] - draws[:4].mean(axis=0)) / draws[:4].std(axis=0, ddof=1)
     for level in (0.5, 0.9):
-        assert (error <= half_width(level, 4)).mean() == pytest.approx(level, abs=0.005)
+        assert (error <= half_width(level, Draws(4))).mean() == pytest.approx(level, abs=0.005)
 
 
 def test_refusals(rng, tmp_path):

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 import sunpy_magsr
+from sunpy_magsr.metrics.antithetic import Draws
 from sunpy_magsr.uncertainty import Calibration, Ensemble, pit, pit_histogram, plot_pit, plot_reliability, plot_strata
 from sunpy_magsr.uncertainty.conformal import Case
 from sunpy_magsr.uncertainty.facts import Facts
@@ -19,7 +20,9 @@ def make_case(rng, name, *, n_samples=4, spread=1.0, bias=0.0):
     middle = rng.normal(0, 100, SHAPE)
     members = middle + spread * rng.normal(0, 10, (n_samples, *SHAPE))
     truth = middle + bias + rng.normal(0, 10, SHAPE)
-    return Case(members.mean(axis=0), members.std(axis=0, ddof=1), n_samples, truth, {"field": np.abs(middle)}, name)
+    return Case(
+        members.mean(axis=0), members.std(axis=0, ddof=1), Draws(n_samples), truth, {"field": np.abs(middle)}, name
+    )
 
 
 @pytest.mark.parametrize("n_samples", [2, 4, 16])

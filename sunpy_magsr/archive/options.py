@@ -10,7 +10,7 @@ import astropy.units as u
 from sunpy_magsr import consistency
 from sunpy_magsr.backends.registry import model_card, model_folders
 from sunpy_magsr.io import check_precision
-from sunpy_magsr.options import check_bad_pixels, check_noise_lifetime, check_options, check_plate_scale
+from sunpy_magsr.options import check_bad_pixels, check_noise_lifetime, check_options, check_plate_scale, check_width
 from sunpy_magsr.prep.products import COMPONENTS
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def options_of(settings: dict[str, Any]) -> dict[str, Any]:
         If a text is not a quantity with the right unit.
     """
     model = settings["model"]
-    native, lifetime = model["plate_scale"] == "native", model["noise_lifetime"]
+    native, lifetime, width = model["plate_scale"] == "native", model["noise_lifetime"], model["psf_fwhm"]
     return {
         "model": model["name"],
         "n_samples": model["n_samples"],
@@ -53,6 +53,8 @@ def options_of(settings: dict[str, Any]) -> dict[str, Any]:
         "bad_pixels": model["bad_pixels"],
         "component": settings["component"] or None,
         "noise_lifetime": None if lifetime == _NONE else quantity("model.noise_lifetime", lifetime, u.s),
+        "independent": model["independent"],
+        "psf_fwhm": None if width == _NONE else quantity("model.psf_fwhm", width, u.arcsec),
     }
 
 
@@ -158,6 +160,8 @@ def check_plan(plan: Plan) -> None:
     check_precision(precision_of(plan.settings()))
     consistency.check(options["consistency"], card)
     _check_lifetime(options["noise_lifetime"], card)
+    if options["psf_fwhm"] is not None:
+        check_width(options["psf_fwhm"])
     if plan.model.calibrate not in ("", "hmi"):
         msg = f"model.calibrate must be '' or 'hmi', got {plan.model.calibrate!r}."
         raise ValueError(msg)

@@ -16,6 +16,11 @@ from sunpy_magsr.models.bundled import bundled_folder
 __all__ = ["ArchiveModel", "ArchiveOutput", "Cluster", "Input", "Plan", "load_plan"]
 
 
+#: Number that grows when the same options give other results, so that a plan never mixes the two: frames that an earlier
+#: method has done are done again. 2: antithetic pairs.
+_METHOD = 2
+
+
 @dataclasses.dataclass
 class Input:
     """
@@ -69,8 +74,11 @@ class ArchiveModel:
     bad_pixels : `str`
         ``"mask"`` (the default) or ``"keep"``.
     noise_lifetime : `str`
-        How long the structure that the model makes up stays with a place on the Sun, or ``"none"``. Defaults to
-        ``"1 h"``.
+        How long the structure that the model adds stays with a place on the Sun, or ``"none"``. Defaults to ``"1 h"``.
+    independent : `bool`
+        Whether samples are independent instead of antithetic pairs. Defaults to `False`.
+    psf_fwhm : `str`
+        The width of the point-spread function of all frames, such as ``"1.8 arcsec"``, or ``"none"`` (the default).
     """
 
     name: str = "default"
@@ -82,6 +90,8 @@ class ArchiveModel:
     calibrate: str = ""
     bad_pixels: str = "mask"
     noise_lifetime: str = "1 h"
+    independent: bool = False
+    psf_fwhm: str = "none"
 
 
 @dataclasses.dataclass
@@ -191,11 +201,12 @@ class Plan:
         -------
         `dict`
             The tables ``"model"`` and ``"output"`` (without its folder), the ``"component"`` of the input, a digest of
-            the ``"weights"`` of the model, and ``"digest"``, the SHA-256 of all of these. JSON can hold it.
+            the ``"weights"`` of the model, the number of the ``"method"``, and ``"digest"``, the SHA-256 of all of these.
+            JSON can hold it.
         """
         facts: dict[str, Any] = {"model": dataclasses.asdict(self.model), "output": dataclasses.asdict(self.output)}
         del facts["output"]["folder"]
-        facts |= {"component": self.input.component, "weights": model_identity(self.model.name)}
+        facts |= {"component": self.input.component, "weights": model_identity(self.model.name), "method": _METHOD}
         # the same wherever the folder of a model is
         parts = [Path(part).name if Path(part).is_absolute() else part for part in self.model.name.split("+")]
         told = {**facts, "model": {**facts["model"], "name": "+".join(parts)}}

@@ -35,6 +35,7 @@ class Backend(Protocol):
         seed: int,
         steps: int | None,
         noise: Callable[..., np.ndarray],
+        independent: bool,
         device: str | None,
         batch_size: int | None,
         progress: bool,
@@ -55,6 +56,8 @@ class Backend(Protocol):
         noise : callable
             The function that makes the noise from which samples are drawn, with the arguments of
             `sunpy_magsr.tiling.noise_field`.
+        independent : `bool`
+            Whether each sample has noise of its own. If not, every second one has the negative of the noise before.
         device : `str` or `None`
             The torch device; `None` for CUDA if there is one, else the CPU.
         batch_size : `int` or `None`

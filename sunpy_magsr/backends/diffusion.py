@@ -60,6 +60,7 @@ class DiffusionBackend:
         seed=0,
         steps=None,
         noise=noise_field,
+        independent=True,
         device=None,
         batch_size=None,
         progress=False,
@@ -75,8 +76,9 @@ class DiffusionBackend:
             frame.bar = bar
             condition = self._condition(frame, magnetogram)
             for sample in range(n_samples):
-                draw = functools.partial(noise, seed=seed, sample=sample)
-                whitened = self._denoise(frame, condition[0], draw, steps)
+                number, sign = (sample, 1) if independent else (sample // 2, 1 - 2 * (sample % 2))
+                draw = functools.partial(noise, seed=seed, sample=number)
+                whitened = self._denoise(frame, condition[0], draw, sign, steps)
                 yield self._decode(frame, condition, whitened)
 
     def _condition(self, frame, magnetogram):
@@ -106,11 +108,11 @@ class DiffusionBackend:
             scale = scale * spread_factor(frame.low, noise, **self.card.spread)
         return features, base * frame.near(1), scale * frame.near(1)
 
-    def _denoise(self, frame, features, draw, steps):
+    def _denoise(self, frame, features, draw, sign, steps):
         """The whitened remainder ``[1, c, h, w]``: the probability-flow equation is solved, starting from noise."""
         channels = self.denoiser.drawn_channels
         noise = draw((channels, *frame.shape), origin=frame.origin)
-        state = on_device(noise, frame.device)[None]
+        state = sign * on_device(noise, frame.device)[None]
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(steps)
         half = 1 / self.denoiser.patch

@@ -11,6 +11,7 @@ import scipy.special
 import sunpy.map
 
 from sunpy_magsr._fields import PARAMETERS, RAISES, described_with
+from sunpy_magsr.metrics.antithetic import Draws, is_paired
 from sunpy_magsr.prep.field import read_field
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ def crps(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None 
     .. math:: \frac{1}{S} \sum_i |x_i - y| - \frac{1}{2 S (S - 1)} \sum_{i,j} |x_i - x_j| ,
 
     which has the same expectation for any number S of members. So ensembles of different size can be compared. With
-    one member it is the mean absolute error, so an ensemble can also be compared with a single result. Each pixel is
-    scored by itself: whether the correlations between pixels are right does not count.
+    one member it is the mean absolute error, so an ensemble can also be compared with a single result. If an Ensemble
+    consists of antithetic pairs, the second sum leaves out partners, as they are farther apart than independent members.
+    Each pixel is scored by itself: whether the correlations between pixels are right does not count.
 
     {parameters}
 
@@ -119,10 +121,18 @@ def crps(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None 
     error = np.mean([np.abs(field - true).mean() for field in fields])
     if size == 1:
         return error * u.G
+    of_partners, partners = 0.0, 0
+    if is_paired(members):
+        partners = size // 2
+        of_partners = np.abs(fields[0 : 2 * partners : 2] - fields[1 : 2 * partners : 2]).mean(axis=1).sum()
+    distances = size * (size - 1) / 2 - partners
+    if distances == 0:
+        msg = "members must be at least 3 if they are antithetic pairs, got 2."
+        raise ValueError(msg)
     fields.sort(axis=0)
-    # the sum over pairs i < j of |x_i - x_j| from the sorted members
+    # The sum over i < j of |x_i - x_j|, from the sorted members.
     weights = 2 * np.arange(size) - size + 1
-    return (error - weights @ fields.mean(axis=1) / (size * (size - 1))) * u.G
+    return (error - (weights @ fields.mean(axis=1) - of_partners) / (2 * distances)) * u.G
 
 
 @described_with(**_TEXTS)
@@ -188,7 +198,9 @@ def spread_skill(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike
 
     .. math:: \sqrt{\left(1 + \frac{1}{S}\right) \langle s^2 \rangle \Big/ \langle (\bar{x} - y)^2 \rangle}
 
-    with the variance :math:`s^2` of the members (S - 1 in the denominator) and means over the pixels. Too little spread
+    with the variance :math:`s^2` of the members (S - 1 in the denominator) and means over the pixels. If an Ensemble
+    consists of antithetic pairs, 1/S and S - 1 are replaced by the numbers of `~sunpy_magsr.metrics.antithetic.Draws`. Too
+    little spread
     in one place and too much in another cancel. To see such places, use several ``where``, for instance the pixels with
     more than 100 G in the mean of the members, and `~sunpy_magsr.uncertainty.rank_histogram`.
 
@@ -222,12 +234,13 @@ def spread_skill(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike
         msg = f"members must be at least 2 to have a spread, got {size}."
         raise ValueError(msg)
     mean = fields.mean(axis=0)
-    variance = sum(np.mean((field - mean) ** 2) for field in fields) / (size - 1)
+    draws = Draws(size, is_paired(members))
+    variance = sum(np.mean((field - mean) ** 2) for field in fields) / draws.variance_divisor
     error = np.mean((mean - true) ** 2)
     if error == 0:
         msg = "truth must differ from the mean of the members in some pixel, got none."
         raise ValueError(msg)
-    return float(np.sqrt((1 + 1 / size) * variance / error))
+    return float(np.sqrt((1 + draws.mean_variance) * variance / error))
 
 
 def _read(

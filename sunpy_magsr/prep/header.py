@@ -31,6 +31,7 @@ _FURTHER_AXES = re.compile(
     r"wcsaxes|(naxis|ctype|crpix|crval|cdelt|cunit|crota|cname|crder|csyer)([3-9]|\d\d)|(pc|cd)(([3-9]|\d\d)_\d+|\d+_([3-9]|\d\d))|"
     r"(pv|ps)([3-9]|\d\d)_\d+"
 )
+_COMMENTARY = {"comment", "history", ""}
 _INSTEAD = {
     "t_obs": "the date of the map is used as the middle of the exposure",
     "interval": "the exposure is computed from T_OBS and DATE-OBS, or is assumed to be 300 s",
@@ -68,6 +69,8 @@ def plain_header(smap: GenericMap, *, name: str = "smap") -> tuple[GenericMap, l
         msg = f"{name} must be a sunpy Map (sunpy.map.Map(path) opens a file), got {type(smap).__name__}."
         raise TypeError(msg)
     cards = {card: _plain(value) for card, value in smap.meta.items() if not _FURTHER_AXES.fullmatch(card)}
+    for card in _COMMENTARY.intersection(cards):  # astropy's class for them, which no other format takes
+        cards[card] = cards[card] if isinstance(cards[card], str) else "\n".join(map(str, cards[card]))
     remarks = _remove_missing(cards)
     if not remarks and len(cards) == len(smap.meta) and all(cards[card] is smap.meta[card] for card in cards):
         return smap, []
@@ -78,7 +81,9 @@ def _plain(value: Any) -> Any:
     """Text or number for a FITS card; a value of another kind is returned as it is."""
     if value is np.ma.masked:
         return math.nan
-    is_array = type(value) is np.ndarray and value.ndim == 0  # A Quantity has a unit, which may not be that of the card.
+    is_array = (
+        type(value) is np.ndarray and value.ndim == 0
+    )  # A Quantity has a unit, which may not be that of the card.
     if is_array or (isinstance(value, np.generic) and not isinstance(value, float | str)):
         value = value.item()
     if isinstance(value, bytes):

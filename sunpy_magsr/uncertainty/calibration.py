@@ -93,11 +93,12 @@ class Calibration(StratumFactors):
         Members whose standard deviation is half of what it should be:
 
         >>> import numpy as np
+        >>> from sunpy_magsr.metrics.antithetic import Draws
         >>> from sunpy_magsr.uncertainty import Calibration
         >>> from sunpy_magsr.uncertainty.conformal import Case
         >>> rng = np.random.default_rng(1)
         >>> zero, five = np.zeros((100, 100)), np.full((100, 100), 5.0)
-        >>> cases = [Case(zero, five, 10**6, rng.normal(0, 10, (100, 100)), {"field": 0.0}, name) for name in "ab"]
+        >>> cases = [Case(zero, five, Draws(10**6), rng.normal(0, 10, (100, 100)), {"field": 0.0}, name) for name in "ab"]
         >>> Calibration.fit(cases, edges={"field": (0, np.inf)}, levels=[0.68]).factors.round(1)
         array([[2.]])
         """

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from sunpy_magsr.metrics.antithetic import Draws
+
 __all__ = ["LEVELS", "Case", "check_level", "coverage_table", "factors", "half_width", "standard_errors"]
 
 #: Levels that are fitted by default.
@@ -36,8 +38,8 @@ class Case:
     mean, std : `numpy.ndarray`
         Mean and standard deviation of the members: of a field in Gauss, ``[Y, X]``, or of a quantity that was measured on
         several fields, ``[N]``.
-    n_samples : `int`
-        Number of members.
+    draws : `~sunpy_magsr.metrics.antithetic.Draws`
+        Number of members, and whether they are pairs.
     truth : `numpy.ndarray`
         The truth, of the same shape, NaN where it is not known.
     conditions : `dict`
@@ -48,7 +50,7 @@ class Case:
 
     mean: NDArray[np.floating]
     std: NDArray[np.floating]
-    n_samples: int
+    draws: Draws
     truth: NDArray[np.floating]
     conditions: Mapping[str, ArrayLike]
     region: str
@@ -73,20 +75,22 @@ def check_level(level: float) -> None:
         raise ValueError(msg)
 
 
-def half_width(level: ArrayLike, n_samples: int) -> NDArray[np.float64]:
+def half_width(level: ArrayLike, draws: Draws) -> NDArray[np.float64]:
     r"""
     Give half the width of a prediction interval, in standard deviations of the members.
 
-    If the truth and S members are drawn from one Gaussian distribution, the truth is within
-    :math:`t_{S-1} \sqrt{1 + 1/S}` standard deviations from the mean, with Student's t at the level (Student 1908,
-    :doi:`10.1093/biomet/6.1.1`): with few members their standard deviation is not well known, and the interval is wider.
+    If the truth and S members are drawn from one Gaussian distribution, the truth is within :math:`t_\nu \sqrt{1 + v}`
+    standard deviations from the mean, with Student's t at the level (Student 1908, :doi:`10.1093/biomet/6.1.1`). For
+    independent members :math:`\nu = S - 1` and :math:`v = 1/S`; for antithetic pairs both are those of
+    `~sunpy_magsr.metrics.antithetic.Draws`. With few members their standard deviation is not well known, and the interval
+    is wider.
 
     Parameters
     ----------
     level : `float` or `numpy.ndarray`
         Probability of the interval, between 0 and 1.
-    n_samples : `int`
-        Number of members S, at least 2.
+    draws : `~sunpy_magsr.metrics.antithetic.Draws`
+        Number of members S, at least 2, and whether they are pairs.
 
     Returns
     -------
@@ -95,11 +99,13 @@ def half_width(level: ArrayLike, n_samples: int) -> NDArray[np.float64]:
 
     Examples
     --------
+    >>> from sunpy_magsr.metrics.antithetic import Draws
     >>> from sunpy_magsr.uncertainty.conformal import half_width
-    >>> round(float(half_width(0.6827, 10**6)), 3), round(float(half_width(0.6827, 4)), 3)
+    >>> round(float(half_width(0.6827, Draws(10**6))), 3), round(float(half_width(0.6827, Draws(4))), 3)
     (1.0, 1.338)
     """
-    return stats.t.ppf((1 + np.asarray(level)) / 2, n_samples - 1) * np.sqrt(1 + 1 / n_samples)
+    student = stats.t.ppf((1 + np.asarray(level)) / 2, draws.degrees_of_freedom)
+    return student * np.sqrt(1 + draws.mean_variance)
 
 
 def standard_errors(case: Case) -> NDArray[np.float64]:
@@ -252,7 +258,7 @@ def _scaled(calibration: StratumFactors, cases: Sequence[Case]) -> tuple[list[ND
         known = np.isfinite(error) | (np.isinf(error) & np.isfinite(case.truth))
         strata.append(calibration.index(case.conditions, error.shape)[known])
         for at, level in enumerate(calibration.levels):
-            errors[at].append(error[known] / half_width(level, case.n_samples))
+            errors[at].append(error[known] / half_width(level, case.draws))
     return [np.concatenate(of_level) for of_level in errors], np.concatenate(strata)
 
 

@@ -8,6 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
 
+from sunpy_magsr.metrics.antithetic import draws_of
 from sunpy_magsr.metrics.elements import MIN_AREA, PROMINENCE, THRESHOLD, matched, read_limits, segmented
 from sunpy_magsr.metrics.flux import pixel_fluxes
 from sunpy_magsr.metrics.geometry import pixel_areas
@@ -109,8 +110,9 @@ def flux_elements(
     """
     check_ensemble(ensemble)
     check_level(level)
-    if number is not None and len(ensemble) < 3:
-        msg = f"ensemble must have 3 members or more for the elements of one of them, got {len(ensemble)}."
+    least = 4 if ensemble.is_paired else 3
+    if number is not None and len(ensemble) < least:
+        msg = f"ensemble must have {least} members or more for the elements of one of them, got {len(ensemble)}."
         raise ValueError(msg)
     limits = read_limits(threshold, prominence, min_area)
     found_in = ensemble.mean() if number is None else ensemble.sample(number)
@@ -123,18 +125,20 @@ def flux_elements(
     per_gauss = pixel_fluxes(Field(np.ones(area.shape), None, is_radial=field.is_radial), geometry, deproject=deproject)
     scene = (area, np.nan_to_num(per_gauss), limits)
     catalogues = [_Elements(one.data, scene) for one in (field, of_truth) if one is not None]
+    # The partner of a member was drawn from its noise negated, and has what it has less often than others.
+    left_out = () if number is None else (number, number ^ 1) if ensemble.is_paired else (number,)
     for at, member in enumerate(ensemble):
-        if at != number:
+        if at not in left_out:
             other = _Elements(member.data, scene)
             for catalogue in catalogues:
                 catalogue.look_for(other)
-    table = catalogues[0].table(found_in, level)
+    table = catalogues[0].table(found_in, level, is_paired=ensemble.is_paired)
     if of_truth is not None:
         made, true = catalogues
         is_true = made.is_in(true)
         table["truth_flux"] = table["polarity"] * made.fluxes_of(true.data) * u.Mx
         table["outcome"] = np.where(is_true, "improved", "hallucinated")
-        missed = true.table(found_in, level)[~true.is_in(made)]
+        missed = true.table(found_in, level, is_paired=ensemble.is_paired)[~true.is_in(made)]
         missed["truth_flux"], missed["outcome"] = missed["flux"], "omitted"
         table = vstack([table, missed], metadata_conflicts="silent")
     for column in table.itercols():
@@ -173,7 +177,7 @@ class _Elements:
         """Signed flux through the pixels of each element in Mx."""
         return self._sums((data * self.per_gauss).ravel()[self._inside])
 
-    def table(self, smap: GenericMap, level: float) -> QTable:
+    def table(self, smap: GenericMap, level: float, *, is_paired: bool) -> QTable:
         field = self.data.ravel()[self._inside].astype(float)
         rows, columns = np.divmod(self._inside, self.data.shape[1])
         weight = self._sums(np.abs(field))
@@ -184,7 +188,9 @@ class _Elements:
         np.maximum.at(strongest, self._of, np.abs(field))
         fluxes = polarity * np.array(self._fluxes)
         n_members = len(fluxes)
-        middle, width = fluxes.mean(axis=0), half_width(level, n_members) * fluxes.std(axis=0, ddof=1)
+        draws = draws_of(fluxes, is_paired=is_paired)
+        middle = fluxes.mean(axis=0)
+        width = half_width(level, draws) * np.sqrt(((fluxes - middle) ** 2).sum(axis=0) / draws.variance_divisor)
         table = QTable({"id": np.arange(1, self.count + 1), "x": x * u.pix, "y": y * u.pix})
         names = list(smap.coordinate_frame.get_representation_component_names())[:2]
         world = smap.wcs.pixel_to_world_values(x, y)

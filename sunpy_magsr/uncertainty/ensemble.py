@@ -9,6 +9,7 @@ import astropy.units as u
 import numpy as np
 
 from sunpy_magsr.exceptions import warn_user
+from sunpy_magsr.metrics.antithetic import draws_of
 from sunpy_magsr.uncertainty.conformal import check_level, half_width
 from sunpy_magsr.uncertainty.facts import Facts
 from sunpy_magsr.uncertainty.quantities import error_floor, quantity_named
@@ -48,6 +49,8 @@ class Ensemble(Samples):
         Calibrations and flags of the pixels. By default the ensemble has no calibration.
     moments : `~sunpy_magsr.uncertainty.members.Moments`, optional
         Mean and standard deviation of the members. By default they are computed from ``members``.
+    is_paired : `bool`
+        Whether ``members`` are antithetic pairs, if ``moments`` does not say it. Defaults to `False`.
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class Ensemble(Samples):
         facts: Facts | None = None,
         *,
         moments: Moments | StoredMoments | None = None,
+        is_paired: bool = False,
     ) -> None:
-        super().__init__(members, make_map, moments=moments)
+        super().__init__(members, make_map, moments=moments, is_paired=is_paired)
         self.facts = Facts() if facts is None else facts
 
     def __repr__(self) -> str:
@@ -103,9 +107,9 @@ class Ensemble(Samples):
         r"""
         Interval that holds the field that HMI would have measured with a probability of ``level``, pixel by pixel.
 
-        It is :math:`m \pm f\,t_{S-1}\,\sqrt{1 + 1/S}\,\sigma` with the mean m and the standard deviation :math:`\sigma` of the
-        S members, Student's t (`~sunpy_magsr.uncertainty.conformal.half_width`), and the calibrated factor f of the pixel's
-        stratum (`~sunpy_magsr.uncertainty.Calibration`). Pixels for which no calibration holds get a factor of 1. They are
+        It is :math:`m \pm f\,w\,\sigma` with the mean m and the standard deviation :math:`\sigma` of the members, the half
+        width w for their number (`~sunpy_magsr.uncertainty.conformal.half_width`), and the calibrated factor f of the
+        pixel's stratum (`~sunpy_magsr.uncertainty.Calibration`). Pixels for which no calibration holds get a factor of 1. They are
         masked in both Maps, and a warning says how many they are.
 
         The probability is that of one pixel chosen at random. The errors of neighbors are correlated, so the sum of the
@@ -134,7 +138,7 @@ class Ensemble(Samples):
             If the model, or some of the pixels, have no calibration.
         """
         check_level(level)
-        width = half_width(level, len(self)) * self._std
+        width = half_width(level, self._moments.draws) * self._std
         flagged = None
         if self.strata is None:
             warn_user(
@@ -162,8 +166,8 @@ class Ensemble(Samples):
         r"""
         Measure every member, and give the mean of the values and an interval.
 
-        The interval is :math:`m \pm f\,t_{S-1}\,\sqrt{1 + 1/S}\,\sigma` of the S values, as in `interval`. The factor f is
-        calibrated for the `~sunpy_magsr.uncertainty.QUANTITIES`. For them, half a per cent of the value is added in
+        The interval is :math:`m \pm f\,w\,\sigma` of the values, as in `interval`, with the correlation of partners as it is
+        found in the values. The factor f is calibrated for the `~sunpy_magsr.uncertainty.QUANTITIES`. For them, half a per cent of the value is added in
         quadrature to :math:`\sigma`, because errors that all members of one model share do not average out over a large
         area. For other functions, f is 1.
 
@@ -202,11 +206,13 @@ class Ensemble(Samples):
     def _spread(self, found: list[Any], level: float, name: str | None) -> tuple[Any, Any, Any]:
         """Mean and ends of the interval of the members' values; ``name`` is that of a quantity with a calibration."""
         values = u.Quantity(found) if isinstance(found[0], u.Quantity) else np.array(found, dtype=float)
-        mean, std, factor = values.mean(), values.std(ddof=1), 1.0
+        draws = draws_of(getattr(values, "value", values), is_paired=self.is_paired)
+        mean, factor = values.mean(), 1.0
+        std = np.sqrt(((values - mean) ** 2).sum() / draws.variance_divisor)
         if name is not None:
             std = error_floor(mean, std)
             factor = self.facts.frame_factor(name, level)
-        width = factor * half_width(level, len(self)) * std
+        width = factor * half_width(level, draws) * std
         low = mean - width
         return mean, (np.maximum(low, 0 * mean) if (values >= 0).all() else low), mean + width
 

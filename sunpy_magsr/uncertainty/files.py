@@ -14,6 +14,8 @@ from astropy.table import Table
 
 from sunpy_magsr.atomic import check_new, whole_file
 from sunpy_magsr.io import check_precision, compressed_image, image_list, read_fits
+from sunpy_magsr.metadata import ANTITHETIC
+from sunpy_magsr.metrics.antithetic import PAIR_CORRELATION, Draws
 from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.facts import Facts
 from sunpy_magsr.uncertainty.members import StoredMoments
@@ -156,7 +158,9 @@ def _made(
     frame = texts.pop(_FRAME, {})
     calibrations = {name: Calibration.of(facts) for name, facts in texts.items()}
     facts = Facts(calibrations=calibrations, frame=frame, flags=flags, strata=strata)
-    moments = StoredMoments(int(mean.meta["magsrns"]), mean.data, mean.uncertainty.array)
+    correlation = float(mean.meta.get("magsrrho", PAIR_CORRELATION))
+    draws = Draws(int(mean.meta["magsrns"]), mean.meta.get("magsrdrw") == ANTITHETIC, correlation)
+    moments = StoredMoments(draws, mean.data, mean.uncertainty.array)
 
     def make_map(
         data: NDArray[np.float32],
@@ -174,10 +178,18 @@ def _made(
     return {"members": members, "make_map": make_map, "facts": facts, "moments": moments}
 
 
+def _mean_of(ensemble: Ensemble) -> GenericMap:
+    """The mean, with the correlation of partners in its header."""
+    mean = ensemble.mean()
+    if ensemble.is_paired:
+        mean.meta["magsrrho"] = ensemble.draws.correlation
+    return mean
+
+
 def _write_fits(
     ensemble: Ensemble, stream: BinaryIO, members: NDArray[np.float32] | None, precision: u.Quantity | None
 ) -> None:
-    mean = ensemble.mean()
+    mean = _mean_of(ensemble)
     header = mean.fits_header
     unit = str(mean.unit)
     images = [("", mean.data, unit), ("UNCERT", mean.uncertainty.array, unit), ("MASK", ensemble.flags, "")]
@@ -208,7 +220,7 @@ def _write_fits(
 def _write_asdf(ensemble: Ensemble, stream: BinaryIO, members: NDArray[np.float32] | None, _step: None) -> None:
     asdf = _asdf()
     tree = {
-        "mean": ensemble.mean(),
+        "mean": _mean_of(ensemble),
         "flags": ensemble.flags,
         "strata": ensemble.strata,
         "calibrations": _facts(ensemble),

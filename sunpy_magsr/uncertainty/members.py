@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sunpy_magsr.metrics.antithetic import Draws, pair_correlation
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -22,7 +24,7 @@ __all__ = ["Moments", "keep_members", "release"]
 class StoredMoments:
     """What is known of the members of an ensemble that was read from a file: how many, their mean and deviation."""
 
-    count: int
+    draws: Draws
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
 
@@ -30,6 +32,11 @@ class StoredMoments:
 class Moments:
     """
     Mean and standard deviation of fields that come one by one (Welford 1962, :doi:`10.1080/00401706.1962.10490022`).
+
+    Parameters
+    ----------
+    is_paired : `bool`
+        Whether the fields are antithetic pairs (`~sunpy_magsr.metrics.antithetic.Draws`). Defaults to `False`.
 
     Examples
     --------
@@ -45,8 +52,19 @@ class Moments:
     mean: NDArray[np.floating]
     _squares: NDArray[np.floating]
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_paired: bool = False) -> None:
         self.count = 0
+        self.is_paired = is_paired
+        self._first: NDArray[np.floating] | None = None
+        self._differences = self._squares_of_pairs = 0.0
+
+    @property
+    def draws(self) -> Draws:
+        """Number of the fields, whether they are pairs, and the correlation of partners, a mean over the pixels."""
+        if not self.is_paired or self.count < 2:
+            return Draws(self.count, self.is_paired)
+        correlation = pair_correlation(self._squares_of_pairs, self._differences, self.count // 2)
+        return Draws(self.count, True, correlation)
 
     def add(self, field: NDArray[np.floating]) -> None:
         """
@@ -60,19 +78,25 @@ class Moments:
         self.count += 1
         if self.count == 1:
             self.mean, self._squares = field.copy(), np.zeros_like(field)
-            return
-        delta = field - self.mean
-        self.mean += delta / self.count
-        self._squares += delta * (field - self.mean)
+        else:
+            delta = field - self.mean
+            self.mean += delta / self.count
+            self._squares += delta * (field - self.mean)
+        if self.is_paired and self.count % 2:
+            self._first = field
+        elif self._first is not None:
+            self._differences += float(np.nansum((field - self._first) ** 2, dtype=float)) / 4
+            self._squares_of_pairs = float(np.nansum(self._squares, dtype=float))
+            self._first = None
 
     @property
     def std(self) -> NDArray[np.floating]:
-        """Standard deviation of at least two fields, with n - 1 in the denominator."""
-        return np.sqrt(self._squares / (self.count - 1))
+        """Standard deviation of a field, estimated from at least two."""
+        return np.sqrt(self._squares / self.draws.variance_divisor)
 
 
 def keep_members(
-    fields: Iterable[NDArray[np.float32]], count: int, *, store: str | Path | None = None
+    fields: Iterable[NDArray[np.float32]], count: int, *, store: str | Path | None = None, is_paired: bool = False
 ) -> tuple[NDArray[np.float32], Moments]:
     """
     Keep fields that are drawn one by one.
@@ -86,6 +110,8 @@ def keep_members(
     store : `str` or `pathlib.Path`, optional
         A new file in NumPy's format (``.npy``) for the fields, which appears when all of them are drawn. By default they
         are kept in memory.
+    is_paired : `bool`
+        Whether the fields are antithetic pairs. Defaults to `False`.
 
     Returns
     -------
@@ -99,7 +125,7 @@ def keep_members(
     FileExistsError
         If the file exists.
     """
-    moments, partial = Moments(), None if store is None else _partial(Path(store))
+    moments, partial = Moments(is_paired=is_paired), None if store is None else _partial(Path(store))
     members: Any = None  # made when the shape is known
     try:
         for number, field in enumerate(fields):

@@ -80,7 +80,7 @@ def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> NDArr
     """
     check_ensemble(ensemble)
     truth = read_truth(truth, ensemble).data
-    case = Case(ensemble.mean().data, ensemble.std().data, len(ensemble), truth, {}, "")
+    case = Case(ensemble.mean().data, ensemble.std().data, ensemble.draws, truth, {}, "")
     return _quantiles(case, ensemble.facts.calibrations.get("pixel"), ensemble.strata)
 
 
@@ -103,9 +103,10 @@ def case_pit(case: Case, calibration: StratumFactors | None = None) -> NDArray[n
     Examples
     --------
     >>> import numpy as np
+    >>> from sunpy_magsr.metrics.antithetic import Draws
     >>> from sunpy_magsr.uncertainty.conformal import Case
     >>> from sunpy_magsr.uncertainty.pit import case_pit
-    >>> case_pit(Case(np.zeros(3), np.ones(3), 10**6, np.array([-1.645, 0, 1.645]), {}, "one")).round(2)
+    >>> case_pit(Case(np.zeros(3), np.ones(3), Draws(10**6), np.array([-1.645, 0, 1.645]), {}, "one")).round(2)
     array([0.05, 0.5 , 0.95], dtype=float32)
     """
     strata = None if calibration is None else calibration.strata(case.conditions, np.shape(case.truth))
@@ -115,7 +116,7 @@ def case_pit(case: Case, calibration: StratumFactors | None = None) -> NDArray[n
 def _quantiles(case: Case, calibration: StratumFactors | None, strata: NDArray[np.uint8] | None) -> NDArray[np.float32]:
     distance, sign = standard_errors(case), np.sign(np.asarray(case.truth, dtype=float) - case.mean)
     strata = np.zeros(distance.shape, np.uint8) if strata is None else strata
-    widths = half_width(_GRID, case.n_samples)
+    widths = half_width(_GRID, case.draws)
     factors = None if calibration is None else np.array([calibration.factor(level) for level in _GRID])
     result = np.full(distance.shape, np.nan, np.float32)
     for stratum in np.unique(strata[strata != UNCALIBRATED]):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sunpy.map import GenericMap
 
+    from sunpy_magsr.metrics.antithetic import Draws
     from sunpy_magsr.uncertainty.ensemble import Ensemble
 
     _Array: TypeAlias = NDArray[np.floating]
@@ -37,9 +38,11 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
     :doi:`10.1098/rspb.1980.0020`). In a window around each pixel, :math:`\overline{P}` is the mean power of the S members in
     a band, and :math:`P_m` is the power of their mean. The share of the power that all members have in common is
 
-    .. math:: \rho = \frac{S P_m - \overline{P}}{(S - 1) \overline{P}},
+    .. math:: \rho = \frac{P_m - v \overline{P}}{(1 - v) \overline{P}},
 
-    which is 1 where all members are equal and 0 where they are independent, for any S. The result is the longest wavelength
+    with the variance v of the mean of S members over that of a member (1/S for independent members, less for antithetic
+    pairs, `~sunpy_magsr.metrics.antithetic.Draws`). It is 1 where all members are equal and 0 where they share nothing, for
+    any S. The result is the longest wavelength
     at which it falls below the threshold, interpolated in the logarithm of the wavelength. If the truth is like one more
     member, the coherence of the truth with the mean of many members has fallen to the threshold there. If the ensemble has a
     calibration, deviations from the mean are first multiplied by the factors of 68 % intervals.
@@ -80,14 +83,22 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
     factors: np.float32 | NDArray[np.float32] = np.float32(1)
     if ensemble.strata is not None:
         factors = ensemble.facts.calibrations["pixel"].factor(0.68)[ensemble.strata]
-    result = arcsec_per_pixel(mean)[0] * shared_wavelength(ensemble.members, mean.data, factors, threshold, sigma)
+    result = arcsec_per_pixel(mean)[0] * shared_wavelength(
+        ensemble.members, mean.data, factors, threshold, sigma, draws=ensemble.draws
+    )
     result[np.isnan(mean.data)] = np.nan
     header = {**mean.meta, "bunit": "arcsec", "magsrsta": "real scale"}
     return type(mean)(result.astype(np.float32), header, mask=mean.mask)
 
 
 def shared_wavelength(
-    members: _Array, mean: _Array, factors: np.floating | _Array, threshold: float, sigma: float | tuple[float, ...]
+    members: _Array,
+    mean: _Array,
+    factors: np.floating | _Array,
+    threshold: float,
+    sigma: float | tuple[float, ...],
+    *,
+    draws: Draws,
 ) -> NDArray[np.float32]:
     """
     Find the wavelength at which the power that members share falls below a threshold; see `real_scale_map`.
@@ -104,6 +115,8 @@ def shared_wavelength(
         Share of the power, between 0 and 1.
     sigma : `float` or `tuple` of `float`
         Standard deviation of the Gaussian window in pixels, one or (along y, along x).
+    draws : `~sunpy_magsr.metrics.antithetic.Draws`
+        Number of members, and whether they are pairs.
 
     Returns
     -------
@@ -115,7 +128,9 @@ def shared_wavelength(
     is_found = np.zeros(mean.shape, dtype=bool)
     before: _Array = np.empty(0)
     for at, wavelength in enumerate(WAVELENGTHS):
-        shared = _shared_power(members, np.where(known, mean, 0), factors, wavelength, sigma)
+        shared = _shared_power(
+            members, np.where(known, mean, 0), factors, wavelength, sigma, of_noise=draws.mean_variance
+        )
         falls = (shared < threshold) & ~is_found
         found = np.full(falls.sum(), np.log(wavelength))
         if at:
@@ -131,9 +146,15 @@ def shared_wavelength(
 
 
 def _shared_power(
-    members: _Array, mean: _Array, factors: np.floating | _Array, wavelength: float, sigma: float | tuple[float, ...]
+    members: _Array,
+    mean: _Array,
+    factors: np.floating | _Array,
+    wavelength: float,
+    sigma: float | tuple[float, ...],
+    *,
+    of_noise: float,
 ) -> _Array:
-    """Share of the power in a band of wavelengths that all members have in common, for each pixel."""
+    """Share of the power in a band that all members have in common; ``of_noise`` is left of their noise in the mean."""
     size = len(members)
     power: _Array | float = 0.0
     for member in members:
@@ -142,7 +163,7 @@ def _shared_power(
         release(members)
     of_mean = gaussian_filter(band(mean, wavelength) ** 2, sigma)
     power = gaussian_filter(power, sigma)
-    return (size * of_mean - power) / ((size - 1) * np.maximum(power, 1e-12))
+    return (of_mean - of_noise * power) / ((1 - of_noise) * np.maximum(power, 1e-12))
 
 
 def band(field: _Array, wavelength: float) -> _Array:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
+from sunpy_magsr.metrics.antithetic import is_paired
 from sunpy_magsr.metrics.ensemble import read_members
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ def coverage(
     Parameters
     ----------
     members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
-        S members, as in `~sunpy_magsr.metrics.ensemble.read_members`.
+        S members, as in `~sunpy_magsr.metrics.ensemble.read_members`. Of an Ensemble of antithetic pairs, the first member
+        of each pair counts.
     truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
         The true field on the same grid; plain arrays are in Gauss.
     level : `float`
@@ -65,7 +67,7 @@ def coverage(
     >>> round(coverage(field[:8], field[8], level=0.6827), 2)
     0.68
     """
-    counts = _expected_counts(*read_members(members, truth, where=where))
+    counts = _expected_counts(*_independent(members, truth, where))
     return float(_coverage(counts, np.array([level]))[0])
 
 
@@ -109,7 +111,7 @@ def rank_histogram(
     >>> rank_histogram([[[0.0, 0.0, 0.0]], [[9.0, 9.0, 9.0]]], [[-5.0, 5.0, 20.0]])
     array([1, 1, 1])
     """
-    members, truth = read_members(members, truth, where=where)
+    members, truth = _independent(members, truth, where)
     below, equal = _ranks(members, truth)
     ranks = below + np.random.default_rng(seed).integers(0, equal, endpoint=True)
     return np.bincount(ranks, minlength=len(members) + 1)
@@ -157,7 +159,7 @@ def reliability(
     >>> table["coverage"].round(2).tolist()
     [0.2, 0.4, 0.6, 0.8]
     """
-    members, truth = read_members(members, truth, where=where)
+    members, truth = _independent(members, truth, where)
     counts = _expected_counts(members, truth)
     levels = _exact_levels(len(members))[1:] if levels is None else np.atleast_1d(np.asarray(levels, dtype=float))
     columns = {"level": levels, "coverage": _coverage(counts, levels)}
@@ -231,6 +233,12 @@ def own_axes(axes: Axes | None) -> Axes:
 
 def _ranks(members: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
     return (members < truth).sum(axis=0), (members == truth).sum(axis=0)
+
+
+def _independent(members: Any, truth: Any, where: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Members and truth; of antithetic pairs the first members, as ranks assume independent ones."""
+    values, true = read_members(members, truth, where=where)
+    return (values[::2] if is_paired(members) else values), true
 
 
 def _expected_counts(members: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.floating]:

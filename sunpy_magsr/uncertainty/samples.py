@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sunpy.map import GenericMap
 
+    from sunpy_magsr.metrics.antithetic import Draws
     from sunpy_magsr.uncertainty.members import Moments, StoredMoments
 
 __all__ = ["Samples"]
@@ -30,7 +31,7 @@ class Samples:
 
     Parameters
     ----------
-    members, make_map, moments : object
+    members, make_map, moments, is_paired : object
         As in `~sunpy_magsr.uncertainty.Ensemble`, which also has calibrated intervals.
     """
 
@@ -40,18 +41,19 @@ class Samples:
         make_map: Callable[..., GenericMap],
         *,
         moments: Moments | StoredMoments | None = None,
+        is_paired: bool = False,
     ) -> None:
         if moments is None:
             if members is None:
                 msg = "members must be given where moments are not, got None."
                 raise ValueError(msg)
-            members, moments = keep_members(members, len(members))
+            members, moments = keep_members(members, len(members), is_paired=is_paired)
         self._members: Any = members
         self._moments, self._make_map = moments, make_map
         self._std = moments.std
 
     def __len__(self) -> int:
-        return self._moments.count
+        return self._moments.draws.count
 
     def __iter__(self) -> Iterator[GenericMap]:
         return (self.sample(number) for number in range(len(self)))
@@ -60,6 +62,16 @@ class Samples:
     def shape(self) -> tuple[int, int]:
         """Number of rows and number of columns of each member."""
         return self._moments.mean.shape
+
+    @property
+    def draws(self) -> Draws:
+        """Number of members, and whether they are antithetic pairs."""
+        return self._moments.draws
+
+    @property
+    def is_paired(self) -> bool:
+        """Whether members 0 and 1, 2 and 3, ... were drawn from noise and its negative."""
+        return self._moments.draws.is_paired
 
     @property
     def has_members(self) -> bool:
@@ -123,7 +135,7 @@ class Samples:
 
     def std(self, *, smoothing: u.Quantity | None = None) -> GenericMap:
         """
-        Standard deviation of the members (with n - 1 in the denominator).
+        Standard deviation of a member, estimated from all members (`~sunpy_magsr.metrics.antithetic.Draws`).
 
         It often shows the grid of the input's pixels. This is right: where the mean over an input pixel is known, the model
         is less sure at the corners of that pixel than at its center.

@@ -73,7 +73,7 @@ def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
     return found
 
 
-def draw_members(region, name, *, n_samples=8, seed=0, device=None):
+def draw_members(region, name, *, n_samples=8, seed=0, device=None, independent=True):
     """
     Draw samples of a model for the input of a pair, on HMI's scale.
 
@@ -87,6 +87,8 @@ def draw_members(region, name, *, n_samples=8, seed=0, device=None):
         Number and seed of the samples, as for `judge_pairs`. A deterministic model gives one sample.
     device : `str`, optional
         The torch device, as for `judge_pairs`.
+    independent : `bool`
+        Whether the samples are independent, as scores of their spread assume, or antithetic pairs. Defaults to `True`.
 
     Returns
     -------
@@ -97,9 +99,12 @@ def draw_members(region, name, *, n_samples=8, seed=0, device=None):
     backend = load_backend(name, instrument=low.instrument)
     count = 1 if backend.card.is_deterministic else n_samples
     enforce = enforcer(low, backend.card, backend.card.consistency)
-    options = {"steps": None, "device": device, "batch_size": None, "progress": False}
+    options = {"steps": None, "device": device, "batch_size": None, "progress": False, "independent": independent}
+    share = 1 if independent else 2  # partners share the gain
     return [
-        enforce(drawn) if backend.card.calibration == "hmi" else to_hmi(enforce(drawn), low.data, sample=number)
+        enforce(drawn)
+        if backend.card.calibration == "hmi"
+        else to_hmi(enforce(drawn), low.data, sample=number // share)
         for number, drawn in enumerate(backend.samples(low, n_samples=count, seed=seed, **options))
     ]
 

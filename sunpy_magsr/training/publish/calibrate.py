@@ -14,6 +14,7 @@ from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.consistency import enforcer
 from sunpy_magsr.forward_model import MDI_NOISE, degrade, input_noise
 from sunpy_magsr.forward_model.hmi import BOTH_CAMERAS, earlier_noise
+from sunpy_magsr.metrics.antithetic import draws_of
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.files import open_magnetogram
@@ -160,21 +161,22 @@ def fit_intervals(config, backend):
     pixels, quantities = [], {name: [] for name in QUANTITIES}
     simulated = backend.card.consistency == "noise"
     for sight in tqdm(list(sights(config, simulated=simulated)), unit="input", disable=None):
-        moments, values = Moments(), []
+        moments, values = Moments(is_paired=True), []
         cutouts = _cutouts(sight.truth, config.cutouts)
         for member in draw(backend, sight.low, config):
             moments.add(member)
             values.append(_measured(member, sight, cutouts))
         conditions = {axis: sight.conditions[axis] for axis in config.edges}
-        pixels.append(Case(moments.mean, moments.std, moments.count, sight.truth, conditions, sight.region))
+        pixels.append(Case(moments.mean, moments.std, moments.draws, sight.truth, conditions, sight.region))
         frame = {axis: float(np.nanmedian(conditions[axis])) for axis in _FRAME_AXES if axis in conditions}
         truths = _measured(sight.truth, sight, cutouts)
         for name, cases in quantities.items():
             found = np.array([of_member[name] for of_member in values])
-            mean, std = found.mean(axis=0), found.std(axis=0, ddof=1)
+            mean, draws = found.mean(axis=0), draws_of(found, is_paired=True)
+            std = np.sqrt(((found - mean) ** 2).sum(axis=0) / draws.variance_divisor)
             known = (mean > 0) | (truths[name] > 0)
             cases.append(
-                Case(mean[known], error_floor(mean, std)[known], len(found), truths[name][known], frame, sight.region)
+                Case(mean[known], error_floor(mean, std)[known], draws, truths[name][known], frame, sight.region)
             )
     options = {"levels": config.levels, "data": config.description}
     edges = {axis: [np.inf if edge == "inf" else edge for edge in of_axis] for axis, of_axis in config.edges.items()}
@@ -201,9 +203,10 @@ def _quantiles(cases, calibrations):
 
 
 def draw(backend, low, config):
-    """Yield the members of an input, float32 Gauss ``[4 y, 4 x]``; see `fit_intervals`."""
+    """Yield the members of an input in antithetic pairs, float32 Gauss ``[4 y, 4 x]``; see `fit_intervals`."""
     enforce = enforcer(low, backend.card, backend.card.consistency)
     options = {"steps": None, "device": config.device or None, "batch_size": None, "progress": False}
+    options["independent"] = False
     for drawn in backend.samples(low, n_samples=config.n_samples, seed=config.seed, **options):
         yield enforce(drawn).astype(np.float32)
 
