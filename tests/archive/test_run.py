@@ -43,7 +43,7 @@ workers = 1
 def plan_file(small, tmp_path):
     """Six frames, 96 minutes apart, one of them no FITS file."""
     for number in range(6):
-        meta = {**small.meta, "date-obs": f"2010-06-01T0{number}:00:00", "t_obs": f"2010.06.01_0{number}:00:00_TAI"}
+        meta = {**small.meta, "date-obs": f"2001-03-29T0{number}:00:00", "t_obs": f"2001.03.29_0{number}:00:00_TAI"}
         write_fits(sunpy.map.Map(small.data + number, meta), tmp_path / "frames" / f"disk{number}.fits")
     (tmp_path / "frames" / "disk3.fits").write_text("not a FITS file")
     (tmp_path / "plan.toml").write_text(PLAN)
