@@ -6,7 +6,6 @@ coordinates agree with the input's at the corners, edges and center to 1e-3 inpu
 read again, its Jacobian is the input's over the ratio, its field is the input's, and what is missing is NaN.
 """
 
-import contextlib
 import math
 import re
 import warnings
@@ -22,6 +21,7 @@ from sunpy.util.exceptions import SunpyMetadataWarning
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.prep.header import plain_header
 from sunpy_magsr.prep.wcs import jacobian
 
 HEADERS = (
@@ -215,6 +215,10 @@ def judge(case):
             assert SENTENCE.match(refusal), f"no sentence that names the argument: {refusal}"
             return "refused"
         assert repr(dict(smap.meta)) == repr(before), "the input's header has changed"
+        plain, _ = plain_header(smap)  # sunpy gives no coordinates where a date is marked as missing
+        numbers = [card for card in WCS_CARDS if isinstance(before.get(card), int | float) and card in plain.meta]
+        assert all(plain.meta[card] == before[card] for card in numbers if card != "interval"), "a number has changed"
+        smap = plain
         small = case["array"] == "positive" and min(case["shape"]) < 32  # a cutout within a sunspot
         assert truth is not None or small, f"an array of {case['array']} was taken"
         if truth is None:
@@ -262,9 +266,7 @@ def _check_result(smap, result, truth, plate_scale):
             f"the {what}'s Jacobian is another"
         )
         for name in ("date", "observer_coordinate") if _dated(smap) else ():
-            with contextlib.suppress(ValueError):  # A date that is marked as missing, of which sunpy makes nothing.
-                expected = str(getattr(smap, name))
-                assert str(getattr(finer, name)) == expected, f"{name} of the {what} is another"
+            assert str(getattr(finer, name)) == str(getattr(smap, name)), f"{name} of the {what} is another"
     unit = (smap.unit or u.G).to(u.G)
     assert np.isfinite(result.data).any()
     if (ratio == 4).all():
@@ -293,6 +295,5 @@ def _check_words(smap, truth, caught):
         off = smap.pixel_to_world(x * u.pix, y * u.pix)
         on_disk = not hasattr(off, "Tx") or np.hypot(off.Tx, off.Ty) <= smap.rsun_obs
         assert not on_disk, "an infinite pixel was left out without a word"
-    with contextlib.suppress(ValueError):  # A date that is marked as missing, of which sunpy makes nothing.
-        today = abs((smap.date - parse_time("now")).to_value("day")) < 1
-        assert not today or "observation time" in words, "today's date was taken without a word"
+    today = abs((smap.date - parse_time("now")).to_value("day")) < 1
+    assert not today or "observation time" in words, "today's date was taken without a word"

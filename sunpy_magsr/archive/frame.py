@@ -114,7 +114,9 @@ def _drawn(job, count):
                 first.append(native)
             yield field
 
-    members, moments = ([next(fields())], None) if count == 1 else keep_members(fields(), count)
+    if count == 1:
+        return [next(fields())], None, first[0]
+    members, moments = keep_members(fields(), count, is_paired=job.settings["is_paired"])
     return members, moments, first[0]
 
 

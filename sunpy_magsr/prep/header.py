@@ -106,13 +106,12 @@ def _remove_missing(cards: dict[str, Any]) -> list[str]:
     remarks = []
     dates = present.intersection(DATE_CARDS)
     if dates and dates <= missing:
-        if "t_obs" not in present - missing:
+        start = _start({card: cards[card] for card in present - missing})
+        if start is None:
             missing -= dates  # The reader refuses the map, and names the card.
         else:
-            interval = cards["interval"] if "interval" in present - missing else 0
-            start = parse_record_time(cards["t_obs"]) - float(interval) / 2 * u.s
-            remarks.append(f"smap has no date in {min(dates).upper()}; {start.isot} is computed from T_OBS.")
-            cards["date-obs"] = start.isot
+            remarks.append(f"smap has no date in {min(dates).upper()}; {start} is computed from T_OBS.")
+            cards["date-obs"] = start
             missing.discard("date-obs")
     for card in missing:
         del cards[card]
@@ -121,3 +120,11 @@ def _remove_missing(cards: dict[str, Any]) -> list[str]:
         for card, instead in _INSTEAD.items()
         if card in missing
     ]
+
+
+def _start(cards: dict[str, Any]) -> str | None:
+    """Start of the exposure, from T_OBS and INTERVAL; `None` if they do not say it."""
+    try:
+        return (parse_record_time(cards["t_obs"]) - float(cards.get("interval", 0)) / 2 * u.s).isot
+    except (KeyError, TypeError, ValueError):
+        return None
