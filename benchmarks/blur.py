@@ -12,7 +12,6 @@ the package carries, from all disks in the folder. The folder is that of the env
 
 import argparse
 import datetime
-import functools
 import itertools
 import json
 import os
@@ -20,6 +19,7 @@ import time
 import warnings
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import scipy.ndimage
 import sunpy.map
@@ -34,12 +34,14 @@ from sunpy_magsr.forward_model.blur import (
     SLOPE,
     NetworkSpectra,
     measure_blur,
+    noise_whiteness,
     window_spectra,
 )
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 TARGET = Path(sunpy_magsr.data.__file__).parent / "network_spectra.json"
 FWHM_PER_SIGMA = 2.3548
+LEAST_MU = 0.3  # where it is judged whether a frame was interpolated
 WIDTHS = (0.0, 0.6, 1.0, 1.4, 1.8, 2.2, 2.6, 3.0, 3.5, 4.0)  # arcsec, of the mean spectra
 POWERS = (300.0, 600.0, 1200.0, 2400.0, 4800.0, 9600.0)  # Gauss squared
 FEWEST = 5  # windows for a mean
@@ -58,13 +60,15 @@ class Disk:
         self.field = np.nan_to_num(smap.data).astype(np.float32)
         self.valid = np.isfinite(smap.data).reshape(1024, 4, 1024, 4).all((1, 3))
         self.mu = cosine(smap).reshape(1024, 4, 1024, 4).mean((1, 3))
+        self._blurred = {}
 
-    @functools.cache
     def blurred(self, fwhm):
         """The frame without noise, on HMI's scale."""
-        sigma = fwhm / FWHM_PER_SIGMA / self.pixel
-        field = scipy.ndimage.gaussian_filter(self.field, sigma) if fwhm else self.field
-        return field.reshape(1024, 4, 1024, 4).mean((1, 3))
+        if fwhm not in self._blurred:
+            sigma = fwhm / FWHM_PER_SIGMA / self.pixel
+            field = scipy.ndimage.gaussian_filter(self.field, sigma) if fwhm else self.field
+            self._blurred[fwhm] = field.reshape(1024, 4, 1024, 4).mean((1, 3))
+        return self._blurred[fwhm]
 
     def frame(self, fwhm, noise, seed, gain=MDI_GAIN):
         """The frame as MDI would read it."""
@@ -111,10 +115,11 @@ def fit_spectra(means):
 
 def make_spectra(disks):
     """The content of the JSON file."""
-    ratio = [fit_spectra(sum((class_means(disk, fwhm) for disk in disks), [])) for fwhm in WIDTHS]
-    sharp = sum((class_means(disk, 0.0) for disk in disks), [])
+    means = {fwhm: [mean for disk in disks for mean in class_means(disk, fwhm)] for fwhm in WIDTHS}
+    sharp = means[0.0]
     near = [sum(number for level, _, number in sharp if abs(level - np.log(power)) < 0.75) for power in POWERS]
     alone = [fit_spectra(class_means(disk, 0.0))[1:3] for disk in disks]  # powers that quiet disks have too
+    spread = np.std(alone, axis=0, ddof=1) if len(disks) > 1 else np.zeros_like(alone[0])
     return {
         "comment": "Mean power spectra of HMI's network, averaged over 4 x 4 pixels; made by benchmarks/blur.py --make.",
         "source": [f"SDO/HMI, NASA and the HMI science team, hmi.M_720s, {disk.name}" for disk in disks],
@@ -128,7 +133,7 @@ def make_spectra(disks):
         .mean(0)
         .round(4)
         .tolist(),
-        "ratio": np.round(ratio, 4).tolist(),
+        "ratio": np.round([fit_spectra(means[fwhm]) for fwhm in WIDTHS], 4).tolist(),
     }
 
 
@@ -185,12 +190,11 @@ def simulated(disk, reference, seeds, gain):
 def real_frames(folder):
     """MDI's frames."""
     for path in sorted(folder.glob("mdi/**/mdi.fd_*.fits")):
-        yield sunpy.map.Map(path)
+        yield path.name.split("_lev182.", 1)[1][:8], sunpy.map.Map(path)
 
 
-def judge_real(mdi):
-    """Blur of a real frame with several gains, and of cutouts of it."""
-    name = mdi.date.strftime("%Y%m%d")
+def judge_real(name, mdi):
+    """Blur of a real frame with several gains."""
     data, mu, pixel = np.asarray(mdi.data, dtype=float), cosine(mdi), float(mdi.scale[0].value)
     valid = np.isfinite(data) & (mu > 0)
     began = time.process_time()
@@ -201,6 +205,34 @@ def judge_real(mdi):
         f"  {name}  {found.fwhm:.2f} +- {found.error:.2f} arcsec, expected {EXPECTED.get(name)}, noise {found.noise:.1f} G, "
         f"windows {found.windows}, {', '.join(others)}, {seconds:.2f} s"
     )
+
+
+def describe(name, data, valid):
+    """Whiteness of the noise of a frame, and of its cutouts of 100 x 100 pixels."""
+    parts = [np.s_[y : y + 100, x : x + 100] for y, x in itertools.product(range(12, 924, 100), repeat=2)]
+    of_parts = np.array([noise_whiteness(data[part], valid[part]) for part in parts if valid[part].mean() > 0.9])
+    told = of_parts[np.isfinite(of_parts)]
+    spread = "least {:.2f} 5 % {:.2f} median {:.2f} 95 % {:.2f} most {:.2f}".format(
+        *np.percentile(told, [0, 5, 50, 95, 100]) if len(told) else [np.nan] * 5
+    )
+    wrong = 100 * np.mean((told < 0.6) == ("native" in name)) if len(told) else np.nan
+    print(
+        f"  {name:26s} frame {noise_whiteness(data, valid):.2f}, cutouts {spread}; "
+        f"{len(told)} of {len(of_parts)} told, {wrong:.0f} % of them wrong"
+    )
+
+
+def judge_interpolation(name, mdi):
+    """A native frame, rotated and shifted ones."""
+    data, valid = np.asarray(mdi.data, dtype=float), np.isfinite(mdi.data) & (cosine(mdi) > LEAST_MU)
+    describe(f"{name} native", data, valid)
+    filled = sunpy.map.Map(np.nan_to_num(data), mdi.meta)
+    for angle, order in itertools.product((20, 3.1), (1, 3, 5)):
+        turned = filled.rotate(angle * u.deg, order=order, missing=0.0)
+        describe(f"{name} rotated {angle} order {order}", turned.data, cosine(turned) > LEAST_MU)
+    for shift in (0.5, 0.25, 0.1):
+        moved = scipy.ndimage.shift(np.nan_to_num(data), shift, order=1)
+        describe(f"{name} bilinear shift {shift}", moved, valid)
 
 
 def main():
@@ -223,8 +255,13 @@ def main():
         everything += simulated(disk, NetworkSpectra.from_dict(make_spectra(others)), options.seeds, options.gain)
     print(f"all whole disks            {score(everything)}")
     print("real frames of MDI")
-    for mdi in real_frames(options.data):
-        judge_real(mdi)
+    for name, mdi in real_frames(options.data):
+        judge_real(name, mdi)
+    print("noise at the shortest wavelengths, relative to longer ones")
+    for name, mdi in real_frames(options.data):
+        judge_interpolation(name, mdi)
+    for disk in disks:
+        describe(f"{disk.name} HMI 4 x 4", disk.blurred(0.0), disk.valid & (disk.mu > LEAST_MU))
 
 
 if __name__ == "__main__":

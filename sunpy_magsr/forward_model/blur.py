@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.resources
+import itertools
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,10 @@ __all__ = [
     "Blur",
     "NetworkSpectra",
     "Windows",
+    "is_interpolated",
     "measure_blur",
     "network_spectra",
+    "noise_whiteness",
     "window_spectra",
 ]
 
@@ -46,7 +49,7 @@ _SIZE, _STEP = 32, 16  # pixels: side of the windows, and their distance
 _SMOOTHING = 2.5  # pixels: so much smoothed, the field depends little on the blur and the noise of the frame
 _SPOT = 400.0  # Gauss of the smoothed field on HMI's scale: no such window is network
 _LIMITS = (0.8, 0.6, 0.5)  # least mu: the first with which the blur is known to _ENOUGH, or the last
-_ENOUGH = 0.15  # arcsec
+_ENOUGH = 0.12  # arcsec
 _FEWEST = 8  # windows
 _FEWEST_OF_CLASS = 3  # windows
 _PIXELS = (1.6, 2.4)  # arcsec
@@ -64,6 +67,12 @@ _NOISE_SPREAD, _NOISE_SPREAD_PER_CLASS = 0.1, 0.07
 _KNOWN_NOISE = 0.2  # the same, of noise that the caller gives
 _LEAST_POWER = 50.0  # Gauss squared
 
+# For the whiteness: windows with at most so many times the power in LOW as in _MIDDLE, how many and which share of all are
+# needed, and the Sun's power in _MIDDLE and _CORNER relative to that in LOW with a blur of 2 arcsec.
+_CLEAN, _FEWEST_CLEAN, _SHARE_CLEAN = 3.5, 8, 0.05
+_SUN_MIDDLE, _SUN_CORNER = 0.02, 0.004
+_INTERPOLATED = 0.6
+
 _AXIS = np.sin(np.pi * (np.arange(_SIZE) + 0.5) / _SIZE) ** 2
 _TAPER = np.outer(_AXIS, _AXIS)
 _FREQUENCY = np.hypot(np.fft.fftfreq(_SIZE)[:, None], np.fft.rfftfreq(_SIZE)[None])
@@ -71,10 +80,7 @@ _TIMES = np.where(
     np.arange(_SIZE // 2 + 1) % (_SIZE // 2) == 0, 1.0, 2.0
 )  # the half of the plane that rfft2 leaves out
 _IN_BAND = np.stack(
-    [
-        (_TIMES * ((low <= _FREQUENCY) & (high > _FREQUENCY))).ravel()
-        for low, high in zip(BANDS[:-1], BANDS[1:], strict=True)
-    ],
+    [(_TIMES * ((low <= _FREQUENCY) & (high > _FREQUENCY))).ravel() for low, high in itertools.pairwise(BANDS)],
     axis=1,
 )
 _MODES = _IN_BAND.sum(0)
@@ -83,6 +89,7 @@ _MEAN_OVER_BAND = _IN_BAND / _MODES
 BAND_FREQUENCY = _FREQUENCY.ravel() @ _MEAN_OVER_BAND
 #: The bands of which the mean says how strong the Sun's power is.
 LOW = slice(0, 4)
+_MIDDLE, _CORNER = slice(10, 12), slice(14, 16)  # of the bands: 0.40 to 0.48 and 0.58 to 0.71 cycles per pixel
 #: The logarithm of frequency by which spectra of weak and of strong network differ.
 SLOPE = np.log(BAND_FREQUENCY / 0.15)
 
@@ -320,6 +327,59 @@ def measure_blur(
     return best or _nothing(prior, windows=0)
 
 
+def noise_whiteness(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> float:
+    """
+    Measure whether the noise of an MDI frame is as strong at the shortest wavelengths as at longer ones.
+
+    It is the ratio of the noise's power between 0.58 and 0.71 cycles per pixel (the corner of the spectrum, wavelengths near
+    two pixels along both axes) to that between 0.40 and 0.48. Only windows are used in which the noise is not much weaker
+    than the Sun, whose small share is subtracted. In native frames of MDI it is 0.9; every interpolation between pixels
+    makes it smaller: a rotation by Maps' ``rotate`` to 0.1 to 0.5.
+
+    Parameters
+    ----------
+    data : `numpy.ndarray`
+        Magnetogram in Gauss ``[y, x]``.
+    valid : `numpy.ndarray`
+        Pixels that are measurements, bool ``[y, x]``.
+
+    Returns
+    -------
+    `float`
+        The ratio. NaN where the Sun is stronger than the noise, as in HMI's frames averaged over 4 x 4 pixels.
+    """
+    power = window_spectra(data, valid, np.ones(data.shape), gain=MDI_GAIN).power
+    low, middle, corner = (np.average(power[:, part], weights=_MODES[part], axis=1) for part in (LOW, _MIDDLE, _CORNER))
+    clean = low < _CLEAN * middle
+    if clean.sum() < max(_FEWEST_CLEAN, _SHARE_CLEAN * len(power)):
+        return math.nan
+    low, middle, corner = low[clean].mean(), middle[clean].mean(), corner[clean].mean()
+    sun = low - middle
+    return float((corner - _SUN_CORNER * sun) / (middle - _SUN_MIDDLE * sun))
+
+
+def is_interpolated(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> bool | None:
+    """
+    Tell whether an MDI frame was rotated or otherwise interpolated between pixels, from its noise alone.
+
+    The `noise_whiteness` is compared with 0.6.
+
+    Parameters
+    ----------
+    data : `numpy.ndarray`
+        Magnetogram of MDI in Gauss ``[y, x]``.
+    valid : `numpy.ndarray`
+        Pixels that are measurements, bool ``[y, x]``.
+
+    Returns
+    -------
+    `bool` or `None`
+        Whether it was; nothing if the noise is too weak to tell.
+    """
+    ratio = noise_whiteness(data, valid)
+    return None if math.isnan(ratio) else ratio < _INTERPOLATED
+
+
 def _check(data, valid, mu, pixel_arcsec):
     if not data.shape == valid.shape == mu.shape or data.ndim != 2:
         msg = f"data, valid and mu must be images of one shape, got {data.shape}, {valid.shape} and {mu.shape}."
@@ -342,7 +402,7 @@ def _nothing(prior, *, windows):
 
 def _estimate(classes, model, prior, gain):
     """The blur from windows of network, and from the prior."""
-    fit = _Fit(model, classes.mean(), classes.count(), classes.rank, classes.noise())
+    fit = _Fit(model, classes.mean(), classes.count(), classes.rank, known=classes.noise())
     squared, error = fit.run()
     error = max(error, _jackknife(fit, classes))
     fwhm, sigma = _posterior(squared, error, prior)
@@ -368,7 +428,9 @@ def _jackknife(fit, classes):
     """Standard error of the squared width from fits without one block of the frame after the other."""
     found = []
     for kept in classes.without_blocks():
-        again = _Fit(fit.model, classes.mean(kept), classes.count(kept), fit.rank, fit.known, start=fit.parameters)
+        again = _Fit(
+            fit.model, classes.mean(kept), classes.count(kept), fit.rank, known=fit.known, start=fit.parameters
+        )
         found.append(again.run(steps=3)[0])
     if len(found) < 3:
         return 0.0
@@ -446,7 +508,7 @@ class _Fit:
     noise's power, and for each class by how much its own differs.
     """
 
-    def __init__(self, model, power, count, rank, known, start=None):
+    def __init__(self, model, power, count, rank, *, known, start=None):
         self.model, self.power, self.count, self.rank, self.known = model, power, count, rank, known
         self.classes = len(power)
         self.parameters = self._start() if start is None else start
