@@ -43,11 +43,11 @@ TARGET = Path(sunpy_magsr.data.__file__).parent / "network_spectra.json"
 FWHM_PER_SIGMA = 2.3548
 LEAST_MU = 0.3  # where it is judged whether a frame was interpolated
 WIDTHS = (0.0, 0.6, 1.0, 1.4, 1.8, 2.2, 2.6, 3.0, 3.5, 4.0)  # arcsec, of the mean spectra
-POWERS = (300.0, 600.0, 1200.0, 2400.0, 4800.0, 9600.0)  # Gauss squared
+POWERS = (150.0, 300.0, 600.0, 1200.0, 2400.0, 4800.0, 9600.0)  # Gauss squared
 FEWEST = 5  # windows for a mean
 BLURS, NOISES = (0.8, 1.5, 2.2, 3.0), (5.0, 12.0, 25.0)
 SIDE = 200  # pixels of a cutout
-NETWORK, STRONG = 10, 4.5  # how many of its windows have more than so many Gauss
+NETWORK = {"network": (4.5, 99.0), "weak network": (3.0, 4.5)}  # Gauss that at least ten of a cutout's windows exceed
 EXPECTED = {"20110401": (1.5, 1.9), "19991211": (2.0, 2.4), "20030410": (1.7, 2.2)}
 
 
@@ -86,7 +86,7 @@ def cosine(smap):
 def class_means(disk, fwhm):
     """Logarithm of the power, mean spectrum relative to it, and number of windows of each class of network."""
     windows = window_spectra(disk.blurred(fwhm), disk.valid, disk.mu)
-    members = [(low <= windows.strength) & (windows.strength < high) for low, high in itertools.pairwise(CLASSES)]
+    members = [(low <= windows.strength) & (windows.strength < high) for low, high in itertools.pairwise(CLASSES[1:])]
     means = [(windows.power[member].mean(0), member.sum()) for member in members if member.sum() >= FEWEST]
     return [(np.log(mean[LOW].mean()), np.log(mean / mean[LOW].mean()), number) for mean, number in means]
 
@@ -118,7 +118,7 @@ def make_spectra(disks):
     means = {fwhm: [mean for disk in disks for mean in class_means(disk, fwhm)] for fwhm in WIDTHS}
     sharp = means[0.0]
     near = [sum(number for level, _, number in sharp if abs(level - np.log(power)) < 0.75) for power in POWERS]
-    alone = [fit_spectra(class_means(disk, 0.0))[1:3] for disk in disks]  # powers that quiet disks have too
+    alone = [fit_spectra(class_means(disk, 0.0))[1:4] for disk in disks]  # powers that quiet disks have too
     spread = np.std(alone, axis=0, ddof=1) if len(disks) > 1 else np.zeros_like(alone[0])
     return {
         "comment": "Mean power spectra of HMI's network, averaged over 4 x 4 pixels; made by benchmarks/blur.py --make.",
@@ -129,10 +129,7 @@ def make_spectra(disks):
         "fwhm": WIDTHS,
         "power": POWERS,
         "windows": [max(int(number), 3) for number in near],
-        "spread": (np.std(alone, axis=0, ddof=1) if len(alone) > 1 else np.zeros((1, len(BAND_FREQUENCY))))
-        .mean(0)
-        .round(4)
-        .tolist(),
+        "spread": spread.mean(0).round(4).tolist(),
         "ratio": np.round([fit_spectra(means[fwhm]) for fwhm in WIDTHS], 4).tolist(),
     }
 
@@ -148,42 +145,40 @@ def score(errors):
     )
 
 
-def cutouts(disk, data):
-    """All 200 x 200 pixels side by side in which there is network."""
+def cutouts(disk, kind):
+    """All places of 200 x 200 pixels side by side in which there is network of a kind."""
     for y, x in itertools.product(range(12, 1024 - SIDE, SIDE), repeat=2):
         part = np.s_[y : y + SIDE, x : x + SIDE]
         windows = window_spectra(disk.blurred(0.0)[part], disk.valid[part], disk.mu[part])
-        network = (windows.strength >= STRONG) & (windows.strength < CLASSES[-1])
-        if network.sum() >= NETWORK:
-            yield data[part], disk.valid[part], disk.mu[part]
+        strength = np.sort(np.append(windows.strength[windows.strength < CLASSES[-1]], np.zeros(10)))[-10]
+        if NETWORK[kind][0] <= strength < NETWORK[kind][1]:
+            yield part
 
 
 def simulated(disk, reference, seeds, gain):
     """Whole disks and cutouts of known blur."""
-    whole, free, combined = [], [], []
+    options = {"pixel_arcsec": 4 * disk.pixel, "reference": reference, "gain": gain}
+    whole, results = [], {}
     for fwhm, noise in itertools.product(BLURS, NOISES):
-        errors = []
-        for seed in range(seeds):
-            data = disk.frame(fwhm, noise, seed, gain)
-            found = measure_blur(data, disk.valid, disk.mu, 4 * disk.pixel, reference=reference, gain=gain)
-            errors.append((found.fwhm - fwhm, found.error))
-            if seed:
-                continue
-            for part in cutouts(disk, data):
-                alone = measure_blur(*part, 4 * disk.pixel, reference=reference, gain=gain)
-                if np.isfinite(alone.fwhm):
-                    free.append((fwhm, noise, alone.fwhm - fwhm, alone.error))
-                both = measure_blur(*part, 4 * disk.pixel, reference=reference, gain=gain, prior=NATIVE_BLUR)
-                combined.append((fwhm, noise, both.fwhm - fwhm, both.error))
-        print(f"  blur {fwhm:.1f} noise {noise:4.0f}  {score(errors)}  windows {found.windows}")
+        frames = [disk.frame(fwhm, noise, seed, gain) for seed in range(seeds)]
+        found = [measure_blur(frame, disk.valid, disk.mu, **options) for frame in frames]
+        errors = [(blur.fwhm - fwhm, blur.error) for blur in found]
+        print(f"  blur {fwhm:.1f} noise {noise:4.0f}  {score(errors)}  windows {found[0].windows}")
         whole += errors
+        for kind in NETWORK:
+            for part, (name, prior) in itertools.product(
+                cutouts(disk, kind), (("alone", None), ("+ prior", NATIVE_BLUR))
+            ):
+                blur = measure_blur(frames[0][part], disk.valid[part], disk.mu[part], prior=prior, **options)
+                results.setdefault((kind, name, fwhm), []).append((blur.fwhm - fwhm, blur.error))
     print(f"  whole disks              {score(whole)}")
-    for name, results in (("alone", free), ("with the prior", combined)):
-        for fwhm in BLURS:
-            these = [(wrong, stated) for blur, _, wrong, stated in results if blur == fwhm]
-            over = sum(abs(wrong) > 0.6 for wrong, _ in these)
-            print(f"  cutouts {name} blur {fwhm:.1f}  {score(these)}  {over} of {len(these)} worse than 0.6")
-        print(f"  cutouts {name}           {score([result[2:] for result in results])}")
+    for (kind, name, fwhm), errors in sorted(results.items()):
+        known = [pair for pair in errors if np.isfinite(pair[0])]
+        over = sum(abs(wrong) > 0.6 for wrong, _ in known)
+        print(
+            f"  {kind:12s} {name:7s} blur {fwhm:.1f}  {score(known)}  {over} of {len(known)} worse than 0.6, "
+            f"{len(errors) - len(known)} not measured"
+        )
     return whole
 
 
@@ -229,7 +224,10 @@ def judge_interpolation(name, mdi):
     filled = sunpy.map.Map(np.nan_to_num(data), mdi.meta)
     for angle, order in itertools.product((20, 3.1), (1, 3, 5)):
         turned = filled.rotate(angle * u.deg, order=order, missing=0.0)
-        describe(f"{name} rotated {angle} order {order}", turned.data, cosine(turned) > LEAST_MU)
+        mu = cosine(turned)
+        describe(f"{name} rotated {angle} order {order}", turned.data, mu > LEAST_MU)
+        found = measure_blur(turned.data, mu > 0, mu, float(mdi.scale[0].value))
+        print(f"    blur {found.fwhm:.2f} +- {found.error:.2f} arcsec")
     for shift in (0.5, 0.25, 0.1):
         moved = scipy.ndimage.shift(np.nan_to_num(data), shift, order=1)
         describe(f"{name} bilinear shift {shift}", moved, valid)

@@ -42,7 +42,7 @@ INTERPOLATED_BLUR = (2.6, 0.8)
 #: Edges of the bands of spatial frequency in cycles per pixel. Below, spectra differ most from place to place.
 BANDS = np.array([9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 40, 44, 48, 53, 58, 64, 71]) / 100
 #: Edges of the classes of network, in Gauss on HMI's scale: mean of the smoothed unsigned field over a window.
-CLASSES = np.array([2.0, 3.0, 4.5, 7.0, 11.0, 18.0, 30.0])
+CLASSES = np.array([0.0, 2.0, 3.0, 4.5, 7.0, 11.0, 18.0, 30.0])
 
 _DATA = "network_spectra.json"
 _SIZE, _STEP = 32, 16  # pixels: side of the windows, and their distance
@@ -61,7 +61,9 @@ _BLOCKS = 4  # along each axis, for the jackknife
 # The share of the Fourier coefficients of overlapping Hann windows that are independent of the others.
 _INDEPENDENT = 0.09
 # Relative errors of the mean spectra in one band, of the slope of one window's spectrum, and of the whiteness of noise.
-_BAND_ERROR, _SLOPE_ERROR, _WHITENESS_ERROR = 0.08, 0.35, 0.01
+_BAND_ERROR, _SLOPE_ERROR, _WHITENESS_ERROR = 0.08, 0.35, 0.005
+# Standard deviation of the logarithm of the noise's power from band to band in native frames, and in others.
+_WHITE, _COLORED = 0.003, 1.0
 # Standard deviation of the logarithm of the noise's power from class to class: MDI's noise grows with the field.
 _NOISE_SPREAD, _NOISE_SPREAD_PER_CLASS = 0.1, 0.07
 _KNOWN_NOISE = 0.2  # the same, of noise that the caller gives
@@ -313,12 +315,13 @@ def measure_blur(
     """
     _check(data, valid, mu, pixel_arcsec)
     model = _Model(reference or network_spectra(), pixel_arcsec)
+    is_white = noise_whiteness(data, valid) >= _INTERPOLATED
     every = window_spectra(data, valid, mu, gain=gain, least_mu=_LIMITS[-1])
     known = None if noise is None else np.broadcast_to((np.asarray(noise, dtype=float) / gain) ** 2, data.shape)
     best = None
     for limit in _LIMITS:
         near = every.mu >= limit
-        classes = _Classes(every.power[near], every.strength[near], every.place[near], known)
+        classes = _Classes(every.power[near], every.strength[near], every.place[near], known=known, is_white=is_white)
         if classes.windows < _FEWEST:
             continue
         best = _estimate(classes, model, prior, gain)
@@ -402,13 +405,13 @@ def _nothing(prior, *, windows):
 
 def _estimate(classes, model, prior, gain):
     """The blur from windows of network, and from the prior."""
-    fit = _Fit(model, classes.mean(), classes.count(), classes.rank, known=classes.noise())
+    fit = _Fit(model, classes.mean(), classes.count(), classes.rank, known=classes.noise(), is_white=classes.is_white)
     squared, error = fit.run()
     error = max(error, _jackknife(fit, classes))
     fwhm, sigma = _posterior(squared, error, prior)
     if sigma > _VAGUE:
         return _nothing(prior, windows=classes.windows)
-    noise = gain * math.sqrt(np.average(fit.noise_power, weights=classes.count()))
+    noise = gain * math.sqrt(np.average(fit.noise_power.mean(1), weights=classes.count()))
     return Blur(fwhm, sigma, classes.windows, noise, "measured" if prior is None else "combined")
 
 
@@ -429,7 +432,13 @@ def _jackknife(fit, classes):
     found = []
     for kept in classes.without_blocks():
         again = _Fit(
-            fit.model, classes.mean(kept), classes.count(kept), fit.rank, known=fit.known, start=fit.parameters
+            fit.model,
+            classes.mean(kept),
+            classes.count(kept),
+            fit.rank,
+            known=fit.known,
+            is_white=classes.is_white,
+            start=fit.parameters,
         )
         found.append(again.run(steps=3)[0])
     if len(found) < 3:
@@ -440,7 +449,7 @@ def _jackknife(fit, classes):
 class _Classes:
     """Windows of network by its strength."""
 
-    def __init__(self, power, strength, place, known):
+    def __init__(self, power, strength, place, *, known, is_white):
         index = np.digitize(strength, CLASSES) - 1
         member = index[None] == np.arange(len(CLASSES) - 1)[:, None]
         self.rank = np.flatnonzero(member.sum(1) >= _FEWEST_OF_CLASS)
@@ -448,7 +457,8 @@ class _Classes:
         self.member = member[self.rank][:, used].astype(float)
         self.power, self.place = power[used], place[used]
         self.known = None if known is None else known[tuple(self.place.T)]
-        self.windows = int(used.sum())
+        self.windows = int(member[1:].any(0).sum())
+        self.is_white = is_white
 
     def count(self, kept=1.0):
         """Number of windows in each class; next to nothing rather than 0."""
@@ -508,32 +518,35 @@ class _Fit:
     noise's power, and for each class by how much its own differs.
     """
 
-    def __init__(self, model, power, count, rank, *, known, start=None):
+    def __init__(self, model, power, count, rank, *, known, is_white, start=None):
         self.model, self.power, self.count, self.rank, self.known = model, power, count, rank, known
         self.classes = len(power)
         self.parameters = self._start() if start is None else start
+        number, bands = power.shape
+        self.own = 2 + 2 * number + np.arange(number)  # the parameters of the noise in each class, and in each band
+        self.color = 2 + 3 * number + np.arange(bands)
         self.middle = np.zeros_like(self.parameters)
-        number = self.classes
-        self.precision = np.zeros((2 + 3 * number, 2 + 3 * number))
-        spread = _NOISE_SPREAD + _NOISE_SPREAD_PER_CLASS * rank
-        self.precision[-number:, -number:] = np.diag(1 / spread**2)
+        known_to = np.full(len(self.parameters), np.inf)
+        known_to[self.own] = _NOISE_SPREAD + _NOISE_SPREAD_PER_CLASS * rank
+        known_to[self.color] = _WHITE if is_white else _COLORED
         if known is not None:
             mean = np.log(np.average(known, weights=count))
             self.middle[1 + 2 * number] = mean
-            self.middle[-number:] = np.log(known) - mean
-            self.precision[1 + 2 * number, 1 + 2 * number] = 1 / _KNOWN_NOISE**2
+            self.middle[self.own] = np.log(known) - mean
+            known_to[1 + 2 * number] = _KNOWN_NOISE
+        self.precision = np.diag(1 / known_to**2)
 
     def _start(self):
-        noise = 0.7 * self.power[:, -3:].mean(1).min()
+        noise = max(0.7 * self.power[:, -3:].mean(1).min(), 1e-3)
         level = np.log(np.maximum(self.power[:, LOW].mean(1) - noise, _LEAST_POWER))
-        zeros = np.zeros(self.classes)
-        return np.concatenate([[3.0], zeros, level, [np.log(noise)], zeros])
+        none = np.zeros(self.classes)
+        return np.concatenate([[3.0], none, level, [np.log(noise)], none, np.zeros(self.power.shape[1])])
 
     @property
     def noise_power(self):
-        """Power of the noise in each class."""
-        number = self.classes
-        return np.exp(self.parameters[1 + 2 * number] + self.parameters[2 + 2 * number :])
+        """Power of the noise ``[class, band]``."""
+        log = self.parameters[1 + 2 * self.classes] + self.parameters[self.own, None] + self.parameters[self.color]
+        return np.exp(log)
 
     def run(self, steps=15):
         """The squared width and its standard error."""
@@ -552,8 +565,8 @@ class _Fit:
 
     def _spectra(self):
         number = self.classes
-        noise = self.noise_power[:, None]
-        level = np.log(np.maximum(self.power[:, LOW].mean(1) - noise[:, 0], _LEAST_POWER))
+        noise = self.noise_power
+        level = np.log(np.maximum((self.power - noise)[:, LOW].mean(1), _LEAST_POWER))
         ratio, change = self.model(self.parameters[0], level)
         slope, amplitude = self.parameters[1 : 1 + number, None], self.parameters[1 + number : 1 + 2 * number, None]
         return np.exp(amplitude + ratio + slope * SLOPE), change, noise, level
@@ -577,7 +590,8 @@ class _Fit:
         slopes[own, :, 1 + own] = solar * SLOPE
         slopes[own, :, 1 + number + own] = solar
         slopes[:, :, 1 + 2 * number] = noise
-        slopes[own, :, 2 + 2 * number + own] = noise
+        slopes[own, :, self.own] = noise
+        slopes[:, np.arange(len(self.color)), self.color] = noise
         slopes = slopes.reshape(-1, len(self.parameters))
         weighted = slopes * weight.reshape(-1, 1)
         curvature = weighted.T @ slopes + self.precision
