@@ -1,0 +1,213 @@
+"""The blur that was put in is found from the spectra of network; without network the prior is returned."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import sunpy.map
+
+from sunpy_magsr.data import mdi_cutout
+from sunpy_magsr.forward_model import MDI_GAIN, degrade
+from sunpy_magsr.forward_model.blur import (
+    BAND_FREQUENCY,
+    INTERPOLATED_BLUR,
+    LOW,
+    NATIVE_BLUR,
+    NetworkSpectra,
+    is_interpolated,
+    measure_blur,
+    network_spectra,
+    noise_whiteness,
+    window_spectra,
+)
+from sunpy_magsr.prep.disk import limb_cosine
+
+PIXEL, SIDE = 2.0, 288  # arcsec, pixels
+WIDTHS = (0.0, 0.8, 1.4, 2.0, 2.6, 3.2, 4.0)
+
+
+def make_network(seed):
+    """Field on a grid of 0.5 arcsec with a spectrum like that of HMI's network, weaker and stronger from place to place."""
+    rng, shape = np.random.default_rng(seed), (4 * SIDE, 4 * SIDE)
+    frequency = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None]) * 4
+    amplitude = (1 + (frequency / 0.1) ** 2) ** -0.8 * np.exp(-((frequency / 1.2) ** 2))
+    field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal(shape)) * amplitude, s=shape)
+    envelope = np.exp(scipy.ndimage.zoom(rng.normal(0, 0.7, (7, 7)), shape[0] / 7, order=1))
+    return 45 * field / field.std() * envelope
+
+
+@pytest.fixture(scope="module")
+def network():
+    return make_network(5)
+
+
+@pytest.fixture(scope="module")
+def where():
+    """Arguments for the frames: all is near disk center, and the mean spectra are those of another such network."""
+    valid, mu = np.ones((SIDE, SIDE), bool), np.full((SIDE, SIDE), 0.95)
+    other, ratio = make_network(6), []
+    for fwhm in WIDTHS:
+        windows = window_spectra(degrade(other, psf_fwhm=fwhm / 0.5), valid, mu)
+        mean = windows.power.mean(0)
+        ratio.append(np.log(mean / mean[LOW].mean()))
+    reference = NetworkSpectra(
+        pixel=PIXEL,
+        fwhm=np.array(WIDTHS),
+        power=np.array([100.0, 10000.0]),  # the spectrum is the same at both
+        windows=np.full(2, 200.0),
+        spread=np.zeros(len(BAND_FREQUENCY)),
+        ratio=np.repeat(np.array(ratio)[:, None], 2, axis=1),
+    )
+    return {"valid": valid, "mu": mu, "pixel_arcsec": PIXEL, "reference": reference}
+
+
+def part(where, side):
+    """The same for the first rows and columns only."""
+    return {**where, "valid": where["valid"][:side, :side], "mu": where["mu"][:side, :side]}
+
+
+def frame(network, fwhm, noise, seed=0):
+    return degrade(network, psf_fwhm=fwhm / 0.5, gain=MDI_GAIN, noise=noise, seed=seed)
+
+
+@pytest.mark.parametrize(("fwhm", "noise"), [(0.8, 5.0), (1.5, 12.0), (2.2, 25.0), (3.0, 12.0)])
+def test_what_was_put_in_is_found(network, where, fwhm, noise):
+    found = measure_blur(frame(network, fwhm, noise), **where)
+    assert abs(found.fwhm - fwhm) < min(3 * found.error, 0.35)
+    assert found.error < 0.3
+    assert found.noise == pytest.approx(noise, rel=0.1)
+    assert found.windows > 100
+    assert found.origin == "measured"
+
+
+def test_a_more_blurred_frame_has_a_larger_width(network, where):
+    widths = [measure_blur(frame(network, fwhm, 12.0), **where).fwhm for fwhm in (0.0, 1.0, 2.0, 3.0, 4.0)]
+    assert (np.diff(widths) > 0.4).all()
+
+
+def test_noise_does_not_bias(network, where):
+    found = [measure_blur(frame(network, 2.0, noise, seed=noise), **where).fwhm for noise in (3, 10, 20)]
+    assert np.ptp(found) < 0.25
+
+
+def test_the_gain_hardly_matters(network, where):
+    data = frame(network, 2.0, 12.0)
+    widths = [measure_blur(data, **where, gain=gain).fwhm for gain in (1.3, 1.43, 1.56)]
+    assert np.ptp(widths) < 0.1
+
+
+def test_noise_that_is_known_is_used(network, where):
+    data = frame(network, 2.0, 12.0)
+    one = measure_blur(data, **where, noise=12.0)
+    assert one == measure_blur(data, **where, noise=np.full(data.shape, 12.0))
+    assert abs(one.fwhm - 2.0) < 3 * one.error
+
+
+def test_spots_and_bad_pixels_are_left_out(network, where):
+    data, valid = frame(network, 2.0, 12.0), where["valid"].copy()
+    clean = measure_blur(data, **where)
+    data[40:70, 50:80] += 3000.0
+    data[200, 100:120] = np.nan
+    data[150, 200] = 1e5
+    valid[150, 200] = False
+    spoiled = measure_blur(data, **{**where, "valid": valid})
+    assert spoiled.windows < clean.windows
+    assert spoiled.fwhm == pytest.approx(clean.fwhm, abs=0.15)
+
+
+def test_the_limb_is_left_out_and_less_of_the_disk_is_used_if_it_is_enough(network, where):
+    data, mu = frame(network, 2.0, 12.0), where["mu"].copy()
+    mu[:, :120] = 0.3
+    near = measure_blur(data, **{**where, "mu": mu})
+    assert near.windows < 0.7 * measure_blur(data, **where).windows
+    mu[:, :120] = np.nan
+    assert measure_blur(data, **{**where, "mu": mu}) == near
+    mu[:] = 0.3
+    assert measure_blur(data, **{**where, "mu": mu}).origin == "unknown"
+
+
+def test_too_few_windows_give_the_prior(network, where):
+    data, small = frame(network, 2.0, 12.0)[:60, :60], part(where, 60)
+    found = measure_blur(data, **small, prior=NATIVE_BLUR)
+    assert (found.fwhm, found.error, found.origin) == (*NATIVE_BLUR, "prior")
+    nothing = measure_blur(data, **small)
+    assert math.isnan(nothing.fwhm)
+    assert nothing.error == math.inf
+    assert nothing.origin == "unknown"
+    quiet = np.random.default_rng(0).normal(0, 10, (SIDE, SIDE))
+    assert measure_blur(quiet, **where, prior=NATIVE_BLUR).origin == "prior"
+    assert measure_blur(np.zeros((20, 20)), np.ones((20, 20), bool), np.ones((20, 20)), PIXEL).windows == 0
+
+
+def test_the_error_grows_where_there_is_less(network, where):
+    data = frame(network, 2.0, 12.0)
+    sides = (96, 160, SIDE)
+    errors = [measure_blur(data[:side, :side], **part(where, side)).error for side in sides]
+    assert errors[0] > 1.3 * errors[1] > 1.3 * errors[2]
+
+
+def test_a_prior_is_combined_with_what_is_measured(network, where):
+    data, where = frame(network, 1.5, 12.0)[:160, :160], part(where, 160)
+    alone, both = measure_blur(data, **where), measure_blur(data, **where, prior=NATIVE_BLUR)
+    assert both.origin == "combined"
+    assert both.error < min(alone.error, NATIVE_BLUR[1])
+    assert min(alone.fwhm, NATIVE_BLUR[0]) < both.fwhm < max(alone.fwhm, NATIVE_BLUR[0])
+    wide = measure_blur(data, **where, prior=INTERPOLATED_BLUR)
+    assert both.error < wide.error < alone.error + 0.02
+
+
+def test_a_real_cutout():
+    mdi = mdi_cutout()
+    data, valid = np.asarray(mdi.data, dtype=float), np.isfinite(mdi.data)
+    found = measure_blur(data, valid, limb_cosine(mdi), mdi.scale[0].value)
+    assert found.fwhm == pytest.approx(1.7, abs=0.3)
+    assert 7 < found.noise < 13
+
+
+def test_noise_tells_that_a_frame_was_interpolated():
+    mdi = mdi_cutout()
+    data, valid = np.asarray(mdi.data, dtype=float), np.isfinite(mdi.data)
+    assert is_interpolated(data, valid) is False
+    assert 0.75 < noise_whiteness(data, valid) < 1.1
+    for angle in (10, 33):
+        turned = scipy.ndimage.rotate(data, angle, reshape=False, order=3)
+        inside = scipy.ndimage.rotate(valid.astype(float), angle, reshape=False, order=0) > 0
+        assert is_interpolated(turned, inside) is True
+
+
+def test_an_interpolated_frame_is_measured_too():
+    """Its noise is no longer white; interpolation between two pixels blurs by 1.9 arcsec on average."""
+    mdi = mdi_cutout()
+    data, mu = np.asarray(mdi.data, dtype=float), limb_cosine(mdi)
+    native = measure_blur(data, np.isfinite(data), mu, mdi.scale[0].value)
+    turned = scipy.ndimage.rotate(data, 20, reshape=False, order=1)
+    inside = scipy.ndimage.rotate(np.ones(data.shape), 20, reshape=False, order=0) > 0
+    found = measure_blur(turned, inside, mu, mdi.scale[0].value)
+    assert found.fwhm == pytest.approx(math.hypot(native.fwhm, 1.9), abs=0.5)
+
+
+def test_where_the_sun_is_stronger_than_noise_nothing_is_told():
+    hmi = sunpy.map.Map(Path(__file__).parent / "data" / "hmi_quiet_20190621.fits")
+    low = degrade(hmi.data.astype(float))
+    assert is_interpolated(low, np.ones(low.shape, bool)) is None
+
+
+def test_the_mean_spectra():
+    spectra = network_spectra()
+    assert spectra.ratio.shape == (len(spectra.fwhm), len(spectra.power), len(BAND_FREQUENCY))
+    assert spectra.fwhm[0] == 0
+    for step in (np.diff(spectra.fwhm), np.diff(spectra.power)):
+        assert (step > 0).all()
+    assert (np.diff(spectra.ratio[:, :, 6:], axis=0) < 0).all()  # blur suppresses short wavelengths
+    assert (np.diff(spectra.ratio, axis=2) < 0).all()  # of which there is less
+    assert (spectra.spread < 0.1).all()
+
+
+def test_errors():
+    image = np.zeros((64, 64))
+    with pytest.raises(ValueError, match="must be images of one shape"):
+        measure_blur(image, np.ones((64, 63), bool), image, PIXEL)
+    with pytest.raises(ValueError, match=r"pixel_arcsec must be 1\.6 to 2\.4, got 0\.5"):
+        measure_blur(image, np.ones((64, 64), bool), image, 0.5)
