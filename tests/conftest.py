@@ -10,7 +10,7 @@ import sunpy.map
 from astropy.io import fits
 from astropy.utils import iers
 
-from sunpy_magsr.data import mdi_cutout, sample_map
+from sunpy_magsr.data import mdi_cutout, sample_map, sample_truth
 from sunpy_magsr.prep.files import open_magnetogram
 
 mpl.use("agg")
@@ -73,6 +73,14 @@ def true_pair():
 def sample():
     """The synthetic MDI magnetogram."""
     return sample_map()
+
+
+@pytest.fixture(scope="session")
+def truth():
+    """The field behind the synthetic magnetogram, four times finer."""
+    field = sample_truth()[0]
+    field.flags.writeable = False
+    return field
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import torch
 from safetensors.torch import load_file
 
 import sunpy_magsr
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.models.pipeline import load_codec, load_network
 from sunpy_magsr.models.pixels import PixelCodec
@@ -47,11 +46,6 @@ RIVALS = {
 LAST = {"enhance": "detail.weight", "progressive": "fine.detail.weight", "adversarial": "fine.detail.weight"}
 
 
-@pytest.fixture(scope="module")
-def truth():
-    return sample_truth()[0]
-
-
 def project(folder, truth, rival):
     stage, more = RIVALS[rival]
     for number in range(2):
@@ -65,7 +59,9 @@ def project(folder, truth, rival):
 
 
 @pytest.mark.usefixtures("unchecked")
-@pytest.mark.parametrize("rival", RIVALS)
+@pytest.mark.parametrize(
+    "rival", [pytest.param(name, marks=[] if name in {"adversarial", "ddpm"} else pytest.mark.slow) for name in RIVALS]
+)
 def test_one_command_trains_a_rival(rival, tmp_path, truth, small):
     config = project(tmp_path, truth, rival)
     assert main(["baseline", config]) == 0

@@ -48,6 +48,7 @@ def gaussian_sample(rng, mean, covariance, count=50):
     return mean + white @ np.linalg.cholesky(covariance).T
 
 
+@pytest.mark.slow
 def test_metrics_import_without_torch():
     code = "import sys, sunpy_magsr.metrics; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

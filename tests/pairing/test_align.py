@@ -200,6 +200,7 @@ def test_pairs_by_their_headers_meet_at_the_middle_of_the_exposures(surface):
     assert difference.std() < 0.02 * low[middle].std()
 
 
+@pytest.mark.slow
 def test_a_folder_is_aligned_once(twins, tmp_path):
     paths = [tmp_path / name for name in ("mdi.fits", "hmi.fits", "other.fits")]
     write_compressed(twins.mdi, twins.mdi_header, paths[0])
