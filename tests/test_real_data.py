@@ -1,7 +1,5 @@
 """The main job on real magnetograms of MDI, and beside the HMI magnetogram of the same minute."""
 
-import warnings
-
 import astropy.units as u
 import numpy as np
 import pytest
@@ -14,17 +12,13 @@ from sunpy_magsr.forward_model import MDI_GAIN
 from sunpy_magsr.io import read_fits, write_fits
 from sunpy_magsr.prep import prepare
 
-
-def superresolved(mdi, **options):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"smap has \d+ bad pixel")  # as real frames do
-        return sunpy_magsr.superresolve(mdi, **options)
+pytestmark = pytest.mark.filterwarnings(r"ignore:smap has \d+ bad pixel")  # as real frames do
 
 
 @pytest.fixture(scope="module")
 def pair(mdi):
     data, meta = mdi.data.copy(), dict(mdi.meta)
-    result = superresolved(mdi)
+    result = sunpy_magsr.superresolve(mdi)
     assert np.array_equal(mdi.data, data, equal_nan=True), "the input was changed"
     assert dict(mdi.meta) == meta
     return mdi, result
@@ -33,9 +27,7 @@ def pair(mdi):
 @pytest.fixture(scope="module")
 def native(mdi):
     """A magnetogram, and four samples on its x4 grid."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r"smap has \d+ bad pixel")
-        ensemble = sunpy_magsr.superresolve_ensemble(mdi, n_samples=4, plate_scale=None)
+    ensemble = sunpy_magsr.superresolve_ensemble(mdi, n_samples=4, plate_scale=None)
     return mdi, [ensemble.sample(number) for number in range(4)]
 
 
@@ -137,7 +129,7 @@ def test_no_trace_of_the_pixels_of_mdi(native, quiet):
 
 def test_smarp_patch(smarp):
     """A patch on a heliographic grid stays on it; MDI would have seen it of the result, exactly or within its noise."""
-    result = superresolved(smarp, plate_scale=None)
+    result = sunpy_magsr.superresolve(smarp, plate_scale=None)
     assert result.data.shape == tuple(4 * side for side in smarp.data.shape)
     assert result.scale[0].value == pytest.approx(smarp.scale[0].value / 4)
     assert isinstance(result, sunpy.map.GenericMap)
@@ -145,7 +137,7 @@ def test_smarp_patch(smarp):
     agreement = metrics.forward_agreement(result, smarp)
     assert agreement.quiet < 1.2
     assert 0.5 < agreement.active < 1.5
-    exact = superresolved(smarp, model="ldm-res", plate_scale=None)
+    exact = sunpy_magsr.superresolve(smarp, model="ldm-res", plate_scale=None)
     low = exact.data.reshape(smarp.data.shape[0], 4, smarp.data.shape[1], 4).mean(axis=(1, 3))
     both = np.isfinite(low)
     assert low[both] == pytest.approx(smarp.data[both], abs=0.1)
@@ -158,7 +150,7 @@ def judged(true_pair, mdi_center):
     low = mdi.reshape(64, 4, 64, 4).mean(axis=(1, 3))
     scale = {f"{card}{axis}": value for axis in (1, 2) for card, value in (("cdelt", 2.016), ("crpix", 32.5))}
     smap = sunpy.map.Map(low, {**mdi_center.meta, **scale})  # at disk center, as nearly as matters here
-    interpolated = superresolved(smap, model="bicubic", plate_scale=None).data / MDI_GAIN
+    interpolated = sunpy_magsr.superresolve(smap, model="bicubic", plate_scale=None).data / MDI_GAIN
     options = {"n_samples": 8, "plate_scale": None, "calibrate": "hmi"}
     return hmi, interpolated, sunpy_magsr.superresolve_ensemble(smap, **options).members
 

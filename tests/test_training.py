@@ -73,18 +73,6 @@ def test_configuration_overrides(recipe_file):
     assert config.output == str(recipe_file.parent / "run")
 
 
-def test_a_bad_batch_is_named(run, capsys, monkeypatch):
-    from sunpy_magsr.training.stages import autoencoder
-
-    monkeypatch.setattr(
-        autoencoder, "autoencoder_loss", lambda *_, **__: (torch.tensor(float("nan"), requires_grad=True), {})
-    )
-    assert run("autoencoder") == 1
-    error = capsys.readouterr().err
-    assert "the loss of batch 0 (patches of hmi.sharp_cea_720s." in error
-    assert "is nan" in error
-
-
 NETWORK = {"network": "'Enhance'", "steps": 6, "patch": 32, "batch_size": 2, "warmup": 1, "log_every": 1}
 
 

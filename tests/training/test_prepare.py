@@ -132,16 +132,6 @@ def test_a_planted_duplicate_across_sides_is_an_error(tmp_path, field, prepared)
     assert not list((tmp_path / "run").iterdir())
 
 
-def test_a_planted_neighboring_date_is_an_error(tmp_path, field, prepared):
-    write_patch(tmp_path / "fits", field(), harp=1)
-    write_patch(tmp_path / "fits", field(), harp=2, date="20110217_000000")
-    with pytest.raises(ValueError, match=r"they are 2\.0 days apart, less than data\.least_gap_days = 3"):
-        prepared(validation_harps=[2])
-    store = prepared(validation_harps=[2], least_gap_days=1.5)
-    assert store.fields["side"].tolist() == ["training", "validation"]
-    assert "No leak between training and validation" in report(store)
-
-
 def test_dates_of_a_test_stay_out_of_the_store_and_apart_from_it(tmp_path, field, prepared):
     dates = ("20110125", "20110226", "20110310", "20110330", "20110401")
     for number, date in enumerate(dates):
