@@ -17,7 +17,7 @@ from sunpy_magsr.prep import prepare
 NAMES = [name for name in sunpy_magsr.list_models()["name"] if name != "default"]  # which is one of two others
 TWO = ["ldm-res", "default+mdi"]  # one that keeps the input exactly, and one that keeps it within its noise
 EXACT = [name for name in NAMES if load_backend(name).card.consistency == "exact"]
-FAST = [pytest.param(name, marks=[pytest.mark.slow] if name in {"ddpm", "ldm"} else []) for name in NAMES]
+FIRST = [pytest.param(name, marks=[] if name in {"bicubic", *TWO} else pytest.mark.slow) for name in NAMES]
 MACHINE = {"steps": None, "device": "cpu", "batch_size": None, "progress": False}
 
 
@@ -133,7 +133,7 @@ def frame(sample):
     return cut(sample, 20, 100, 190, 200)
 
 
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", FIRST)
 def test_cutout_agrees_with_its_frame(name, frame):
     """Away from the cutout's edge by the halo of the model's card."""
     halo = load_backend(name).card.halo
@@ -145,7 +145,7 @@ def test_cutout_agrees_with_its_frame(name, frame):
         assert np.abs(cutout[inner] - same[inner]).max() < 0.5
 
 
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", FIRST)
 @pytest.mark.parametrize("options", [{"tile": 46}, {"tile": 32, "batch_size": 3}])
 def test_tiling_and_batch_change_nothing(name, sample, options):
     """At the limb, where some tilings leave out tiles that others compute."""
