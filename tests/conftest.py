@@ -1,38 +1,86 @@
-"""Inputs shared by the tests: real magnetograms where they are at hand, else the bundled synthetic sample."""
+"""Inputs shared by the tests: real magnetograms, which tests/data/README.rst lists, and a synthetic one."""
 
 import os
-import warnings
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
 import sunpy.map
+from astropy.io import fits
 from astropy.utils import iers
 
-from sunpy_magsr.data import sample_map
+from sunpy_magsr.data import mdi_cutout, sample_map, sample_truth
+from sunpy_magsr.prep.files import open_magnetogram
 
 mpl.use("agg")
 iers.conf.auto_download = False  # the Earth's rotation as astropy-iers-data has it, however old that is
 iers.conf.auto_max_age = None
 if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core, and torch is not imported yet
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-SHARED = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Path(__file__).parent / "data"
 
 
-def real_or_sample(pattern):
-    """The first file under the data folder that matches, or a stand-in from the sample where there is none."""
-    found = sorted(SHARED.glob(pattern))
-    if not found:
-        warnings.warn(pytest.PytestWarning(f"no {pattern} at hand: the synthetic sample stands in"), stacklevel=2)
-        return sample_map()
-    return sunpy.map.Map(found[0])
+@pytest.fixture(scope="session")
+def mdi_center():
+    """MDI near disk center, averaged over 300 s: an active region and quiet Sun."""
+    return mdi_cutout()
+
+
+@pytest.fixture(scope="session")
+def mdi_limb():
+    """MDI at the west limb, averaged over 30 s: active regions, and pixels off the disk."""
+    return open_magnetogram(DATA / "mdi_limb_19991211.fits")
+
+
+@pytest.fixture(scope="session", params=["center", "limb"])
+def mdi(request, mdi_center, mdi_limb):
+    """Each of MDI's two cutouts on pixels of the detector."""
+    return {"center": mdi_center, "limb": mdi_limb}[request.param]
+
+
+@pytest.fixture(scope="session")
+def smarp():
+    """A SMARP patch of MDI, in cylindrical equal-area projection."""
+    return open_magnetogram(DATA / "mdi_smarp_20100714.fits")
+
+
+@pytest.fixture(scope="session")
+def hmi_active():
+    """An active region on HMI's pixels."""
+    return open_magnetogram(DATA / "hmi_active_20111217.fits")
+
+
+@pytest.fixture(scope="session")
+def hmi_quiet():
+    """Quiet Sun at disk center on HMI's pixels."""
+    return open_magnetogram(DATA / "hmi_quiet_20190621.fits")
+
+
+@pytest.fixture(scope="session")
+def sharps():
+    """Parts of two SHARP patches of HMI, in cylindrical equal-area projection."""
+    return [open_magnetogram(path) for path in sorted(DATA.glob("hmi_sharp_cea_*.fits"))]
+
+
+@pytest.fixture(scope="session")
+def true_pair():
+    """The same region by MDI and by HMI in the same minute, in Gauss on one grid of 0.504 arcsec/pix."""
+    return tuple(fits.getdata(DATA / f"pair_{name}_20110402.fits").astype(np.float32) for name in ("mdi", "hmi"))
 
 
 @pytest.fixture(scope="session")
 def sample():
     """The synthetic MDI magnetogram."""
     return sample_map()
+
+
+@pytest.fixture(scope="session")
+def truth():
+    """The field behind the synthetic magnetogram, four times finer."""
+    field = sample_truth()[0]
+    field.flags.writeable = False
+    return field
 
 
 @pytest.fixture

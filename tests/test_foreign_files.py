@@ -243,6 +243,7 @@ def test_the_command_says_what_sunpy_assumed(field, tmp_path, capsys):
     assert "undated.fits: Missing metadata for observation time" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["1>&-", "2>&-", "| head -c 1 >/dev/null"])
 def test_all_files_are_done_though_nobody_reads(field, tmp_path, closed):
     for name in ("one", "two", "three"):

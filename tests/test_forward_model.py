@@ -16,8 +16,6 @@ from sunpy_magsr.forward_model import (
 from sunpy_magsr.models.degradation import degrade as degrade_tensors
 from sunpy_magsr.prep import prepare
 
-from .conftest import real_or_sample
-
 
 def test_mean_of_blocks(rng):
     field = rng.normal(0, 300, (2, 16, 24))
@@ -136,9 +134,9 @@ def test_local_noise_of_a_cutout_is_that_of_the_frame(rng):
     assert cutout[40:-40, 40:-40] == pytest.approx(frame[90:110, 80:130], rel=1e-4)
 
 
-@pytest.fixture(params=["mdi/*19991211*", "mdi/*20110401*"])
-def magnetogram(request):
-    return prepare(real_or_sample(request.param))
+@pytest.fixture
+def magnetogram(mdi):
+    return prepare(mdi)
 
 
 def test_noise_of_real_frames_is_near_that_of_their_exposure(magnetogram):

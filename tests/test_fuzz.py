@@ -1,4 +1,4 @@
-"""200 random headers and arrays; ``python benchmarks/fuzz.py`` tries 10,000."""
+"""Random headers and arrays: 40, and 600 in the slow tests; ``python benchmarks/fuzz.py`` tries 10,000."""
 
 import logging
 
@@ -9,19 +9,23 @@ from .fuzz_cases import cases, judge
 
 
 @pytest.mark.filterwarnings("ignore")
-@seed(20100714)
-@settings(
-    max_examples=200,
-    deadline=None,
-    database=None,
-    phases=[Phase.generate, Phase.shrink],
-    suppress_health_check=list(HealthCheck),
-)
-@given(cases())
-def test_right_or_refused_in_one_sentence(case):
+@pytest.mark.parametrize("count", [40, pytest.param(600, marks=pytest.mark.slow)])
+def test_right_or_refused_in_one_sentence(count):
+    @seed(20100714)
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases())
+    def right_or_refused(case):
+        judge(case)
+
     logger = logging.getLogger("sunpy")
     logger.setLevel(logging.CRITICAL)
     try:
-        judge(case)
+        right_or_refused()
     finally:
         logger.setLevel(logging.NOTSET)

@@ -157,6 +157,7 @@ def test_a_download_that_was_cut_goes_on(hub, commit, monkeypatch):
     assert starts == pytest.approx([size / 2, 3 * size / 4], abs=2**11)
 
 
+@pytest.mark.slow
 def test_two_processes_at_once(hub, commit, tmp_path):
     environment = os.environ | {
         "HF_ENDPOINT": hub.address,

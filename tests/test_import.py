@@ -15,8 +15,10 @@ def test_import_does_not_load_torch():
     assert not {"torch", "diffusers", "peft", "sunpy.map", "matplotlib"} & loaded
 
 
-def test_front_door_does_not_load_torch():
-    assert "torch" not in modules_after("import sunpy_magsr; sunpy_magsr.superresolve; sunpy_magsr.list_models()")
+def test_front_door_and_metrics_do_not_load_torch():
+    assert "torch" not in modules_after(
+        "import sunpy_magsr.metrics; sunpy_magsr.superresolve; sunpy_magsr.list_models()"
+    )
 
 
 def test_version():

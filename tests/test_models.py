@@ -11,6 +11,7 @@ from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.normalization import denormalize, normalize
 from sunpy_magsr.models.pipeline import weights_digest
+from sunpy_magsr.models.regression import Enhance, Progressive
 from sunpy_magsr.models.spread import spread_factor
 
 
@@ -65,6 +66,14 @@ def test_networks_see_no_farther_than_they_say():
     features = torch.zeros(1, 8, 32, 32)
     time = torch.tensor([500])
     assert influence(lambda x: denoiser(x.expand(-1, 4, -1, -1), time, features), 64) <= denoiser.step_halo
+
+
+@pytest.mark.parametrize("network", [Enhance(channels=8, blocks=2), Progressive(channels=8, blocks=2)])
+def test_a_rival_sees_no_farther_than_its_halo(network):
+    torch.manual_seed(0)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    assert 0 < influence(network, 64) <= network.halo
 
 
 def test_bundle_is_small_and_whole():

@@ -7,7 +7,6 @@ from astropy.io import fits
 from astropy.table import Table
 
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.validation.judged import judge_pairs, scaled_input
 from sunpy_magsr.validation.published import native_pixels, read_published_pairs
@@ -24,8 +23,8 @@ correlation = { "20110402_000000" = 0.9 }
 
 
 @pytest.fixture
-def pair():
-    truth = sample_truth()[0][300:556, 300:556].astype(float)
+def pair(truth):
+    truth = truth[300:556, 300:556].astype(float)
     return truth, degrade(truth, psf_fwhm=5.0, gain=1.4, noise=8.0, seed=1)
 
 

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.forward_model import MDI_GAIN_SPREAD, degrade, gain_factor, hmi_per_mdi, measure_response
 from sunpy_magsr.intercalibration import to_hmi
 
@@ -13,8 +12,8 @@ SCALE = 0.5 * u.arcsec / u.pix
 
 
 @pytest.fixture(scope="module")
-def field():
-    return sample_truth()[0][200:600, 300:700].astype(float)
+def field(truth):
+    return truth[200:600, 300:700].astype(float)
 
 
 @pytest.mark.parametrize(("fwhm", "gain", "noise"), [(0.8, 1.3, 8.0), (2.2, 1.45, 20.0), (3.3, 1.5, 10.0)])

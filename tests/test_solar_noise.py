@@ -14,8 +14,6 @@ from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.solar_noise import SolarNoise
 from sunpy_magsr.tiling.hashing import hashed, normal_numbers
 
-from .conftest import real_or_sample
-
 
 def later(smap, seconds):
     """The same pixels, seen later by an observer who moves with the Earth."""
@@ -36,10 +34,8 @@ def correlation(one, other):
 
 
 @pytest.mark.parametrize("lifetime", [0, 3600, np.inf])
-@pytest.mark.filterwarnings("default::pytest.PytestWarning")
-def test_the_noise_of_a_frame_is_white(lifetime):
-    smap = real_or_sample("mdi/*20110401*.fits")
-    noise = drawn(smap, lifetime)
+def test_the_noise_of_a_frame_is_white(mdi_center, lifetime):
+    noise = drawn(mdi_center, lifetime)
     assert len(np.unique(noise)) > 0.97 * noise.size  # of what float32 can tell apart: no two pixels share a number
     error = noise.size**-0.5
     assert abs(noise.mean()) < 4 * error

@@ -4,7 +4,6 @@ import csv
 
 import pytest
 
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.data.splits import check_leak, split_fields
 
@@ -66,8 +65,7 @@ def test_bad_splits(options, message):
         split_fields(**{"fields": [field(1, "2011-02-15T00:00:00")], **options})
 
 
-def test_training_is_validated_on_fields_set_aside(tmp_path, capsys):
-    truth = sample_truth()[0]
+def test_training_is_validated_on_fields_set_aside(tmp_path, truth, capsys):
     for number, date in ((1, "20110215"), (2, "20130101")):
         data = truth[200 + 300 * number : 400 + 300 * number, 600:800]
         write_patch(tmp_path / "fits", data, harp=number, date=f"{date}_000000")

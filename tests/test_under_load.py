@@ -33,7 +33,13 @@ def test_threads_on_one_model(small, alone):
 
 
 @pytest.mark.filterwarnings("ignore:This process")
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+@pytest.mark.parametrize(
+    "method",
+    [
+        pytest.param(method, marks=[] if method == "fork" else pytest.mark.slow)
+        for method in multiprocessing.get_all_start_methods()
+    ],
+)
 def test_workers_of_every_start_method(small, alone, method):
     """After the parent has used the package, whose threads a forked child does not have."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as workers:
@@ -42,6 +48,7 @@ def test_workers_of_every_start_method(small, alone, method):
     assert child.meta == alone.meta
 
 
+@pytest.mark.slow
 def test_workers_of_joblib(small, alone):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # joblib's, about its own workers
@@ -65,6 +72,7 @@ def resident():
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1]) / 1024
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux to tell the memory of a process")
 def test_memory_returns(small):
     for _ in range(5):

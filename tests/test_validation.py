@@ -18,7 +18,6 @@ from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.metadata import finer_header
@@ -33,13 +32,14 @@ HMI = {"telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "bunit": "Gauss"}
 
 
 @pytest.fixture(scope="session")
-def hmi(sample):
+def hmi(sample, truth):
     """The truth behind the sample on the x4 grid, as HMI would deliver it."""
-    truth = sample_truth()[0].astype(np.float32)
     meta = finer_header(sample, (4, 4), (0, 0), truth.shape)
     for card in ("camera", "drms_id"):
         meta.pop(card, None)
-    return sunpy.map.Map(truth, {**meta, **HMI, "t_obs": str(sample.meta.get("t_obs", sample.meta["date-obs"]))})
+    return sunpy.map.Map(
+        truth.astype(np.float32), {**meta, **HMI, "t_obs": str(sample.meta.get("t_obs", sample.meta["date-obs"]))}
+    )
 
 
 def cut(smap, y, x, rows, columns):

@@ -16,10 +16,8 @@ from .processes import first_line, start
 
 
 @pytest.fixture(scope="module")
-def inputs(tmp_path_factory):
-    from sunpy_magsr.data import sample_map
-
-    folder, sample = tmp_path_factory.mktemp("inputs"), sample_map()
+def inputs(tmp_path_factory, sample):
+    folder = tmp_path_factory.mktemp("inputs")
     for number in range(4):
         header = {**sample.meta, "crpix1": sample.meta["crpix1"] - 20 * number, "crpix2": sample.meta["crpix2"] - 100}
         data = sample.data[100:148, 20 * number : 20 * number + 48]
@@ -40,6 +38,7 @@ def said(tmp_path_factory):
     return tmp_path_factory.mktemp("said") / "text"
 
 
+@pytest.mark.slow
 def test_a_full_disk_names_what_is_left(inputs, tmp_path, said):
     process = begin(inputs, tmp_path, err=said, limit=100_000)  # bytes a file, less than a result
     process.join(timeout=100)
@@ -48,6 +47,7 @@ def test_a_full_disk_names_what_is_left(inputs, tmp_path, said):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_killed_and_run_again(inputs, tmp_path, said):
     """What was done stays as it was, nothing is torn, and the rest is done."""
     process = begin(inputs, tmp_path, out=said)
@@ -62,6 +62,7 @@ def test_killed_and_run_again(inputs, tmp_path, said):
     assert first.stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopped(inputs, tmp_path, said, number):
     process = begin(inputs, tmp_path, out=said, err=said)

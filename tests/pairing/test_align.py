@@ -76,7 +76,11 @@ def test_the_headers_alone_lead_to_the_same_place_as_spherical_geometry(surface)
     [
         (Errors(shift=(2.5, -4.0), roll=0.3, delay=300.0, gain=1.3), (0.0, 180.0)),
         (Errors(shift=(-4.9, 1.0), stretch=1e-3, delay=-360.0, gain=1.55, psf_fwhm=3.2), (180.0, 179.9)),
-        (Errors(shift=(0.2, 0.1), roll=-0.2, noise=22.5, gain=1.2, psf_fwhm=1.3), (3.1, 180.1)),
+        pytest.param(
+            Errors(shift=(0.2, 0.1), roll=-0.2, noise=22.5, gain=1.2, psf_fwhm=1.3),
+            (3.1, 180.1),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_displacement_and_gain_are_recovered(surface, errors, rolls):
@@ -154,13 +158,10 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_pairs_are_refused_with_the_reason(surface, name):
-    errors = Errors(shift=(1.0, 1.0))
-    if name == "hour":
-        errors = Errors(delay=3600.0, clock=3600.0)
-    if name == "gain":
-        errors = Errors(gain=3.0)
-    twins = make_twins(surface, TIME, errors=errors, farther=FARTHER, seed=2)
+def test_bad_pairs_are_refused_with_the_reason(surface, twins, name):
+    wrong = {"hour": Errors(delay=3600.0, clock=3600.0), "gain": Errors(gain=3.0)}
+    if name in wrong:
+        twins = make_twins(surface, TIME, errors=wrong[name], farther=FARTHER, seed=2)
     mdi, hmi = twins.mdi.copy(), twins.hmi.copy()
     changed = {"upside down": mdi[::-1, ::-1], "polarity": -mdi}
     mdi = changed.get(name, mdi)
@@ -200,6 +201,7 @@ def test_pairs_by_their_headers_meet_at_the_middle_of_the_exposures(surface):
     assert difference.std() < 0.02 * low[middle].std()
 
 
+@pytest.mark.slow
 def test_a_folder_is_aligned_once(twins, tmp_path):
     paths = [tmp_path / name for name in ("mdi.fits", "hmi.fits", "other.fits")]
     write_compressed(twins.mdi, twins.mdi_header, paths[0])

@@ -233,6 +233,7 @@ def test_the_command_says_what_came(jsoc, tmp_path, capsys):
         assert "cadence must be a time" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_point_loses_nothing(jsoc, tmp_path):
     jsoc.pending, jsoc.delay = 0, 0.4
     folder = tmp_path / "pairs"

@@ -7,7 +7,6 @@ import pytest
 
 import sunpy_magsr
 from sunpy_magsr.catalog import ModelCard, bundled_folder
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.forward_model.hmi import earlier_noise
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.uncertainty import Calibration
@@ -33,11 +32,10 @@ mu = [0.65, 1]
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path, truth):
     """Three regions, a recipe, and a copy of the bundled model without any calibration."""
-    truth = sample_truth()[0].astype(np.float32)
     rows, columns = (np.array(truth.shape) - (128, 384)) // 2
-    window = truth[rows : rows + 128, columns : columns + 384]
+    window = truth[rows : rows + 128, columns : columns + 384].astype(np.float32)
     for number in range(3):
         write_patch(tmp_path / "fits", window[:, 128 * number :][:, :128], harp=number + 1, date="20210215_000000")
     shutil.copytree(bundled_folder("default"), tmp_path / "model")

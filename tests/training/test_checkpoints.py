@@ -76,6 +76,7 @@ except OSError as error:
 """
 
 
+@pytest.mark.slow
 def test_a_write_that_ends_early_leaves_the_earlier_ones(folder):
     """A limit on the size of files cuts the write short as a full disk does."""
     done = subprocess.run([sys.executable, "-c", FULL, str(folder)], capture_output=True, text=True, check=False)

@@ -91,6 +91,7 @@ def test_the_check_sees_other_weights_than_the_card_says(model):
         departure(model)
 
 
+@pytest.mark.slow
 def test_a_model_that_answers_otherwise_elsewhere_is_not_put_in_place(run, model, monkeypatch):
     """Another scheduler in the other process stands for whatever may differ there."""
     from sunpy_magsr.training.publish import export

@@ -9,7 +9,6 @@ from safetensors.torch import load_file
 import sunpy_magsr
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.catalog import ModelCard
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.training.cli import main
@@ -26,10 +25,9 @@ CARD = f'instruments = ["HMI"]\n{CARD_WITH_ADAPTER}'
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, truth):
     """A folder with magnetograms, a configuration, a card and a finished base."""
     folder = tmp_path_factory.mktemp("project")
-    truth = sample_truth()[0]
     for number in range(2):
         write_patch(folder / "fits", truth[200 + 300 * number : 400 + 300 * number, 600:800], harp=number + 1)
     (folder / "train.toml").write_text(CONFIG)
@@ -131,9 +129,9 @@ def test_observed_pairs_keep_their_scales(sampler):
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_fine_tuning_on_true_pairs(tmp_path, rng):
+def test_fine_tuning_on_true_pairs(tmp_path, truth):
     """MDI and HMI files of one time in two folders, as far as an adapter that says on which scale it is."""
-    truth = sample_truth()[0][300:600, 600:900]
+    truth = truth[300:600, 600:900]
     write_patch(tmp_path / "fits", truth)
     write_patch(tmp_path / "mdi", 1.4 * degrade(truth, psf_fwhm=3.6, noise=12.0, seed=1), **MDI)
     (tmp_path / "train.toml").write_text(CONFIG.replace('root = "fits"', 'root = "fits"\npairs = "mdi"'))
@@ -167,6 +165,7 @@ def test_fine_tuning_on_true_pairs(tmp_path, rng):
     assert np.median(seen[strong] / smap.data[strong]) == pytest.approx(1, abs=0.1)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_from_a_run_to_a_folder_that_takes_its_adapter_for_mdi(project, small, capsys):
     config = str(project / "train.toml")
     export = ["export", config, "--card", str(project / "card.toml"), "-o", str(project / "model")]
@@ -277,9 +276,8 @@ def test_card_of_an_adapter_is_read_back(tmp_path):
     assert ModelCard.read(tmp_path, where="built in") == card
 
 
-def test_mdi_files_can_be_prepared(tmp_path):
+def test_mdi_files_can_be_prepared(tmp_path, truth):
     """They are no truth for training, and the report says what they are."""
-    truth = sample_truth()[0]
     write_patch(tmp_path / "fits", truth[200:400, 600:800])
     write_patch(tmp_path / "fits", truth[300:400, 300:400], harp=2, **MDI, interval=30.0)
     (tmp_path / "train.toml").write_text('output = "run"\n[data]\nroot = "fits"\n')

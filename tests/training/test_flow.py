@@ -6,7 +6,6 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 
 from sunpy_magsr import superresolve
-from sunpy_magsr.data import sample_truth
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.training.cli import main
 from sunpy_magsr.training.stages.schedule import add_noise, make_sampler, make_scheduler
@@ -104,8 +103,7 @@ def test_the_sampler_survives_its_folder(tmp_path):
 
 
 @pytest.mark.usefixtures("unchecked")
-def test_from_magnetograms_to_a_model_of_flows(tmp_path, small):
-    truth = sample_truth()[0]
+def test_from_magnetograms_to_a_model_of_flows(tmp_path, truth, small):
     write_patch(tmp_path / "fits", truth[300:500, 600:800], harp=1, date="20110215_000000")
     write_patch(tmp_path / "fits", truth[700:900, 600:800], harp=2, date="20110225_000000")
     (tmp_path / "flow.toml").write_text(CONFIG)

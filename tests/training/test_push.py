@@ -42,6 +42,7 @@ def content(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_there_and_back(hub, exported, small, tmp_path):
     """As a user does it: another process that knows the Hub and the token from its environment."""
     environment = os.environ | {
@@ -126,6 +127,7 @@ def test_other_weights_than_the_card_says_are_not_published(hub, model, capsys):
     assert hub.log == []
 
 
+@pytest.mark.slow
 def test_a_model_that_fails_its_check_is_not_published(hub, model, capsys):
     with np.load(model / "check.npz") as stored:
         changed = {**stored, "high": stored["high"] + 1}

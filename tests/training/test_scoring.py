@@ -2,14 +2,12 @@
 
 import math
 
-import astropy.units as u
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
 
 import sunpy_magsr
-from sunpy_magsr.data import sample_map, sample_truth
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.models.pipeline import load_components
 from sunpy_magsr.training.cli import main
@@ -139,10 +137,9 @@ def test_moments_push_a_spread_toward_the_right_one(generator):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(tmp_path_factory, truth):
     """A run with all stages."""
     folder = tmp_path_factory.mktemp("project")
-    truth = sample_truth()[0]
     for number in range(2):
         write_patch(folder / "fits", truth[200 + 300 * number : 400 + 300 * number, 600:800], harp=number + 1)
     (folder / "train.toml").write_text(CONFIG)
@@ -178,20 +175,14 @@ def test_export_takes_the_scored_parts_and_their_sampler(project):
     list(exported[2].from_config(exported[2].config).timesteps)
 
 
-def small_map():
-    return sample_map().submap([200, 90] * u.pix, top_right=[239, 125] * u.pix)
-
-
 @pytest.mark.filterwarnings("ignore:The model 'tiny:sunpy_magsr.exceptions.MagsrUserWarning")
-def test_model_and_its_adapter_are_taken(project):
-    small = small_map()
+def test_model_and_its_adapter_are_taken(project, small):
     base = sunpy_magsr.superresolve(small, model=f"{project / 'model'}+mdi", plate_scale=None)
     assert np.isfinite(base.data).all()
     assert base.meta["magsrstp"] == 2
 
 
-def test_another_number_of_steps_is_warned_about(project):
-    small = small_map()
+def test_another_number_of_steps_is_warned_about(project, small):
     with pytest.warns(MagsrUserWarning, match=r"trained to draw samples in 2 steps; what it draws in 3"):
         sunpy_magsr.superresolve(small, model=project / "model", steps=3)
 
