@@ -58,7 +58,7 @@ def recipe_file(tmp_path):
         ("diffusion.setps=3", "unknown key diffusion.setps in the training configuration; known here: patch"),
         ("speed=3", "unknown key speed"),
         ("diffusion.steps=fast", r"diffusion.steps must be int \(a whole number\), got 'fast'"),
-        ("diffusion.steps", r"--set takes section\.key=value, got 'diffusion\.steps'"),
+        ("diffusion.steps", r"overrides must have the form section\.key=value, got 'diffusion\.steps'"),
     ],
 )
 def test_configuration_errors(recipe_file, override, message):

@@ -51,7 +51,7 @@ def one_line(error):
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def exit_code(program, work, *, wrong, failed, stopped):
+def exit_code(program, work, *, wrong, failed, stopped, words=_WORDS):
     """
     Run a command, and say on one line why it ended if it did not end well.
 
@@ -67,6 +67,8 @@ def exit_code(program, work, *, wrong, failed, stopped):
         The exceptions that stand for a failure.
     stopped : `str`
         What is said if the user has interrupted the command.
+    words : `dict` of `str` to `str`
+        Words in messages for Python, and those of the command. Defaults to those of ``magsr``.
 
     Returns
     -------
@@ -76,10 +78,10 @@ def exit_code(program, work, *, wrong, failed, stopped):
     try:
         return work()
     except wrong as error:
-        sys.stderr.write(f"{program}: error: {in_the_command(one_line(error))}\n")
+        sys.stderr.write(f"{program}: error: {in_the_command(one_line(error), words)}\n")
         return 2
     except failed as error:
-        sys.stderr.write(f"{program}: failed: {in_the_command(one_line(error))}\n")
+        sys.stderr.write(f"{program}: failed: {in_the_command(one_line(error), words)}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"{program}: stopped; {stopped}\n")
@@ -118,7 +120,7 @@ def _is_about_what_was_assumed(warning):
     return issubclass(warning.category, SunpyMetadataWarning) and str(warning.message).startswith("Missing")
 
 
-def in_the_command(message):
+def in_the_command(message, words=_WORDS):
     """
     Replace the names of Python's arguments in a message by the options of the command.
 
@@ -126,14 +128,16 @@ def in_the_command(message):
     ----------
     message : `str`
         The message of an exception or a warning.
+    words : `dict` of `str` to `str`
+        Words in messages for Python, and those of the command. Defaults to those of ``magsr``.
 
     Returns
     -------
     `str`
         The message for the user of the command.
     """
-    for python, words in _WORDS.items():
-        message = message.replace(python, words)
+    for python, of_command in words.items():
+        message = message.replace(python, of_command)
     return message
 
 

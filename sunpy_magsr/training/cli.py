@@ -23,6 +23,7 @@ _STAGES = {
 }
 _WRONG = (ValueError, TypeError, OSError, ImportError)
 _FAILED = (FloatingPointError, RuntimeError, AssertionError)
+_WORDS = {"overrides must": "--set must"}
 _STOPPED = "the same command resumes from the last checkpoint."
 
 
@@ -41,7 +42,8 @@ def main(arguments=None):
         0: done; 1: training failed, or some of the pairs; 2: wrong usage.
     """
     options = parse(parser(), arguments)
-    return exit_code("magsr-train", lambda: _done(options), wrong=_WRONG, failed=_FAILED, stopped=_STOPPED)
+    ends = {"wrong": _WRONG, "failed": _FAILED, "stopped": _STOPPED, "words": _WORDS}
+    return exit_code("magsr-train", lambda: _done(options), **ends)
 
 
 def _done(options):

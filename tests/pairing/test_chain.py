@@ -82,7 +82,7 @@ def test_the_commands_say_what_was_refused(pairs, capsys):
     assert "alike" in said.err
     assert len(list((folder / "pairs" / "aligned" / "hmi").rglob("*.fits"))) == 2
     assert train(["align", str(folder)]) == 2
-    assert "DIR must be a folder that `magsr-train fetch` made" in capsys.readouterr().err
+    assert "folder must be one that `magsr-train fetch` made" in capsys.readouterr().err
 
 
 def test_pairs_are_trained_on_and_the_test_is_not(pairs, recipe):
