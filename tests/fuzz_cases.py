@@ -217,7 +217,8 @@ def judge(case):
         assert repr(dict(smap.meta)) == repr(before), "the input's header has changed"
         plain, _ = plain_header(smap)  # sunpy gives no coordinates where a date is marked as missing
         numbers = [card for card in WCS_CARDS if isinstance(before.get(card), int | float) and card in plain.meta]
-        assert all(plain.meta[card] == before[card] for card in numbers if card != "interval"), "a number has changed"
+        numbers = [card for card in numbers if card != "interval" and not math.isnan(before[card])]
+        assert all(plain.meta[card] == before[card] for card in numbers), "a number has changed"
         smap = plain
         small = case["array"] == "positive" and min(case["shape"]) < 32  # a cutout within a sunspot
         assert truth is not None or small, f"an array of {case['array']} was taken"

@@ -18,6 +18,7 @@ def test_it_says_that_it_is_synthetic(sample):
     assert "not an observation" in sample.meta["content"]
 
 
+@pytest.mark.slow
 def test_it_repeats(sample):
     assert np.array_equal(sample.data, sample_map().data, equal_nan=True)
     assert not np.array_equal(sample.data, sample_map(seed=1).data, equal_nan=True)

@@ -160,6 +160,7 @@ def test_command_writes_table_figures_and_record(folder, tmp_path, capsys):
         assert (out / f"{name}.png").read_bytes()[:4] == b"\x89PNG"
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(folder, tmp_path, monkeypatch):
     from sunpy_magsr.validation import parts as module
 

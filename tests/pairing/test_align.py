@@ -112,6 +112,7 @@ def test_aligned_hmi_degrades_to_mdi(twins, aligned):
     assert abs(difference.mean()) < 0.5
 
 
+@pytest.mark.slow
 def test_small_scales_keep_their_power(surface):
     """Against the surface seen straight with MDI's geometry."""
     errors = Errors(shift=(1.0, 1.5), noise=1.0, hmi_noise=0.0)
@@ -157,7 +158,10 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
+QUICK = ("upside down", "zeros")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in BAD])
 def test_bad_pairs_are_refused_with_the_reason(surface, twins, name):
     wrong = {"hour": Errors(delay=3600.0, clock=3600.0), "gain": Errors(gain=3.0)}
     if name in wrong:
@@ -176,6 +180,7 @@ def test_bad_pairs_are_refused_with_the_reason(surface, twins, name):
         align_pair(*maps_of(dataclasses.replace(twins, mdi=mdi, hmi=hmi)))
 
 
+@pytest.mark.slow
 def test_limits_are_the_users(twins):
     with pytest.raises(RefusedPairError, match="MDI is displaced by") as caught:
         align_pair(*maps_of(twins), limits=Limits(shift=4.0))

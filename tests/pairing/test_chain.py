@@ -17,6 +17,8 @@ from sunpy_magsr.validation.regions import window_of
 
 from .jsoc_server import JsocServer, record_of, running
 
+pytestmark = pytest.mark.slow
+
 FARTHER = 4
 TIMES = ("2010-08-30T17:36:00", "2010-09-08T17:36:00", "2011-04-02T20:48:00")
 

@@ -111,6 +111,7 @@ def test_a_model_that_answers_otherwise_elsewhere_is_not_put_in_place(run, model
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_a_model_is_replaced_as_a_whole(model, tmp_path):
     export_model(regression_run(tmp_path / "run"), model, card=REGRESSION)
     assert sorted(path.name for path in model.iterdir()) == ["README.md", "card.json", "check.npz", "network"]
@@ -119,6 +120,7 @@ def test_a_model_is_replaced_as_a_whole(model, tmp_path):
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_an_adapter_answers_with_its_base(exported, tmp_path):
     card = {"name": "tiny-mdi", "kind": "adapter"}
     model = export_model(adapter_run(tmp_path / "run", exported), tmp_path / "model", card=card)
@@ -168,6 +170,7 @@ def test_the_readme_says_what_the_card_says(exported):
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_numbers_of_an_evaluation(run, exported, tmp_path, capsys):
     """They replace those that the card had, and are found by the weights whatever the model was called."""
     card = ModelCard.read(exported)

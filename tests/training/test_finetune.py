@@ -129,6 +129,7 @@ def test_observed_pairs_keep_their_scales(sampler):
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_fine_tuning_on_true_pairs(tmp_path, truth):
     """MDI and HMI files of one time in two folders, as far as an adapter that says on which scale it is."""
     truth = truth[300:600, 600:900]
@@ -166,6 +167,7 @@ def test_fine_tuning_on_true_pairs(tmp_path, truth):
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_from_a_run_to_a_folder_that_takes_its_adapter_for_mdi(project, small, capsys):
     config = str(project / "train.toml")
     export = ["export", config, "--card", str(project / "card.toml"), "-o", str(project / "model")]
@@ -188,6 +190,7 @@ def test_from_a_run_to_a_folder_that_takes_its_adapter_for_mdi(project, small, c
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_an_adapter_belongs_to_its_base(project, tmp_path):
     """Alone in a folder, it loads onto the weights that it was trained on and onto no others."""
     config = str(project / "train.toml")

@@ -69,6 +69,7 @@ def test_there_and_back(hub, exported, small, tmp_path):
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_a_model_takes_the_place_of_the_one_before(hub, model, small, tmp_path, capsys):
     """Weights of the older model left behind would change the digest, and its revisions stay."""
     other = export_model(regression_run(tmp_path / "run"), tmp_path / "other", card=REGRESSION)
