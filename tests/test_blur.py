@@ -10,18 +10,9 @@ import sunpy.map
 
 from sunpy_magsr.data import mdi_cutout
 from sunpy_magsr.forward_model import MDI_GAIN, degrade
-from sunpy_magsr.forward_model.blur import (
-    BAND_FREQUENCY,
-    INTERPOLATED_BLUR,
-    LOW,
-    NATIVE_BLUR,
-    NetworkSpectra,
-    is_interpolated,
-    measure_blur,
-    network_spectra,
-    noise_whiteness,
-    window_spectra,
-)
+from sunpy_magsr.forward_model.blur import INTERPOLATED_BLUR, NATIVE_BLUR, measure_blur
+from sunpy_magsr.forward_model.network import NetworkSpectra, network_spectra
+from sunpy_magsr.forward_model.windows import BAND_FREQUENCY, LOW, is_interpolated, noise_whiteness, window_spectra
 from sunpy_magsr.prep.disk import limb_cosine
 
 PIXEL, SIDE = 2.0, 288  # arcsec, pixels
