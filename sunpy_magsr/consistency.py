@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr.backends.interpolation import bicubic
-from sunpy_magsr.forward_model import MDI_GAIN, degrade, misfit_error
+from sunpy_magsr.forward_model import MDI_GAIN, blur_in_pixels, degrade, misfit_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,10 +209,8 @@ def enforcer(magnetogram: Magnetogram, card: ModelCard, kind: str) -> Callable[[
     gain = MDI_GAIN if card.calibration == "hmi" and magnetogram.instrument == "MDI" else 1.0
     if kind == "exact":
         return functools.partial(exact, low=magnetogram.data / np.float32(gain))
-    spread = 2 * card.psf_fwhm_spread
-    widths = (max(card.psf_fwhm - spread, 0.0), card.psf_fwhm + spread)
-    if magnetogram.psf_fwhm is not None:
-        widths = (magnetogram.psf_fwhm, magnetogram.psf_fwhm)
+    width, error = blur_in_pixels(magnetogram, card)
+    widths = (max(width - 2 * error, 0.0), width + 2 * error)
     return functools.partial(
         within_noise,
         low=magnetogram.data,

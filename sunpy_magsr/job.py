@@ -8,7 +8,7 @@ import numpy as np
 from sunpy_magsr import consistency as consistency_step
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.exceptions import warn_user
-from sunpy_magsr.forward_model import input_noise, without_bad_pixels
+from sunpy_magsr.forward_model import frame_blur, input_noise, without_bad_pixels
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.memory import check_memory
 from sunpy_magsr.options import (
@@ -18,7 +18,7 @@ from sunpy_magsr.options import (
     check_options,
     check_plate_scale,
     output_ratio,
-    width_in_pixels,
+    told_blur,
 )
 from sunpy_magsr.output import Output
 from sunpy_magsr.prep import prepare
@@ -49,7 +49,7 @@ class Job:
     backend : `~sunpy_magsr.backends.base.Backend`
         The model.
     settings : `dict`
-        ``n_samples``, ``seed``, ``steps``, ``consistency``, ``calibration``, ``psf_fwhm`` (arcsec or `None`),
+        ``n_samples``, ``seed``, ``steps``, ``consistency``, ``calibration``, ``blur`` (a `Blur` or `None`),
         ``bad_pixels`` (how many were masked), ``noise_lifetime`` (seconds or `None`), ``is_paired`` (whether the samples
         are antithetic pairs), and the backend's ``device``,
         ``batch_size`` and ``progress``.
@@ -92,14 +92,13 @@ class Job:
         magnetogram, count = prepare(smap, component=component), 0
         if bad_pixels == "mask":
             magnetogram, count = without_bad_pixels(magnetogram)
-        if psf_fwhm is not None:
-            magnetogram = dataclasses.replace(magnetogram, psf_fwhm=width_in_pixels(psf_fwhm, magnetogram))
+        told = None if psf_fwhm is None else told_blur(psf_fwhm)
         backend = load_backend(model, instrument=magnetogram.instrument, progress=options["progress"])
         card = backend.card
-        settings = _settings(magnetogram, card, **options) | {
-            "psf_fwhm": None if psf_fwhm is None else float(psf_fwhm.to_value(u.arcsec)),
-            "bad_pixels": count,
-        }
+        settings = _settings(magnetogram, card, **options) | {"bad_pixels": count}
+        if card.consistency == "noise":  # a model that knows the blur
+            magnetogram = dataclasses.replace(magnetogram, blur=told or frame_blur(magnetogram, limb_cosine(smap)))
+        settings["blur"] = magnetogram.blur
         remarks = [*missing, *remarks_on(smap, magnetogram, card, settings)]
         if remarks:
             warn_user("\n".join(remarks), stacklevel=3)

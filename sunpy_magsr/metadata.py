@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sunpy.map import GenericMap
 
     from sunpy_magsr.catalog import ModelCard
+    from sunpy_magsr.forward_model import Blur
 
 __all__ = ["ANTITHETIC", "finer_header", "provenance"]
 
@@ -200,7 +201,7 @@ def provenance(
     calibration: str,
     consistency: str,
     statistic: str,
-    psf_fwhm: float | None = None,
+    blur: Blur | None = None,
     bad_pixels: int = 0,
     noise_lifetime: float | None = None,
     is_paired: bool = False,
@@ -226,8 +227,8 @@ def provenance(
         How the result agrees with the input: ``"exact"`` or ``"noise"``.
     statistic : `str`
         What the map shows: ``"sample"``, ``"mean"``, ...
-    psf_fwhm : `float`, optional
-        The width of the point-spread function in arcsec, if the user gave one.
+    blur : `~sunpy_magsr.forward_model.Blur`, optional
+        The width of the point-spread function that the model was given, with its error and its origin.
     bad_pixels : `int`
         The number of input pixels that were treated as missing. Defaults to 0.
     noise_lifetime : `float`, optional
@@ -251,7 +252,10 @@ def provenance(
     )
     if bad_pixels:
         story += f" Bad pixels of the input that were treated as missing: {bad_pixels}."
-    told: dict[str, Any] = {} if psf_fwhm is None else {"magsrpsf": psf_fwhm}
+    told: dict[str, Any] = {}
+    if blur is not None:
+        told |= {"magsrpsf": round(blur.fwhm, 4), "magsrpse": round(blur.error, 4), "magsrpso": blur.origin}
+        story += f" Blur (FWHM): {blur.fwhm:.2f} +- {blur.error:.2f} arcsec ({blur.origin})."
     if n_samples > 1:
         told["magsrdrw"] = ANTITHETIC if is_paired else "independent"
     if noise_lifetime is not None:

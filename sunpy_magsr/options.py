@@ -4,8 +4,9 @@ import math
 import numbers
 
 import astropy.units as u
+import numpy as np
 
-from sunpy_magsr.prep.wcs import angular_scale
+from sunpy_magsr.forward_model import Blur
 
 __all__ = [
     "LARGEST_WIDTH",
@@ -14,9 +15,8 @@ __all__ = [
     "check_noise_lifetime",
     "check_options",
     "check_plate_scale",
-    "check_width",
     "output_ratio",
-    "width_in_pixels",
+    "told_blur",
 ]
 
 _LARGEST_SEED = 2**63
@@ -120,18 +120,22 @@ def check_noise_lifetime(value, card):
         raise ValueError(msg)
 
 
-def check_width(psf_fwhm):
-    """Raise ValueError unless the width of the point-spread function that the user gives is an angle in its limits."""
-    is_width = isinstance(psf_fwhm, u.Quantity) and psf_fwhm.isscalar and psf_fwhm.unit.is_equivalent(u.arcsec)
-    if not is_width or not 0 <= psf_fwhm.to_value(u.arcsec) <= LARGEST_WIDTH:
-        msg = f"psf_fwhm must be None or an angle from 0 to {LARGEST_WIDTH:g} arcsec, got {psf_fwhm!r}."
+def told_blur(psf_fwhm):
+    """Check the width of the point-spread function that the user gives, alone or with its error; returns a Blur."""
+    parts = psf_fwhm if isinstance(psf_fwhm, tuple | list) else np.atleast_1d(psf_fwhm)
+    is_angle = all(
+        isinstance(part, u.Quantity) and part.isscalar and part.unit.is_equivalent(u.arcsec) for part in parts
+    )
+    width, error = (
+        [*(part.to_value(u.arcsec) for part in parts), 0.0][:2] if is_angle and len(parts) <= 2 else (math.nan,) * 2
+    )
+    if not (0 <= width <= LARGEST_WIDTH and 0 <= error <= LARGEST_WIDTH):
+        msg = (
+            f"psf_fwhm must be None, an angle from 0 to {LARGEST_WIDTH:g} arcsec, or such an angle and its error, got "
+            f"{psf_fwhm!r}."
+        )
         raise ValueError(msg)
-
-
-def width_in_pixels(psf_fwhm, magnetogram):
-    """Check the width of the point-spread function that the user gives, and turn it into input pixels."""
-    check_width(psf_fwhm)
-    return float(psf_fwhm.to_value(u.arcsec) / angular_scale(magnetogram.plate_scale)[0])
+    return Blur(fwhm=float(width), error=float(error), windows=0, noise=math.nan, origin="told")
 
 
 def _check_whole(name, value, lowest, below=math.inf):

@@ -16,11 +16,11 @@ __all__ = ["Output"]
 #: Settings that the header tells.
 _TOLD = (
     *("seed", "n_samples", "steps", "calibration", "consistency"),
-    *("psf_fwhm", "bad_pixels", "noise_lifetime", "is_paired"),
+    *("blur", "bad_pixels", "noise_lifetime", "is_paired"),
 )
 #: Cards by which a result is known to be that of the same input, model and settings.
 _TELLING = (
-    *(f"magsr{card}" for card in ("mod", "sha", "sed", "ns", "stp", "cal", "bad", "psf", "nlt", "drw")),
+    *(f"magsr{card}" for card in ("mod", "sha", "sed", "ns", "stp", "cal", "bad", "psf", "pse", "nlt", "drw")),
     "crpix1",
     "crpix2",
     "date-obs",

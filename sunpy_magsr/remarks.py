@@ -5,7 +5,7 @@ import numpy as np
 import sunpy.coordinates
 from astropy.coordinates import angular_separation
 
-from sunpy_magsr.forward_model import input_noise
+from sunpy_magsr.forward_model import blur_in_pixels, input_noise, is_interpolated
 from sunpy_magsr.prep.reading import STRONGEST
 from sunpy_magsr.prep.wcs import is_helioprojective, unread_roll
 
@@ -14,6 +14,7 @@ __all__ = ["remarks_on"]
 _TRANSVERSE = ("bp", "bt")
 _NEAR_EARTH = ("MDI", "HMI", "GONG", "SOLIS", "HINODE", "MWO")
 _FARTHEST = 5.0  # degrees from the Earth as seen from the Sun; SOHO and SDO stay within 0.5
+_NATIVE = (1.2, 2.9)  # arcsec: no frame of MDI on its own pixels was found to have another blur
 _SQUARE = 0.01  # by which the sides of a pixel may differ, relative
 
 
@@ -69,8 +70,18 @@ def _defects(smap, magnetogram, bad_pixels):
 
 def _changed(smap, magnetogram):
     """Signs that a map is not on the pixels of its detector."""
-    is_on_sky = is_helioprojective(smap)
-    if is_on_sky and magnetogram.instrument in ("MDI", "HMI") and "pc1_1" in smap.meta and "crota2" not in smap.meta:
+    is_on_sky, blur = is_helioprojective(smap), magnetogram.blur
+    if blur is not None and is_interpolated(magnetogram.data, magnetogram.valid):
+        yield (
+            "smap seems to have been interpolated between the pixels of its detector: its noise is weaker at the shortest "
+            "wavelengths than at others. Take the map as it was observed."
+        )
+    elif blur is not None and blur.origin != "told" and not _NATIVE[0] <= blur.fwhm <= _NATIVE[1]:
+        yield (
+            f"smap has a blur of {blur.fwhm:.1f} arcsec, and frames of MDI on the pixels of its detector have 1.6 to 2.4; it "
+            "may have been interpolated or published on another grid."
+        )
+    elif is_on_sky and magnetogram.instrument in ("MDI", "HMI") and "pc1_1" in smap.meta and "crota2" not in smap.meta:
         yield (
             "smap seems to have been rotated or reprojected (it has a PC matrix, where files of MDI and HMI have CROTA2), which "
             "blurs the field and correlates its noise; take the map as it was observed, and rotate the result."
@@ -123,12 +134,14 @@ def _outside(magnetogram, card):
             f"The model {card.name!r} was trained on fields up to {trained['field']:g} G, and {_pixels(strong)} of this map "
             "have more."
         )
-    width, limits = magnetogram.psf_fwhm, trained.get("psf_fwhm")
-    if limits and width is not None and not limits[0] <= width <= limits[1]:
-        yield (
-            f"The model {card.name!r} was trained on point-spread functions of {limits[0]:g} to {limits[1]:g} pixels, and "
-            f"psf_fwhm is {width:.3g} pixels."
-        )
+    limits = trained.get("psf_fwhm")
+    if limits and magnetogram.blur is not None:
+        width, _ = blur_in_pixels(magnetogram, card)
+        if not limits[0] <= width <= limits[1]:
+            yield (
+                f"The model {card.name!r} was trained on point-spread functions of {limits[0]:g} to {limits[1]:g} pixels, "
+                f"and that of this map has {width:.3g} pixels."
+            )
     if "noise" in trained:
         noise = float(np.median(input_noise(magnetogram)[valid]))
         if not trained["noise"][0] <= noise <= trained["noise"][1]:

@@ -85,9 +85,11 @@ def superresolve(
         field (`~sunpy_magsr.forward_model.hmi_per_mdi`). That factor is uncertain, so each member of an ensemble gets one
         of its own (`~sunpy_magsr.intercalibration.to_hmi`).
     psf_fwhm : `~astropy.units.Quantity`, optional
-        Full width at half maximum of the instrument's point-spread function, without the averaging over its pixel, if you
-        know it: an angle of 0 to 5 arcsec. By default the model expects the width that its card gives, and corrects it by
-        what it sees in the frame.
+        Full width at half maximum of the instrument's point-spread function relative to HMI's, without the averaging over
+        its pixel, if you know it: an angle of 0 to 5 arcsec, or two, the width and its standard error. By default it is
+        measured on an MDI frame (`~sunpy_magsr.forward_model.frame_blur`); a cutout has less to measure it on, so it gives
+        its frame's answer only if it is given the frame's width and error, ``[hr.meta["magsrpsf"], hr.meta["magsrpse"]] *
+        u.arcsec``. For other maps the model expects the width that its card gives.
     bad_pixels : {"mask", "keep"}
         What to do with hits of cosmic rays, dead or constant pixels and saturated umbrae
         (`~sunpy_magsr.forward_model.find_bad_pixels`): ``"mask"`` treats them as missing and warns, ``"keep"`` takes them

@@ -130,11 +130,13 @@ def frame(sample):
 
 @pytest.mark.parametrize("name", FIRST)
 def test_cutout_agrees_with_its_frame(name, frame):
-    """Away from the cutout's edge by the halo of the model's card."""
+    """Away from the cutout's edge by the halo of the model's card, if it is told the blur that was measured on the frame."""
     halo = load_backend(name).card.halo
-    whole = native(frame, model=name, seed=3).data
+    result = native(frame, model=name, seed=3)
+    whole, blur = result.data, [result.meta[card] for card in ("magsrpsf", "magsrpse") if card in result.meta]
     for y, x in ((10, 16), (13, 21)):
-        cutout = native(cut(frame, y, x, 2 * halo + 32, 2 * halo + 40), model=name, seed=3).data
+        part = cut(frame, y, x, 2 * halo + 32, 2 * halo + 40)
+        cutout = native(part, model=name, seed=3, psf_fwhm=blur * u.arcsec if blur else None).data
         inner = (slice(4 * halo, -4 * halo),) * 2
         same = whole[4 * y : 4 * y + cutout.shape[0], 4 * x : 4 * x + cutout.shape[1]]
         assert np.abs(cutout[inner] - same[inner]).max() < 0.5

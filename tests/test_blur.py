@@ -3,12 +3,15 @@
 import math
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pytest
 import scipy.ndimage
 import sunpy.map
 
+import sunpy_magsr
 from sunpy_magsr.data import mdi_cutout
+from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.forward_model import MDI_GAIN, degrade
 from sunpy_magsr.forward_model.blur import INTERPOLATED_BLUR, NATIVE_BLUR, measure_blur
 from sunpy_magsr.forward_model.network import NetworkSpectra, network_spectra
@@ -183,6 +186,46 @@ def test_where_the_sun_is_stronger_than_noise_nothing_is_told():
     hmi = sunpy.map.Map(Path(__file__).parent / "data" / "hmi_quiet_20190621.fits")
     low = degrade(hmi.data.astype(float))
     assert is_interpolated(low, np.ones(low.shape, bool)) is None
+
+
+# In the main job
+
+
+@pytest.fixture(scope="module")
+def result():
+    return sunpy_magsr.superresolve(mdi_cutout(), plate_scale=None, bad_pixels="keep")
+
+
+def test_the_header_says_which_blur_was_used(result):
+    assert result.meta["magsrpsf"] == pytest.approx(1.7, abs=0.3)
+    assert 0 < result.meta["magsrpse"] < 0.3
+    assert result.meta["magsrpso"] == "combined"
+    assert "Blur (FWHM): 1." in " ".join(result.meta["history"].split())
+
+
+def test_what_was_measured_is_what_may_be_told(result):
+    """And the model takes it: another width gives another field."""
+    blur = [result.meta["magsrpsf"], result.meta["magsrpse"]] * u.arcsec
+    options = {"plate_scale": None, "bad_pixels": "keep"}
+    told = sunpy_magsr.superresolve(mdi_cutout(), psf_fwhm=blur, **options)
+    assert np.abs(told.data - result.data).max() < 0.5
+    assert told.meta["magsrpso"] == "told"
+    sharper = sunpy_magsr.superresolve(mdi_cutout(), psf_fwhm=0.8 * u.arcsec, **options)
+    assert np.std(sharper.data - result.data) > 5
+
+
+@pytest.mark.parametrize("model", ["ldm-res", "bicubic"])
+def test_a_model_that_does_not_know_blur_is_given_none(model):
+    mdi = mdi_cutout().submap([60, 60] * u.pix, top_right=[99, 99] * u.pix)
+    assert "magsrpsf" not in sunpy_magsr.superresolve(mdi, model=model).meta
+
+
+def test_an_interpolated_map_is_reported():
+    """It has no PC matrix, but the spectra show that it was interpolated."""
+    mdi = mdi_cutout()
+    shifted = scipy.ndimage.shift(np.asarray(mdi.data, dtype=float), (0.5, 0.5), order=1, mode="nearest")
+    with pytest.warns(MagsrUserWarning, match="smap seems to have been interpolated"):
+        sunpy_magsr.superresolve(sunpy.map.Map(shifted, mdi.meta), plate_scale=None)
 
 
 def test_the_mean_spectra():

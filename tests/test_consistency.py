@@ -91,8 +91,11 @@ def test_a_user_may_tell_the_blur(small):
     """A sharper instrument leaves less to be drawn; what is told is in the header, and wrong widths are refused."""
     sharp, wide = (sunpy_magsr.superresolve(small, plate_scale=None, psf_fwhm=width * u.arcsec) for width in (0.5, 3.5))
     assert (sharp.meta["magsrpsf"], wide.meta["magsrpsf"]) == (0.5, 3.5)
-    assert "magsrpsf" not in sunpy_magsr.superresolve(small, plate_scale=None).meta
     assert np.abs(wide.data).max() > np.abs(sharp.data).max()
-    for width in (2.0, 2 * u.G, 6 * u.arcsec, -1 * u.arcsec):
-        with pytest.raises(ValueError, match="psf_fwhm must be None or an angle from 0 to 5 arcsec, got"):
+    pair = sunpy_magsr.superresolve(small, plate_scale=None, psf_fwhm=[1.8, 0.2] * u.arcsec).meta
+    assert (pair["magsrpsf"], pair["magsrpse"], pair["magsrpso"]) == (1.8, 0.2, "told")
+    for width in (2.0, 2 * u.G, 6 * u.arcsec, -1 * u.arcsec, [1, 2, 3] * u.arcsec, (2 * u.arcsec, 0.1), "wide"):
+        with pytest.raises(
+            ValueError, match="psf_fwhm must be None, an angle from 0 to 5 arcsec, or such an angle and its"
+        ):
             sunpy_magsr.superresolve(small, psf_fwhm=width)

@@ -10,6 +10,7 @@ import sunpy.map
 import sunpy_magsr
 from sunpy_magsr.backends.registry import model_card
 from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.forward_model import Blur
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.remarks import remarks_on
 from sunpy_magsr.training_range import outside_training
@@ -44,9 +45,10 @@ def test_what_is_outside_is_said(small, card, trained, match):
 
 
 def test_a_blur_outside_is_said(small, card):
-    magnetogram = dataclasses.replace(prepare(small), psf_fwhm=1.8)
+    blur = Blur(fwhm=1.8 * 1.986059, error=0.0, windows=0, noise=np.nan, origin="told")
+    magnetogram = dataclasses.replace(prepare(small), blur=blur)
     (said,) = remarks(small, dataclasses.replace(card, trained={"psf_fwhm": [0.5, 1.5]}), magnetogram)
-    assert "point-spread functions of 0.5 to 1.5 pixels, and psf_fwhm is 1.8 pixels" in said
+    assert "point-spread functions of 0.5 to 1.5 pixels, and that of this map has 1.8 pixels" in said
 
 
 def test_all_that_is_unusual_is_said_in_one_warning(small):

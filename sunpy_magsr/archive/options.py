@@ -10,7 +10,7 @@ import astropy.units as u
 from sunpy_magsr import consistency
 from sunpy_magsr.backends.registry import model_card, model_folders
 from sunpy_magsr.io import check_precision
-from sunpy_magsr.options import check_bad_pixels, check_noise_lifetime, check_options, check_plate_scale, check_width
+from sunpy_magsr.options import check_bad_pixels, check_noise_lifetime, check_options, check_plate_scale, told_blur
 from sunpy_magsr.prep.products import COMPONENTS
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def check_plan(plan: Plan) -> None:
     consistency.check(options["consistency"], card)
     _check_lifetime(options["noise_lifetime"], card)
     if options["psf_fwhm"] is not None:
-        check_width(options["psf_fwhm"])
+        told_blur(options["psf_fwhm"])
     if plan.model.calibrate not in ("", "hmi"):
         msg = f"model.calibrate must be '' or 'hmi', got {plan.model.calibrate!r}."
         raise ValueError(msg)

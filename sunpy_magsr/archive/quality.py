@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage
 from astropy.stats import mad_std
 
-from sunpy_magsr.forward_model import degrade, input_noise, misfit_error
+from sunpy_magsr.forward_model import blur_in_pixels, degrade, input_noise, misfit_error
 from sunpy_magsr.metrics.geometry import pixel_areas
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.field import read_field
@@ -23,7 +23,8 @@ __all__ = ["QUALITY", "frame_quality"]
 QUALITY = {
     "chi_squared": "",  # of the input against what the instrument would have seen of the first sample
     "noise": "G",  # of an input pixel, median
-    "blur": "pix",  # FWHM of the point-spread function that fits input and first sample best, in input pixels
+    "blur": "arcsec",  # FWHM of the point-spread function, as it was measured on the frame or given by the plan
+    "blur_error": "arcsec",  # its standard error
     "gain": "",  # what the input reads for 1 G of the first sample
     "bad_pixels": "pix",
     "outside": "",  # share of the measured pixels that are unlike what the model was trained on
@@ -65,7 +66,8 @@ def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndar
     backend: Any = job.backend
     card = backend.card
     low, valid = magnetogram.data, magnetogram.valid
-    blur, gain, chi_squared = _fit(magnetogram, native, card)
+    gain, chi_squared = _fit(magnetogram, native, card)
+    blur = magnetogram.blur
     quiet = valid & (np.abs(scipy.ndimage.uniform_filter(low, 3)) < _QUIET_FIELD)
     fine = quiet.repeat(card.factor, 0).repeat(card.factor, 1)
     area = np.where(valid, _areas(job.smap), 0)
@@ -73,7 +75,8 @@ def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndar
     found = {
         "chi_squared": chi_squared,
         "noise": float(np.median(input_noise(magnetogram)[valid])),
-        "blur": blur,
+        "blur": np.nan if blur is None else blur.fwhm,
+        "blur_error": np.nan if blur is None else blur.error,
         "gain": gain,
         "bad_pixels": job.settings["bad_pixels"],
         "outside": float(outside_training(magnetogram, limb_cosine(job.smap), card)[valid].mean()),
@@ -102,10 +105,9 @@ def _robust(values):
 
 
 def _fit(magnetogram, native, card):
-    """Blur and gain with which the sample fits the input best, and the mean square of the misfit over the noise."""
-    known = magnetogram.psf_fwhm is not None
-    middle, reach = (magnetogram.psf_fwhm, 0.0) if known else (card.psf_fwhm, 2 * card.psf_fwhm_spread)
-    widths = np.unique(np.linspace(max(0.0, middle - reach), middle + reach, _WIDTHS))
+    """Gain with which the sample fits the input best, and the mean square of the misfit over the noise."""
+    middle, error = blur_in_pixels(magnetogram, card)
+    widths = np.unique(np.linspace(max(0.0, middle - 2 * error), middle + 2 * error, _WIDTHS))
     window = tuple(
         slice(max(0, side // 2 - _WINDOW // 2), min(side, side // 2 + _WINDOW // 2)) for side in magnetogram.data.shape
     )
@@ -122,4 +124,4 @@ def _fit(magnetogram, native, card):
     _, width, gain = min(map(misfit, widths))
     seen = degrade(native, factor=card.factor, psf_fwhm=card.factor * width)
     left = ((magnetogram.data - gain * seen) / error)[magnetogram.valid]
-    return width, gain, float((left**2).mean(dtype=float))
+    return gain, float((left**2).mean(dtype=float))

@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler
 from tqdm.auto import tqdm
 
 from sunpy_magsr.backends.frame import Frame, on_device, usable_device
-from sunpy_magsr.forward_model import input_noise
+from sunpy_magsr.forward_model import blur_in_pixels, input_noise
 from sunpy_magsr.models.spread import spread_factor
 from sunpy_magsr.tiling import noise_field
 
@@ -92,8 +92,7 @@ class DiffusionBackend:
             noise = frame.continued(input_noise(magnetogram))
         else:
             noise = torch.full_like(frame.low, self.card.noise[kind])
-        known = magnetogram.psf_fwhm is not None
-        width = (magnetogram.psf_fwhm, 0.0) if known else (self.card.psf_fwhm, self.card.psf_fwhm_spread)
+        width = blur_in_pixels(magnetogram, self.card)
         sources = [(frame.low, 1), (noise, 1), (frame.near(half), half)]
         for chosen, (low, level, near) in frame.batches(self.denoiser.condition_halo, sources):
             blur = low.new_tensor(width)[None, :, None, None].expand(len(chosen), -1, *low.shape[2:])

@@ -192,9 +192,8 @@ def _superresolve(commands):
     )
     files.add_argument(
         "--psf-fwhm",
-        type=float,
-        metavar="ARCSEC",
-        help="width of the instrument's point-spread function, if it is known",
+        metavar="ARCSEC[,ERROR]",
+        help="width (FWHM) of the instrument's point-spread function, and its error (default: measured on the frame)",
     )
     files.add_argument("--keep-bad-pixels", action="store_true", help="take hits and dead pixels for measurements")
     files.add_argument(

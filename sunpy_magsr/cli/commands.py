@@ -15,7 +15,7 @@ from sunpy_magsr.cli.arguments import output_folder
 from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line
 from sunpy_magsr.io import read_fits, write_fits
 from sunpy_magsr.job import Job
-from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale
+from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale, told_blur
 from sunpy_magsr.prep.files import check_file, open_magnetogram, stem_of
 from sunpy_magsr.prep.products import product_of
 
@@ -76,7 +76,7 @@ def _request(options):
         "n_samples": options.samples,
         "plate_scale": _plate_scale(options.plate_scale),
         "calibrate": options.calibrate,
-        "psf_fwhm": None if options.psf_fwhm is None else options.psf_fwhm * u.arcsec,
+        "psf_fwhm": _width(options.psf_fwhm),
         "component": options.component,
         "noise_lifetime": _noise_lifetime(options.noise_lifetime),
         "bad_pixels": "keep" if options.keep_bad_pixels else "mask",
@@ -87,9 +87,6 @@ def _request(options):
         card = load_backend(options.model, progress=True).card
     if card.is_deterministic and options.samples > 1:
         msg = f"--samples must be 1 for the deterministic model {card.name!r}, got {options.samples}."
-        raise ValueError(msg)
-    if options.psf_fwhm is not None and not 0 <= options.psf_fwhm <= LARGEST_WIDTH:
-        msg = f"--psf-fwhm must be from 0 to {LARGEST_WIDTH:g} arcsec, got {options.psf_fwhm:g}."
         raise ValueError(msg)
     return request
 
@@ -166,6 +163,19 @@ def _plate_scale(text):
         msg = f"--plate-scale must be a positive number of arcsec/pix or 'native', got {text!r}."
         raise ValueError(msg) from None
     return plate_scale
+
+
+def _width(text):
+    """The width of the point-spread function, alone or with its error after a comma."""
+    if text is None:
+        return None
+    try:
+        values = [float(part) for part in text.split(",")] * u.arcsec
+        told_blur(values if len(values) > 1 else values[0])
+    except ValueError:
+        msg = f"--psf-fwhm must be a width of 0 to {LARGEST_WIDTH:g} arcsec, or a width and its error as in 1.8,0.1, got {text!r}."
+        raise ValueError(msg) from None
+    return values if len(values) > 1 else values[0]
 
 
 def _precision(gauss):

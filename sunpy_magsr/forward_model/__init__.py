@@ -1,27 +1,43 @@
 """Forward model: what a low-resolution instrument would read of a high-resolution field."""
 
+from sunpy_magsr.forward_model.blur import (
+    INTERPOLATED_BLUR,
+    NATIVE_BLUR,
+    Blur,
+    blur_in_pixels,
+    frame_blur,
+    measure_blur,
+)
 from sunpy_magsr.forward_model.defects import find_bad_pixels, without_bad_pixels, without_constant_pixels
 from sunpy_magsr.forward_model.degrade import degrade
 from sunpy_magsr.forward_model.gain import MDI_GAIN, MDI_GAIN_SPREAD, gain_factor, hmi_per_mdi
 from sunpy_magsr.forward_model.noise import MDI_NOISE, MDI_RESPONSE_ERROR, input_noise, local_noise, misfit_error
 from sunpy_magsr.forward_model.psf import HMI_PSF_FWHM, MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD, sampling_kernel
 from sunpy_magsr.forward_model.response import Response, measure_response
+from sunpy_magsr.forward_model.windows import is_interpolated
 
 __all__ = [
     "HMI_PSF_FWHM",
+    "INTERPOLATED_BLUR",
     "MDI_GAIN",
     "MDI_GAIN_SPREAD",
     "MDI_NOISE",
     "MDI_PSF_FWHM",
     "MDI_PSF_FWHM_SPREAD",
     "MDI_RESPONSE_ERROR",
+    "NATIVE_BLUR",
+    "Blur",
     "Response",
+    "blur_in_pixels",
     "degrade",
     "find_bad_pixels",
+    "frame_blur",
     "gain_factor",
     "hmi_per_mdi",
     "input_noise",
+    "is_interpolated",
     "local_noise",
+    "measure_blur",
     "measure_response",
     "misfit_error",
     "sampling_kernel",

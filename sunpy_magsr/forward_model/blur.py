@@ -11,11 +11,15 @@ import numpy as np
 from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.forward_model.network import NetworkFit, NetworkModel, NetworkSpectra, network_spectra
 from sunpy_magsr.forward_model.windows import LEAST_WHITENESS, noise_whiteness, window_spectra
+from sunpy_magsr.prep.wcs import angular_scale
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["CLASSES", "INTERPOLATED_BLUR", "NATIVE_BLUR", "Blur", "measure_blur"]
+    from sunpy_magsr.catalog import ModelCard
+    from sunpy_magsr.prep import Magnetogram
+
+__all__ = ["CLASSES", "INTERPOLATED_BLUR", "NATIVE_BLUR", "Blur", "blur_in_pixels", "frame_blur", "measure_blur"]
 
 #: Blur that is expected of a native MDI frame, and its standard deviation, in arcsec: native frames have 1.6 to 2.4.
 NATIVE_BLUR = (2.0, 0.35)
@@ -54,8 +58,8 @@ class Blur:
         Number of windows of network that were used.
     noise : `float`
         Standard deviation of the noise of a pixel in these windows in Gauss, on the frame's scale. NaN if not measured.
-    origin : {"measured", "combined", "prior", "unknown"}
-        From where ``fwhm`` is: the frame, the frame and the prior, the prior alone, or nowhere.
+    origin : {"measured", "combined", "prior", "unknown", "told"}
+        From where ``fwhm`` is: the frame, the frame and the prior, the prior alone, nowhere, or the user.
     """
 
     fwhm: float
@@ -144,6 +148,59 @@ def measure_blur(
         if best.error < _ENOUGH:
             break
     return best or _nothing(prior, windows=0)
+
+
+def frame_blur(magnetogram: Magnetogram, mu: npt.NDArray) -> Blur | None:
+    """
+    Measure the blur of an MDI frame or cutout with what is expected of such frames.
+
+    `NATIVE_BLUR` is expected, or `INTERPOLATED_BLUR` if the noise shows that the frame was interpolated.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        Frame whose bad pixels are not valid.
+    mu : `numpy.ndarray`
+        Cosine of the heliocentric angle ``[y, x]``.
+
+    Returns
+    -------
+    `Blur` or `None`
+        The blur. `None` for other instruments, for heliographic maps, which were interpolated and stretched, and for
+        pixels that are not about 2 arcsec wide.
+    """
+    scales = [scale.value for scale in magnetogram.plate_scale]
+    if (
+        magnetogram.instrument != "MDI"
+        or magnetogram.is_cea
+        or not all(_PIXELS[0] <= one <= _PIXELS[1] for one in scales)
+    ):
+        return None
+    whiteness = noise_whiteness(magnetogram.data, magnetogram.valid)
+    prior = INTERPOLATED_BLUR if whiteness < LEAST_WHITENESS else NATIVE_BLUR  # NaN: too little noise to tell
+    return measure_blur(magnetogram.data, magnetogram.valid, mu, float(np.mean(scales)), prior=prior)
+
+
+def blur_in_pixels(magnetogram: Magnetogram, card: ModelCard) -> tuple[float, float]:
+    """
+    Find the width of the point-spread function that a model and the consistency step take for a frame.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.prep.Magnetogram`
+        Frame, with its blur if that is known.
+    card : `~sunpy_magsr.catalog.ModelCard`
+        Model, which says what it expects otherwise.
+
+    Returns
+    -------
+    fwhm, error : `float`
+        Full width at half maximum and its standard error in input pixels.
+    """
+    if magnetogram.blur is None:
+        return card.psf_fwhm, card.psf_fwhm_spread
+    pixel = angular_scale(magnetogram.plate_scale)[0]
+    return magnetogram.blur.fwhm / pixel, magnetogram.blur.error / pixel
 
 
 def _check(data, valid, mu, pixel_arcsec):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
@@ -70,7 +71,8 @@ def plain_header(smap: GenericMap, *, name: str = "smap") -> tuple[GenericMap, l
         raise TypeError(msg)
     cards = {card: _plain(value) for card, value in smap.meta.items() if not _FURTHER_AXES.fullmatch(card)}
     for card in _COMMENTARY.intersection(cards):  # astropy's class for them, which no other format takes
-        cards[card] = cards[card] if isinstance(cards[card], str) else "\n".join(map(str, cards[card]))
+        if isinstance(cards[card], Iterable) and not isinstance(cards[card], str):
+            cards[card] = "\n".join(map(str, cards[card]))
     remarks = _remove_missing(cards)
     if not remarks and len(cards) == len(smap.meta) and all(cards[card] is smap.meta[card] for card in cards):
         return smap, []

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
+    from sunpy_magsr.forward_model import Blur
+
 __all__ = ["Magnetogram", "prepare"]
 
 # A place in the fraction of a pixel that no instrument's CRPIX is likely to sit at, so that rounding is stable.
@@ -51,8 +53,8 @@ class Magnetogram:
         Number of pixels on the disk that are infinite or stronger than any field. They are not valid. Defaults to 0.
     exposure : `float` or `None`
         Seconds over which an MDI magnetogram was averaged, if they are known.
-    psf_fwhm : `float` or `None`
-        Full width at half maximum of the point-spread function in pixels, if the user says it.
+    blur : `~sunpy_magsr.forward_model.Blur` or `None`
+        Width of the point-spread function, if the user gives it or it was measured on the frame.
     noise : `numpy.ndarray` or `None`
         Standard deviation of each pixel's noise in Gauss ``[y, x]``, if it was estimated before.
     """
@@ -67,7 +69,7 @@ class Magnetogram:
     is_guess: bool = False
     absurd: int = 0
     exposure: float | None = None
-    psf_fwhm: float | None = None
+    blur: Blur | None = None
     noise: npt.NDArray[np.float32] | None = None
 
     @property
