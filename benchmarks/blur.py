@@ -132,7 +132,7 @@ def score(errors):
         return "none"
     wrong, stated = np.array(errors).T
     return (
-        f"bias {wrong.mean():+.3f}  rms {np.sqrt((wrong**2).mean()):.3f}  worst {np.abs(wrong).max():.2f}  "
+        f"bias {wrong.mean():+.3f}  rms {np.sqrt((wrong**2).mean()):.3f}  worst {np.abs(wrong).max():.3f}  "
         f"stated {np.median(stated):.2f}  within it {100 * (np.abs(wrong) < stated).mean():.0f} %"
     )
 
