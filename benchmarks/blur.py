@@ -132,7 +132,7 @@ def score(errors):
         return "none"
     wrong, stated = np.array(errors).T
     return (
-        f"bias {wrong.mean():+.3f}  rms {np.sqrt((wrong**2).mean()):.3f}  worst {np.abs(wrong).max():.2f}  "
+        f"bias {wrong.mean():+.3f}  rms {np.sqrt((wrong**2).mean()):.3f}  worst {np.abs(wrong).max():.3f}  "
         f"stated {np.median(stated):.2f}  within it {100 * (np.abs(wrong) < stated).mean():.0f} %"
     )
 
@@ -152,7 +152,7 @@ def simulated(disk, reference, seeds, gain):
     options = {"pixel_arcsec": 4 * disk.pixel, "reference": reference, "gain": gain}
     whole, results = [], {}
     for fwhm, noise in itertools.product(BLURS, NOISES):
-        frames = [disk.frame(fwhm, noise, seed, gain) for seed in range(seeds)]
+        frames = [disk.frame(fwhm, noise, seed, gain) for seed in seeds]
         found = [measure_blur(frame, disk.valid, disk.mu, **options) for frame in frames]
         errors = [(blur.fwhm - fwhm, blur.error) for blur in found]
         print(f"  blur {fwhm:.1f} noise {noise:4.0f}  {score(errors)}  windows {found[0].windows}")
@@ -231,6 +231,9 @@ def main():
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the data")
     parser.add_argument("--make", action="store_true", help="make the mean spectra that the package carries")
     parser.add_argument("--seeds", type=int, default=5, help="noise seeds")
+    parser.add_argument(
+        "--first-seed", type=int, default=100, help="first of them; 0 to 4 served to choose the settings"
+    )
     parser.add_argument("--gain", type=float, default=MDI_GAIN, help="scale of the simulated frames relative to HMI")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -238,11 +241,11 @@ def main():
     if options.make:
         TARGET.write_text(json.dumps(make_spectra(disks), indent=1) + "\n", encoding="utf-8")
         return
-    everything = []
+    everything, seeds = [], range(options.first_seed, options.first_seed + options.seeds)
     for disk in disks:
         others = [other for other in disks if other is not disk]
         print(f"mean spectra of {', '.join(other.name for other in others)}, frames of {disk.name}")
-        everything += simulated(disk, NetworkSpectra.from_dict(make_spectra(others)), options.seeds, options.gain)
+        everything += simulated(disk, NetworkSpectra.from_dict(make_spectra(others)), seeds, options.gain)
     print(f"all whole disks            {score(everything)}")
     print("real frames of MDI")
     for name, mdi in real_frames(options.data):

@@ -93,7 +93,7 @@ def measure_blur(
     Gaussian of the width :math:`w`, then averaged over pixels and sampled, so aliases are contained. :math:`A_c`, the white
     noise :math:`N_c` and a slope :math:`\tau_c` (how spectra differ from sample to sample) are free within what is known
     of them. :math:`w^2` may be negative in the fit. The result is the mean of the likelihood over all widths that are not
-    negative, times the prior if there is one.
+    negative, times the prior if there is one. It is relative to HMI, whose own blur the mean spectra contain.
 
     The error is the larger of that of the fit, which contains the known errors of the mean spectra, and that from the
     scatter of 4 x 4 blocks of the frame (jackknife). The center of the disk is used (:math:`\mu > 0.8`). If the blur is
@@ -102,8 +102,10 @@ def measure_blur(
     Parameters
     ----------
     data : `numpy.ndarray`
-        Native magnetogram of the line of sight in Gauss ``[y, x]``. Maps that were interpolated have no white noise: their
-        blur can be measured where the Sun is much stronger than the noise only.
+        Magnetogram of the line of sight in Gauss ``[y, x]``. The noise of native frames is white but for a little that is
+        missing at the shortest wavelengths. If `~sunpy_magsr.forward_model.windows.noise_whiteness` does not show this
+        (the frame was interpolated, or the Sun is stronger than the noise), the spectrum of the noise is found by the fit.
+        The blur then contains that of the interpolation.
     valid : `numpy.ndarray`
         Pixels that are measurements, bool ``[y, x]``.
     mu : `numpy.ndarray`
