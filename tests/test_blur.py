@@ -223,9 +223,9 @@ def test_a_model_that_does_not_know_blur_is_given_none(model):
 def test_an_interpolated_map_is_reported():
     """It has no PC matrix, but the spectra show that it was interpolated."""
     mdi = mdi_cutout()
-    shifted = scipy.ndimage.shift(np.asarray(mdi.data, dtype=float), (0.5, 0.5), order=1, mode="nearest")
+    turned = scipy.ndimage.rotate(np.asarray(mdi.data, dtype=float), 20, reshape=False, order=3, mode="nearest")
     with pytest.warns(MagsrUserWarning, match="smap seems to have been interpolated"):
-        sunpy_magsr.superresolve(sunpy.map.Map(shifted, mdi.meta), plate_scale=None)
+        sunpy_magsr.superresolve(sunpy.map.Map(turned, mdi.meta), plate_scale=None)
 
 
 def test_the_mean_spectra():

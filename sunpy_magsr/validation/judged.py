@@ -10,7 +10,7 @@ from astropy.table import QTable, Table
 from sunpy_magsr import metrics
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.consistency import enforcer
-from sunpy_magsr.forward_model import measure_response, without_bad_pixels
+from sunpy_magsr.forward_model import frame_blur, measure_response, without_bad_pixels
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.spectral import small_features
 from sunpy_magsr.uncertainty import coverage
@@ -96,6 +96,7 @@ def draw_members(region, name, *, n_samples=8, seed=0, device=None, independent=
         The samples in Gauss, on the pixels of the truth.
     """
     low, _ = without_bad_pixels(region.low)
+    low = dataclasses.replace(low, blur=frame_blur(low, np.ones(low.data.shape)))  # Images without coordinates.
     backend = load_backend(name, instrument=low.instrument)
     count = 1 if backend.card.is_deterministic else n_samples
     enforce = enforcer(low, backend.card, backend.card.consistency)

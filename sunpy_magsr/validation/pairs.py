@@ -7,11 +7,11 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.forward_model import MDI_GAIN, without_bad_pixels
+from sunpy_magsr.forward_model import MDI_GAIN, frame_blur, without_bad_pixels
 from sunpy_magsr.pairing.geometry import interpolate, map_pixels
 from sunpy_magsr.pairing.header import GAIN_CARD, is_on_grid
 from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.disk import valid_pixels
+from sunpy_magsr.prep.disk import limb_cosine, valid_pixels
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.prep.units import magnetic_unit
@@ -60,6 +60,7 @@ def paired_region(low, high, *, name, sha256="", component="los"):
         If the magnetograms do not overlap.
     """
     magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), component=component))
+    magnetogram = dataclasses.replace(magnetogram, blur=frame_blur(magnetogram, limb_cosine(low)))
     truth = np.asarray(high.data, np.float32) * np.float32(magnetic_unit(high).to(u.G))
     if not is_on_grid(low, high):
         truth = np.where(valid_pixels(high), truth, np.nan)

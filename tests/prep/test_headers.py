@@ -1,5 +1,6 @@
 """Headers as tables, other instruments and other software write them: read as they are meant, or refused in one sentence."""
 
+import dataclasses
 import datetime
 import warnings
 
@@ -250,7 +251,9 @@ def test_a_reprojected_map_is_reported(small):
 @pytest.mark.parametrize("degrees", [0.12, 0.06, 0.03])
 def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
     """A heliographic degree at disk center is 16.8 arcsec from 1 au, whatever the pixel."""
-    from sunpy_magsr.options import width_in_pixels
+    from sunpy_magsr.backends.registry import model_card
+    from sunpy_magsr.forward_model import blur_in_pixels
+    from sunpy_magsr.options import told_blur
     from sunpy_magsr.prep import prepare
 
     cea = {
@@ -272,4 +275,5 @@ def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
     }
     cea |= {"dsun_obs": 1.496e11, "telescop": "SOHO", "instrume": "MDI", "date-obs": "2010-07-14T12:48:00"}
     magnetogram = prepare(sunpy.map.Map(rng.normal(0, 30, (40, 40)), cea))
-    assert width_in_pixels(2 * u.arcsec, magnetogram) * degrees * 16.82 == pytest.approx(2, rel=1e-3)
+    magnetogram = dataclasses.replace(magnetogram, blur=told_blur(2 * u.arcsec))
+    assert blur_in_pixels(magnetogram, model_card("default+mdi"))[0] * degrees * 16.82 == pytest.approx(2, rel=1e-3)
