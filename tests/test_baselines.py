@@ -62,6 +62,7 @@ def project(folder, truth, rival):
 @pytest.mark.parametrize(
     "rival", [pytest.param(name, marks=[] if name in {"adversarial", "ddpm"} else pytest.mark.slow) for name in RIVALS]
 )
+@pytest.mark.slow
 def test_one_command_trains_a_rival(rival, tmp_path, truth, small):
     config = project(tmp_path, truth, rival)
     assert main(["baseline", config]) == 0

@@ -57,6 +57,7 @@ def test_it_is_a_model_like_any_other(small, model):
 @pytest.mark.parametrize(
     "scheduler", [diffusers.DDIMScheduler, pytest.param(diffusers.DDPMScheduler, marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_tiles_lie_at_places_of_the_frame(sample, tmp_path, scheduler):
     """Where a cutout holds all of a tile, it has the answer of its frame."""
     model = published(tmp_path, scheduler=scheduler)

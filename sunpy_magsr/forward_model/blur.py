@@ -10,6 +10,7 @@ import numpy as np
 
 from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.forward_model.network import NetworkFit, NetworkModel, NetworkSpectra, network_spectra
+from sunpy_magsr.forward_model.psf import MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD
 from sunpy_magsr.forward_model.windows import LEAST_WHITENESS, noise_whiteness, window_spectra
 from sunpy_magsr.prep.wcs import angular_scale
 
@@ -156,7 +157,8 @@ def frame_blur(magnetogram: Magnetogram, mu: npt.NDArray) -> Blur | None:
     """
     Measure the blur of an MDI frame or cutout with what is expected of such frames.
 
-    `NATIVE_BLUR` is expected, or `INTERPOLATED_BLUR` if the noise shows that the frame was interpolated.
+    `NATIVE_BLUR` is expected if the noise shows that the frame is native, and `INTERPOLATED_BLUR` if it shows that the frame
+    was interpolated. If there is too little quiet Sun to tell, it is `MDI_PSF_FWHM` with `MDI_PSF_FWHM_SPREAD`.
 
     Parameters
     ----------
@@ -179,7 +181,10 @@ def frame_blur(magnetogram: Magnetogram, mu: npt.NDArray) -> Blur | None:
     ):
         return None
     whiteness = noise_whiteness(magnetogram.data, magnetogram.valid)
-    prior = INTERPOLATED_BLUR if whiteness < LEAST_WHITENESS else NATIVE_BLUR  # NaN: too little noise to tell
+    if math.isnan(whiteness):
+        prior = (MDI_PSF_FWHM.value, MDI_PSF_FWHM_SPREAD.value)
+    else:
+        prior = INTERPOLATED_BLUR if whiteness < LEAST_WHITENESS else NATIVE_BLUR
     return measure_blur(magnetogram.data, magnetogram.valid, mu, float(np.mean(scales)), prior=prior)
 
 

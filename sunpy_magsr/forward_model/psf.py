@@ -19,7 +19,7 @@ __all__ = ["HMI_PSF_FWHM", "MDI_PSF_FWHM", "MDI_PSF_FWHM_SPREAD", "sampling_kern
 #: et al. 2012, :doi:`10.1007/s11207-011-9842-2`). The field that models predict includes this blur.
 HMI_PSF_FWHM = 0.94 * u.arcsec
 #: Full width at half maximum of the Gaussian that turns HMI's magnetograms into MDI's, before they are averaged over MDI's
-#: pixels. This value is expected of a frame of which nothing else is known. Spectra of strong field in three frames from
+#: pixels. This value is expected of a frame of which nothing else is known, not even whether it is native. Spectra of strong field in three frames from
 #: JSOC correspond to 1 to 1.8 arcsec (``docs/dev_guide/decisions/mdi.rst``). The true pairs of ``docs/validation.rst``,
 #: which their publishers interpolated, have 3.2 to 3.4 arcsec (`measure_response`), and another comparison pixel by pixel
 #: used 3.32 arcsec (:doi:`10.1051/0004-6361/202450102`, Table 2).

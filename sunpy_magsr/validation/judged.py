@@ -43,7 +43,8 @@ def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
     Run models on true pairs and compare their results with HMI.
 
     Everything is compared on HMI's scale, where the truth is not NaN. Errors are also given relative to those of the *scaled
-    input*: MDI interpolated by cubic splines, times the factor with which it fits HMI best. No user knows that factor.
+    input*: MDI interpolated by cubic splines, times the factor with which it fits HMI best. No user knows that factor. The
+    mean is that of antithetic pairs, as users get it; spread and CRPS are those of as many independent samples.
 
     Parameters
     ----------
@@ -68,8 +69,11 @@ def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
     for name in models:
         found[name] = {}
         for region in regions:
-            members = draw_members(region, name, n_samples=n_samples, seed=seed, device=device)
-            found[name][region.name] = _numbers(members, region)
+            drawn = [
+                draw_members(region, name, n_samples=n_samples, seed=seed, device=device, independent=kind)
+                for kind in (True, False)
+            ]
+            found[name][region.name] = _numbers(drawn[0], np.mean(drawn[1], axis=0), region)
     return found
 
 
@@ -118,13 +122,13 @@ def scaled_input(region):
     return data * (data * region.truth)[known].sum() / (data**2)[known].sum()
 
 
-def _numbers(members, region):
+def _numbers(members, mean, region):
     truth, known = region.truth, np.isfinite(region.truth)
     rows, columns = (slice(where[0], where[-1] + 1) for where in (np.flatnonzero(known.any(axis)) for axis in (1, 0)))
     truth = truth[rows, columns].astype(float)
     members = [member[rows, columns].astype(float) for member in members]
     yardstick = scaled_input(region)[rows, columns]
-    mean = np.mean(members, axis=0)
+    mean = mean[rows, columns].astype(float)
     scale = {"plate_scale": region.plate_scale}
     numbers = {
         "rmse_ratio": float(metrics.rmse(mean, truth) / metrics.rmse(yardstick, truth)),

@@ -103,6 +103,7 @@ def test_the_sampler_survives_its_folder(tmp_path):
 
 
 @pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
 def test_from_magnetograms_to_a_model_of_flows(tmp_path, truth, small):
     write_patch(tmp_path / "fits", truth[300:500, 600:800], harp=1, date="20110215_000000")
     write_patch(tmp_path / "fits", truth[700:900, 600:800], harp=2, date="20110225_000000")

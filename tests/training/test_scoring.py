@@ -153,6 +153,7 @@ def project(tmp_path_factory, truth):
     return folder
 
 
+@pytest.mark.slow
 def test_decoder_and_denoiser_are_trained_and_the_encoder_is_not(project):
     before, after = (load_components(project / "run" / part)[:2] for part in ("", "scored"))
     changed = {
@@ -167,6 +168,7 @@ def test_decoder_and_denoiser_are_trained_and_the_encoder_is_not(project):
     assert [name for name in changed if ".reader." in name]
 
 
+@pytest.mark.slow
 def test_export_takes_the_scored_parts_and_their_sampler(project):
     scored, exported = (load_components(folder) for folder in (project / "run" / "scored", project / "model"))
     for one, other in zip(scored[1].parameters(), exported[1].parameters(), strict=True):

@@ -12,7 +12,7 @@ from sunpy_magsr.backends import load_backend
 from sunpy_magsr.backends.registry import model_folders
 from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.consistency import enforcer
-from sunpy_magsr.forward_model import MDI_NOISE, degrade, input_noise
+from sunpy_magsr.forward_model import MDI_NOISE, Blur, degrade, input_noise
 from sunpy_magsr.forward_model.hmi import BOTH_CAMERAS, earlier_noise
 from sunpy_magsr.metrics.antithetic import draws_of
 from sunpy_magsr.prep.disk import limb_cosine
@@ -27,6 +27,7 @@ from sunpy_magsr.validation.regions import component_of, degraded_region
 
 __all__ = ["Sight", "calibrate_model", "draw", "fit_intervals", "on_fine_grid", "sights"]
 
+_BLUR_ERROR = 0.12  # arcsec, with which the blur of a frame is measured (`~sunpy_magsr.forward_model.measure_blur`)
 _FACTOR = 4
 _LEAST_CUTOUTS = 5
 _LEAST_JUDGED = 10_000  # pixels by which a region is judged in a stratum
@@ -127,6 +128,8 @@ def _mdi(region, truth, config, number):
         low = degrade(np.nan_to_num(truth).astype(float), factor=_FACTOR, psf_fwhm=_FACTOR * width, gain=gain)
         low *= 1 + config.response_error * rng.standard_normal(low.shape)
         low += noise * rng.standard_normal(low.shape)
+        pixel = scale[0].value
+        found = max(0.0, width * pixel + _BLUR_ERROR * rng.standard_normal())
         magnetogram = dataclasses.replace(
             region.low,
             data=low.astype(np.float32),
@@ -134,6 +137,7 @@ def _mdi(region, truth, config, number):
             exposure=float(min(MDI_NOISE, key=lambda known: abs(MDI_NOISE[known] - noise))),
             is_cea=False,
             plate_scale=scale,
+            blur=Blur(found, _BLUR_ERROR, 0, noise, "measured"),
         )
         yield magnetogram, truth * np.float32(gain)
 
