@@ -103,16 +103,16 @@ def test_round_trip(pair, tmp_path):
 
 def test_mdi_would_have_seen_the_input(native):
     """
-    Within its noise, in the quiet Sun; in active regions nearly so, with one blur for all of them.
+    Within its noise in the quiet Sun, and nearly so in active regions, with one blur for all of them.
 
-    A sample of the exact posterior would have 1. The bundled model takes a part of the noise of quiet 300 s frames for the
-    Sun: it has 0.79 on this frame and 0.88 on that of 1999.
+    In active regions 12 % of the reading counts as error, which is more than MDI shows in any true pair, so chi-squared is
+    below 1 there.
     """
     agreement = metrics.forward_agreement(native[1][0], native[0])
     assert agreement.quiet_pixels > 1000
     assert agreement.active_pixels > 500
-    assert 0.75 < agreement.quiet < 1.25
-    assert 0.7 < agreement.active < 1.5
+    assert 0.8 < agreement.quiet < 1.2
+    assert 0.6 < agreement.active < 1.5
 
 
 def test_quiet_sun_has_the_noise_of_hmi(native, quiet):
