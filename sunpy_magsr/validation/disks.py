@@ -308,13 +308,13 @@ def disk_table(rows):
     Returns
     -------
     `astropy.table.Table`
-        One row for each disk, model and stratum; NaN for numbers that a model does not have.
+        One row for each disk, model and stratum. Numbers that a model does not have are masked.
     """
     table = Table()
     for name in ("disk", "model", "mu", "input", "pixels"):
         table[name] = [row[name] for row in rows]
     for name, decimals in _DECIMALS.items():
-        table[name] = np.array([row.get(name, np.nan) for row in rows], dtype=float)
+        table[name] = np.ma.masked_invalid(np.array([row.get(name, np.nan) for row in rows], dtype=float))
         table[name].format = f".{decimals}f"
     table["intervals"] = [row["intervals"] for row in rows]
     return table
