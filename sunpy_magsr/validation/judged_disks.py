@@ -88,8 +88,8 @@ def judge_disks(
                 kept = _kept_in(keep, name, model, digest, options)
                 found = _load(kept)
                 if found is None:
-                    disk = disk or make_disk(open_magnetogram(path), name=name, blur=blur, noise=noise, seed=seed)
                     try:
+                        disk = disk or make_disk(open_magnetogram(path), name=name, blur=blur, noise=noise, seed=seed)
                         found = judge_disk(disk, _prediction(disk, model, n_samples, seed, device))
                         _save(kept, found)
                     except ValueError as error:

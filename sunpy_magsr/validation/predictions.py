@@ -107,7 +107,7 @@ def predict_by_members(members):
         The prediction. Its intervals are those of a Gaussian of the members' mean and spread.
     """
     mean, std = np.mean(members, axis=0), np.std(members, axis=0, ddof=1)
-    widths = {level: half_width(level, Draws(len(members))) for level in LEVELS}
+    widths = {level: np.float32(half_width(level, Draws(len(members)))) for level in LEVELS}
     intervals = {level: (mean - width * std, mean + width * std) for level, width in widths.items()}
     return Prediction(members, mean, std, intervals, None, "not calibrated")
 
