@@ -39,6 +39,9 @@ _EVALUATE = """
       of them with the files themselves.
   magsr evaluate --data hmi --paired mdi -o comparison
       Take the MDI file that is nearest in time as the input instead.
+  magsr evaluate --data hmi --blur 2 --noise 12 --results other=results
+      See the HMI files as an instrument like MDI would, and judge results of
+      other code beside all models.
   magsr evaluate --pairs pairs -o judged
       Take the pairs of images that pairs/pairs.toml lists.
 """
@@ -225,6 +228,23 @@ def _evaluate(commands):
     evaluate.add_argument("--models", metavar="A,B,C", help="names, folders or Hub ids (default: all names)")
     evaluate.add_argument(
         "--component", default="los", choices=_COMPONENTS, help="component of the field (default: %(default)s)"
+    )
+    evaluate.add_argument(
+        "--blur",
+        type=float,
+        default=0,
+        metavar="ARCSEC",
+        help="blur the input by a Gaussian of this FWHM (default: none)",
+    )
+    evaluate.add_argument(
+        "--noise", type=float, default=0, metavar="GAUSS", help="add white noise to the input (default: none)"
+    )
+    evaluate.add_argument(
+        "--results",
+        action="append",
+        default=[],
+        metavar="NAME=DIR",
+        help="judge results of other code too: FITS files with the names of those in --data (repeatable)",
     )
     _output(evaluate, "magsr_evaluation")
     _sampling(evaluate, samples=8)

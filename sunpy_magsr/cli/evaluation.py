@@ -15,46 +15,88 @@ from sunpy_magsr.cli.arguments import output_folder
 from sunpy_magsr.options import check_options
 from sunpy_magsr.validation.evaluate import MODELS
 from sunpy_magsr.validation.evaluate import evaluate as run
+from sunpy_magsr.validation.judged_disks import find_disks, judge_disks, write_disks
 from sunpy_magsr.validation.pairs import read_pairs
-from sunpy_magsr.validation.regions import read_regions
+from sunpy_magsr.validation.regions import check_any, read_regions
+from sunpy_magsr.validation.results import Results, check_results
 
 __all__ = ["evaluate"]
 
 
 def evaluate(options):
-    """Measure every model on every magnetogram. A run that was interrupted goes on."""
+    """Measure every model on every magnetogram. A run that was interrupted resumes."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
     check_options(n_samples=options.samples, seed=options.seed, steps=None, batch_size=None)
-    models = [name.strip() for name in options.models.split(",")] if options.models else MODELS
+    models = [name.strip() for name in options.models.split(",")] if options.models else list(MODELS)
     for model in models:
         load_backend(model)  # A wrong name is reported before the data are read.
     for name, value in (("--data", options.data), ("--paired", options.paired), ("--pairs", options.pairs)):
         if value is not None and not Path(value).is_dir():
             msg = f"{name} must be a folder, got {value!r}."
             raise ValueError(msg)
+    is_averaged = options.data is not None and options.paired is None
+    if not is_averaged and (options.blur or options.noise or options.results):
+        msg = (
+            "--blur, --noise and --results must be used with --data and without --paired, got another source of input."
+        )
+        raise ValueError(msg)
     folder = output_folder(options)
     if options.pairs is not None:
         return _judge(options, models, folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of FITS headers; what cannot be read is reported below
-        if options.paired is None:
-            regions, failed = read_regions(options.data, component=options.component)
-        else:
-            regions, failed = read_pairs(options.data, options.paired, component=options.component)
-        result = run(
-            regions,
-            models,
-            n_samples=options.samples,
-            seed=options.seed,
-            folder=folder,
-            device=options.device,
-            progress=True,
-        )
-    _report(result, folder, failed)
-    failed |= result.failed
+        failed = _evaluate(options, models, _results(options, models), folder)
     for name, why in failed.items():
         sys.stderr.write(f"magsr: {name}: {why}\n")
     return 1 if failed else 0
+
+
+def _results(options, models):
+    """Read which results from elsewhere are to be judged beside the models."""
+    results = [Results.read(entry) for entry in options.results]
+    names = [*models, *map(str, results)]
+    for one in results:
+        if names.count(one.name) > 1:
+            msg = f"--results must have a name that no model and no other results have, got {one.name!r}."
+            raise ValueError(msg)
+    return results
+
+
+def _evaluate(options, models, results, folder):
+    """Write both tables and the figures; returns the reasons for what is not in them."""
+    simulation = {"blur": options.blur, "noise": options.noise}
+    if options.paired is not None:
+        regions, failed = read_pairs(options.data, options.paired, component=options.component)
+    else:
+        regions, failed = read_regions(options.data, component=options.component, seed=options.seed, **simulation)
+    regions, missing = check_results(results, regions)
+    failed |= missing
+    check_any(regions, missing, "--results must have a result for a file of --data, got none")
+    common = {"n_samples": options.samples, "seed": options.seed, "device": options.device, "progress": True}
+    result = run(regions, [*models, *results], folder=folder, **common)
+    _report(result, folder, failed)
+    failed |= result.failed
+    disks = find_disks(options.data) if options.paired is None and options.component == "los" else []
+    if disks:
+        table, missing = judge_disks(options.data, disks, [*models, *results], keep=folder, **simulation, **common)
+        _report_disks(table, folder, options)
+        failed |= missing
+    return failed
+
+
+def _report_disks(table, folder, options):
+    lines = table.pformat(max_lines=-1, max_width=-1, align=["<"] * 4 + [">"] * (len(table.columns) - 4))
+    seen = (
+        f", blurred by {options.blur:g} arcsec, with noise of {options.noise:g} G"
+        if options.blur or options.noise
+        else ""
+    )
+    title = (
+        f"\nWhole disks by distance from the center (mu) and strength of the input{seen}. RMSE and MAE are those of the mean. "
+        'Intervals that are "fitted" are an error bar from the other half of the disk, and CRPS and spread are those of that '
+        "error bar. Power and flux are those of a sample over the truth's."
+    )
+    sys.stdout.write("\n".join([title, *lines, *map(str, write_disks(table, folder))]) + "\n")
 
 
 def _judge(options, models, folder):

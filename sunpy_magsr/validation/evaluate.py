@@ -15,9 +15,10 @@ from sunpy_magsr.prep.field import read_field
 from sunpy_magsr.prep.files import reason
 from sunpy_magsr.validation.parts import Part, identity
 from sunpy_magsr.validation.regions import check_any
+from sunpy_magsr.validation.results import Results
 from sunpy_magsr.validation.scores import BANDS, SMALL
 
-__all__ = ["MODELS", "Evaluation", "evaluate"]
+__all__ = ["MODELS", "Evaluation", "evaluate", "load_model"]
 
 #: Every name that the package answers to, baselines first.
 MODELS = ("bicubic", "enhance", "progressive", "ddpm", "ldm", "ldm-res", "default")
@@ -167,7 +168,8 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         Truths and inputs.
     models : sequence
-        Models, as for `sunpy_magsr.superresolve`. Several names of the same model are computed once. Defaults to `MODELS`.
+        Models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.results.Results`. Several names of the same
+        model are computed once. Defaults to `MODELS`.
     n_samples : `int`
         Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
@@ -194,7 +196,7 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
     check_options(n_samples=n_samples, seed=seed, steps=None, batch_size=None)
     instruments = {region.low.instrument for region in regions}
     instrument = instruments.pop() if len(instruments) == 1 else None
-    backends = {str(model): load_backend(model, instrument=instrument) for model in models}
+    backends = {str(model): load_model(model, instrument) for model in models}
     identities = {name: identity(backend) for name, backend in backends.items()}
     settings = {"n_samples": n_samples, "seed": seed, "segment": _segment(regions)}
     folder = None if folder is None else Path(folder)
@@ -218,6 +220,25 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
     )
     cards = {name: backend.card for name, backend in backends.items()}
     return Evaluation(kept, cards, identities, numbers, arrays, settings, failed)
+
+
+def load_model(model, instrument=None):
+    """
+    Load a model, or take results as they are.
+
+    Parameters
+    ----------
+    model : `str` or `~sunpy_magsr.validation.results.Results`
+        Name of a model, or results.
+    instrument : `str`, optional
+        Instrument of the input, which decides on the adapter.
+
+    Returns
+    -------
+    `~sunpy_magsr.backends.base.Backend` or `~sunpy_magsr.validation.results.Results`
+        The model with its weights, or the same results.
+    """
+    return model if isinstance(model, Results) else load_backend(model, instrument=instrument)
 
 
 def _segment(regions):

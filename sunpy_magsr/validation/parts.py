@@ -1,4 +1,4 @@
-"""One model on one region, kept in a file so that a run that was stopped goes on."""
+"""One model on one region, kept in a file so that a run that was stopped resumes."""
 
 import dataclasses
 import hashlib

@@ -2,15 +2,17 @@
 
 import dataclasses
 import itertools
+import re
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_magsr.forward_model import degrade, without_constant_pixels
+from sunpy_magsr.forward_model import degrade, frame_blur, without_bad_pixels, without_constant_pixels
 from sunpy_magsr.metadata import finer_header
 from sunpy_magsr.prep import Magnetogram, prepare
+from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.field import read_field
 from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.prep.products import product_of
@@ -20,7 +22,9 @@ __all__ = [
     "Region",
     "component_of",
     "cut_region",
+    "degraded_map",
     "degraded_region",
+    "on_fine_grid",
     "read_regions",
     "window_of",
 ]
@@ -29,6 +33,9 @@ _FACTOR = 4
 COARSEST = 2 / 3  # arcsec/pix: the shortest wavelength that is scored, 4/3 arcsec, has two pixels
 _PIECE = 256  # low-resolution pixels
 _LEAST_SHARE = 0.25
+# Cards that say that a frame is from HMI, by how their names begin, and those of an MDI frame of 5 minutes.
+_HMI_CARDS = ("drms", "instr", "camera", "telesc", "content", "wavel", "quality", "series")
+_MDI_CARDS = {"telescop": "SOHO", "instrume": "MDI", "content": "MDI Full Disk Magnetogram", "interval": 300.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +54,14 @@ class Region:
     plate_scale : `~astropy.units.Quantity`
         Plate scale of the truth along x and y, in arcsec/pix or deg/pix.
     sha256 : `str`
-        SHA-256 hash of the file. Those of the two files of a true pair are joined by ``+``.
+        SHA-256 hash of the file. Those of the two files of a true pair are joined by ``+``. Blur and noise of the input, if
+        there are any, follow in words.
     gain : `float`
         Reading of the low-resolution instrument where the instrument of the truth reads 1 G. Defaults to 1. If it is not
         1, results are judged on the scale of the truth (`sunpy_magsr.intercalibration.to_hmi`), and also on that of the
         input.
+    corner : `tuple` of `int`
+        Row and column in the file of the lower left low-resolution pixel. Defaults to ``(0, 0)``.
     """
 
     name: str
@@ -60,6 +70,12 @@ class Region:
     plate_scale: u.Quantity
     sha256: str
     gain: float = 1.0
+    corner: tuple = (0, 0)
+
+    @property
+    def file(self):
+        """Path of the file in its folder."""
+        return re.sub(r"\.fits\[\d+,\d+\]$", ".fits", self.name)
 
 
 def component_of(smap, name):
@@ -82,7 +98,59 @@ def component_of(smap, name):
     return product.refused or product.component or "los"
 
 
-def degraded_region(smap, *, name, sha256="", component="los"):
+def degraded_map(smap, *, blur=0.0, noise=0.0, seed=0):
+    """
+    Average a high-resolution magnetogram over 4 x 4 pixels, or show it as a simulated instrument would see it.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The truth. At the top and on the right, up to three rows and columns are left out.
+    blur : `float`
+        Full width at half maximum in arcsec of a Gaussian with which the truth is blurred before. Defaults to 0.
+    noise : `float`
+        Standard deviation in Gauss of white noise that is added. Defaults to 0. With blur or noise, the header says that
+        the Map is a full-disk magnetogram of MDI.
+    seed : `int`
+        Seed of the noise. Defaults to 0.
+
+    Returns
+    -------
+    truth : `numpy.ndarray`
+        The truth in Gauss, float32 ``[4 y, 4 x]``. It is NaN wherever the low-resolution pixel is not measured.
+    low : `sunpy.map.GenericMap`
+        The low-resolution magnetogram ``[y, x]``. A pixel is measured only where all of its 16 pixels are.
+
+    Raises
+    ------
+    ValueError
+        If the plate scale is coarser than 2/3 arcsec/pix, or blur or noise is negative.
+    """
+    for name, value in (("blur", blur), ("noise", noise)):
+        if not 0 <= value < np.inf:
+            msg = f"{name} must be a finite number of at least 0, got {value}."
+            raise ValueError(msg)
+    field = read_field(smap, name="smap")
+    if max(field.arcsec) > COARSEST:
+        msg = (
+            f"smap must be a high-resolution magnetogram of {COARSEST:.3g} arcsec/pix or finer, got "
+            f"{max(field.arcsec):.3g} arcsec/pix."
+        )
+        raise ValueError(msg)
+    rows, columns = (side // _FACTOR * _FACTOR for side in field.data.shape)
+    truth = without_constant_pixels(field.data[:rows, :columns].astype(np.float32))
+    known = np.isfinite(degrade(truth, factor=_FACTOR))
+    low = degrade(
+        np.nan_to_num(truth), factor=_FACTOR, psf_fwhm=blur / float(np.mean(field.arcsec)), noise=noise, seed=seed
+    )
+    header = finer_header(smap, (1 / _FACTOR, 1 / _FACTOR), (0, 0), low.shape)
+    if blur or noise:
+        header = {card: value for card, value in header.items() if not card.startswith(_HMI_CARDS)} | _MDI_CARDS
+    truth[~on_fine_grid(known)] = np.nan
+    return truth, sunpy.map.Map(np.where(known, low, np.float32(np.nan)), header)
+
+
+def degraded_region(smap, *, name, sha256="", component="los", blur=0.0, noise=0.0, seed=0):
     """
     Make a region of a high-resolution magnetogram, with the mean over 4 x 4 pixels as the input.
 
@@ -96,6 +164,8 @@ def degraded_region(smap, *, name, sha256="", component="los"):
         SHA-256 hash of the file, for the `Region`. Defaults to none.
     component : `str`
         Component of the field, from `component_of`. Defaults to ``"los"``.
+    blur, noise, seed : see `degraded_map`
+        Blur in arcsec and noise in Gauss of a simulated instrument. The models measure them on the input.
 
     Returns
     -------
@@ -105,27 +175,34 @@ def degraded_region(smap, *, name, sha256="", component="los"):
     Raises
     ------
     ValueError
-        If the plate scale is coarser than 2/3 arcsec/pix.
+        As for `degraded_map`.
     """
-    field = read_field(smap, name="smap")
-    if max(field.arcsec) > COARSEST:
-        msg = (
-            f"smap must be a high-resolution magnetogram of {COARSEST:.3g} arcsec/pix or finer, got "
-            f"{max(field.arcsec):.3g} arcsec/pix."
-        )
-        raise ValueError(msg)
-    rows, columns = (side // _FACTOR * _FACTOR for side in field.data.shape)
-    truth = without_constant_pixels(field.data[:rows, :columns].astype(np.float32))
-    low = degrade(truth, factor=_FACTOR)
-    header = finer_header(smap, (1 / _FACTOR, 1 / _FACTOR), (0, 0), low.shape)
-    magnetogram = dataclasses.replace(prepare(sunpy.map.Map(low, header)), component=component)
-    truth[~_on_fine_grid(magnetogram.valid)] = np.nan
-    return Region(name, truth, magnetogram, u.Quantity(field.plate_scale), sha256)
+    truth, low = degraded_map(smap, blur=blur, noise=noise, seed=seed)
+    magnetogram = dataclasses.replace(prepare(low), component=component)
+    if blur or noise:
+        sha256 = f"{sha256}, blur {blur:g} arcsec, noise {noise:g} G, seed {seed}"
+        magnetogram, _ = without_bad_pixels(magnetogram)
+        magnetogram = dataclasses.replace(magnetogram, blur=frame_blur(magnetogram, limb_cosine(low)))
+    truth[~on_fine_grid(magnetogram.valid)] = np.nan
+    plate_scale = u.Quantity([scale / _FACTOR for scale in magnetogram.plate_scale])
+    return Region(name, truth, magnetogram, plate_scale, sha256)
 
 
-def _on_fine_grid(valid):
-    """Values of low-resolution pixels on the pixels of the truth."""
-    return valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
+def on_fine_grid(values):
+    """
+    Give the pixels of the truth the values of the low-resolution pixels that they are in.
+
+    Parameters
+    ----------
+    values : `numpy.ndarray`
+        Values of any type ``[y, x]``.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The values ``[4 y, 4 x]``.
+    """
+    return values.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
 
 
 def window_of(region, rows, columns):
@@ -153,7 +230,8 @@ def window_of(region, rows, columns):
         name: field[rows, columns] for name in ("data", "valid", "noise") if (field := getattr(low, name)) is not None
     }
     low = dataclasses.replace(low, **cut, origin=origin)
-    return dataclasses.replace(region, truth=region.truth[fine], low=low)
+    corner = (region.corner[0] + rows.start, region.corner[1] + columns.start)
+    return dataclasses.replace(region, truth=region.truth[fine], low=low, corner=corner)
 
 
 def cut_region(region):
@@ -188,7 +266,7 @@ def cut_region(region):
     return pieces
 
 
-def read_regions(folder, *, component="los"):
+def read_regions(folder, *, component="los", **simulation):
     """
     Read every HMI magnetogram of a folder, and average it down for the input.
 
@@ -200,6 +278,8 @@ def read_regions(folder, *, component="los"):
         The folder. It is searched at all depths for ``*.fits``.
     component : {"los", "br", "bp", "bt"}
         Component of the field to read. Files of other components are skipped. Defaults to ``"los"``.
+    **simulation
+        ``blur``, ``noise`` and ``seed`` of a simulated instrument, as for `degraded_map`.
 
     Returns
     -------
@@ -219,9 +299,10 @@ def read_regions(folder, *, component="los"):
         try:
             smap = open_magnetogram(path)
             if component_of(smap, path.name) == component:
-                region = degraded_region(smap, name=name, sha256=file_digest(path), component=component)
+                digest = file_digest(path)
+                region = degraded_region(smap, name=name, sha256=digest, component=component, **simulation)
                 regions += cut_region(region)
-        except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
+        except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others are read
             failed[name] = reason(error)
     check_any(
         regions, failed, f"folder must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}"

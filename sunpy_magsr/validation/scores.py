@@ -9,6 +9,7 @@ from sunpy_magsr.consistency import enforcer, exact
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.uncertainty import coverage, reliability
+from sunpy_magsr.validation.results import Results
 
 __all__ = ["ASINH_BANDS", "BANDS", "COVERAGE_LEVEL", "FLUX_THRESHOLDS", "SMALL", "panel_window", "score"]
 
@@ -32,8 +33,8 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
 
     Parameters
     ----------
-    backend : `~sunpy_magsr.backends.base.Backend`
-        The model.
+    backend : `~sunpy_magsr.backends.base.Backend` or `~sunpy_magsr.validation.results.Results`
+        The model, or results that were made elsewhere, which no consistency step changes.
     region : `~sunpy_magsr.validation.regions.Region`
         The truth and the input.
     n_samples : `int`
@@ -87,22 +88,30 @@ def _drawn(backend, region, n_samples, seed, device):
     low, truth, scale = region.low, region.truth, {"plate_scale": region.plate_scale}
     outside = np.isnan(truth)
     members, on_input, uncorrected = [], [], []
-    enforce = enforcer(low, backend.card, backend.card.consistency)
     is_scaled = region.gain == 1 or backend.card.calibration == "hmi"
-    options = {"n_samples": 1 if backend.card.is_deterministic else n_samples, "seed": seed, "device": device}
-    for number, drawn in enumerate(backend.samples(low, **options, steps=None, batch_size=None, progress=False)):
-        fields = [drawn, enforce(drawn)]
+    for number, fields in enumerate(_fields(backend, region, n_samples, seed, device)):
+        drawn = fields[0]
         if region.gain != 1:
             on_input.append(np.where(outside, np.nan, fields[1] * np.float32(region.gain if is_scaled else 1)))
-        if not is_scaled:
-            fields = [to_hmi(field, low.data, sample=number) for field in fields]
-        raw, member = (np.where(outside, np.nan, field) for field in fields)
+        scaled = fields if is_scaled else [to_hmi(field, low.data, sample=number) for field in fields]
+        raw, member = (np.where(outside, np.nan, field) for field in scaled)
         members.append(member)
         departure = _departure(drawn, low, backend.card.factor)
         uncorrected.append(
             {**_pixels(raw, truth), **_flux(raw, truth, scale, FLUX_THRESHOLDS[:1]), "departure": departure}
         )
     return members, on_input, uncorrected
+
+
+def _fields(backend, region, n_samples, seed, device):
+    """Yield each sample as it was drawn and as it is after the consistency step."""
+    if isinstance(backend, Results):
+        yield from ([np.nan_to_num(field)] * 2 for field in backend.of_region(region))
+        return
+    enforce = enforcer(region.low, backend.card, backend.card.consistency)
+    options = {"n_samples": 1 if backend.card.is_deterministic else n_samples, "seed": seed, "device": device}
+    drawn = backend.samples(region.low, **options, steps=None, batch_size=None, progress=False)
+    yield from ([field, enforce(field)] for field in drawn)
 
 
 def _average(rows):
