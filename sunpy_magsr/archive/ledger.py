@@ -78,8 +78,16 @@ class Ledger:
             self._base.execute("PRAGMA journal_mode=TRUNCATE")
             columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
             self._base.execute(f"CREATE TABLE IF NOT EXISTS frames ({columns}, in_plan INTEGER NOT NULL DEFAULT 1)")
+            self._add_columns()
             self._base.execute("CREATE INDEX IF NOT EXISTS by_state ON frames (state)")
             self._base.execute(_PLANNED)
+
+    def _add_columns(self):
+        """Add the columns that a ledger of an earlier version does not have; its frames are done again anyway."""
+        present = {row["name"] for row in self._base.execute("PRAGMA table_info(frames)")}
+        for name, kind in COLUMNS.items():
+            if name not in present:
+                self._base.execute(f"ALTER TABLE frames ADD COLUMN {name} {kind}")
 
     def __enter__(self):
         return self
