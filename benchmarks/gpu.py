@@ -6,7 +6,7 @@ The default model on a GPU: how far its samples are from those of the CPU, and h
 Super-resolves the bundled sample and a synthetic full disk on the CPU and on the device, there in single precision and in
 the number format that the package takes (bfloat16 for the steps of the sampler, single precision for the rest). Prints the root
 mean square difference of samples with the same seed, the ratio of their spread and of their power in two bands, seconds
-for a sample of a frame, and the device's memory. Then it has ``magsr archive`` work off full disks of 8 members, with as
+for a sample of a frame, and the device's memory. Then it has ``magsr archive`` process full disks of 8 members, with as
 many workers sharing the device as are given, and prints the seconds for a frame of all together. Exits with 1 if a
 difference is above 1 G, or if spread or power differ by more than 1 %.
 """

@@ -6,7 +6,7 @@ of the test of regions that no model was trained on, serves them with every faul
 ``magsr-train fetch``, ``align``, ``prepare``, ``finetune``, ``export`` and ``magsr evaluate --paired``. It prints how
 the fine-tuned adapter does beside the base without one and with its bundled one, and measured rates.
 
-Options: ``--folder DIR`` (kept; a second start goes on), ``--steps 600``, ``--data`` of HMI's patches, ``--counts 12 2 4``.
+Options: ``--folder DIR`` (kept; a second start resumes), ``--steps 600``, ``--data`` of HMI's patches, ``--counts 12 2 4``.
 """
 
 import argparse

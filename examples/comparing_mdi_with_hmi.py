@@ -103,7 +103,7 @@ plt.show()
 # what is finer than about 4 arcsec. One sample is as sharp as HMI, but its grains are not those of HMI. The mean of the
 # samples keeps what they agree on. Solar north is up.
 #
-# The difference. With the blur, the pixels and the gain of MDI, HMI should be MDI, but for the noise.
+# The difference. With the blur, the pixels and the gain of MDI, HMI should be MDI except for the noise.
 
 width = (found.psf_fwhm / (fine_pixel * u.pix)).to_value(u.one)
 

@@ -78,7 +78,7 @@ psf_fwhm = 0.9
 
 ##############################################################################
 # In a shell this is ``magsr-train prepare train.toml`` and so on. ``prepare`` makes a store of patches of the files,
-# and a stage that was killed goes on from its last checkpoint when the same command is given again.
+# and a stage that was killed resumes from its last checkpoint when the same command is given again.
 
 for stage in ("prepare", "autoencoder", "diffusion", "finetune"):
     main([stage, str(folder / "train.toml")])

@@ -66,7 +66,7 @@ def test_world_coordinates(pair):
 
 
 def test_field_is_where_it_was(pair):
-    """Averaged back over input pixels through the two WCS, the result is the input, but for MDI's blur and noise."""
+    """Averaged back over input pixels through the two WCS, the result is the input except for MDI's blur and noise."""
     mdi, result = pair
     rows, columns = mdi.data.shape
     points = np.random.default_rng(1).uniform([[5], [5]], [[columns - 6], [rows - 6]], (2, 20_000))

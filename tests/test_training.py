@@ -81,7 +81,7 @@ def test_two_processes_are_one_with_batches_of_twice_the_size(project, run, tmp_
     """
     Of a loss without random numbers, the mean over two batches has the mean of their gradients.
 
-    One process that is given what both processes see therefore ends with their weights, but for rounding.
+    One process that is given what both processes see therefore ends with their weights except for rounding.
     """
     options = [word for name, value in NETWORK.items() for word in ("--set", f"regression.{name}={value}")]
     options += ["--set", "regression.model={ channels = 8, blocks = 1 }"]

@@ -1,4 +1,4 @@
-"""Evaluation: pairs from files, the table, the figures, and a run that goes on where it stopped."""
+"""Evaluation: pairs from files, the table, the figures, and a run that resumes where it stopped."""
 
 import dataclasses
 import json

@@ -34,7 +34,7 @@ def run_plan(
     """
     Super-resolve all frames of a plan that are not done yet.
 
-    The results of frames that are done are kept, however the process ends, and the next run goes on with the others. A
+    The results of frames that are done are kept, however the process ends, and the next run resumes with the others. A
     frame that fails does not stop the others.
 
     Parameters

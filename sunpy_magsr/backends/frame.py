@@ -52,7 +52,7 @@ def on_device(array, device):
     """
     Copy an array to a device.
 
-    On the way to a GPU it goes through pinned memory, from which it is copied while the CPU goes on.
+    On the way to a GPU it goes through pinned memory, from which it is copied while the CPU continues.
 
     Parameters
     ----------

@@ -48,7 +48,7 @@ _EVALUATE = """
 _ARCHIVE = """
   magsr archive run plan.toml
       Super-resolve all frames of the plan. After an interruption the same
-      command goes on with the frames that are not done.
+      command resumes with the frames that are not done.
   magsr archive status plan.toml
       Say how many frames are done, how fast the work is, and what failed.
   magsr archive report plan.toml
@@ -255,7 +255,7 @@ def _archive(commands):
     actions = new_command(commands, "archive", summary, _ARCHIVE).add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    run = new_command(actions, "run", "work off the plan; what is done already is passed over", _RUN)
+    run = new_command(actions, "run", "process the plan; finished frames are skipped", _RUN)
     run.add_argument("--retry-failed", action="store_true", help="try the frames again that have failed")
     status = new_command(actions, "status", "say how far the plan is, how fast, and what failed", _STATUS)
     summary = "draw the quality of all frames over time, and list what to look at"

@@ -1,4 +1,4 @@
-"""Standard streams without which a command goes on, for instance when the reader of a pipe ends (``| head -1``)."""
+"""Standard streams without which a command continues, for instance when the reader of a pipe ends (``| head -1``)."""
 
 import contextlib
 import os

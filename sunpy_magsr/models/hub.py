@@ -48,7 +48,7 @@ def download(model_id, *, progress=False):
 
     The environment variables of `huggingface_hub` apply: ``HF_ENDPOINT`` for the address of the Hub, ``HF_TOKEN`` for
     the access, ``HF_HOME`` for the cache, and ``HF_HUB_OFFLINE`` to use the cache only. A download that was interrupted
-    goes on where it ended.
+    resumes where it ended.
 
     Parameters
     ----------

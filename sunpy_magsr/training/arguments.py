@@ -10,7 +10,7 @@ _EXAMPLES = """
   magsr-train prepare recipe.toml --set data.root=hmi
       Make the store of training data of a folder of FITS files.
   magsr-train autoencoder recipe.toml
-      Train the first stage; after an interruption the same command goes on.
+      Train the first stage; after an interruption the same command resumes.
   magsr-train export recipe.toml --card card.toml -o model
       Put the finished run into a folder that superresolve(model="model") takes.
 """

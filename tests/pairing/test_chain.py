@@ -110,7 +110,7 @@ def test_true_pairs_are_judged_on_both_scales(pairs):
     assert region.gain == pytest.approx(1.3, rel=0.01)
     region = window_of(region, slice(100, 148), slice(100, 148))
     numbers = evaluate([region], ["bicubic"]).numbers["bicubic"]["twin"]
-    # on HMI's scale by 0.655 to 0.755, in the place of 1 / 1.3
+    # on HMI's scale by 0.655 to 0.755, instead of 1 / 1.3
     ratio = numbers["input_scale_rmse"] / numbers["rmse_mean"]
     assert 1.0 < ratio < 1.5
     assert numbers["flux_50"] < numbers["input_scale_flux_50"]

@@ -204,7 +204,7 @@ def test_a_full_disk_costs_the_log_and_not_the_run(tmp_path, monkeypatch, caplog
 
     monkeypatch.setattr(Path, "open", fails)
     assert train(tmp_path / "full", validation=Patches(1)) == expected
-    assert "No space left on device); training goes on" in caplog.text
+    assert "No space left on device); training continues" in caplog.text
     assert len(table(tmp_path / "full" / "validation.csv")) == 2
 
 

@@ -88,7 +88,7 @@ def test_steps_across_borders_are_told_from_others(generator):
 
 
 def test_score_is_least_for_the_right_distribution(generator):
-    """Pixels of the right variance are not enough: white noise in the place of correlated noise scores worse."""
+    """Pixels of the right variance are not enough: white noise instead of correlated noise scores worse."""
     noise = torch.randn(3, 8, 1, 64, 64, generator=generator)
     fields = 20 * torch.stack([smooth(one) for one in noise])
     score = SampleScore.measure([fields[0]])

@@ -15,7 +15,7 @@ __all__ = ["push_model"]
 
 def push_model(folder, repo_id, *, revision=None, private=False):
     """
-    Put a model folder into a repository of a Hub, in the place of the model that was there.
+    Put a model folder into a repository of a Hub, replacing the model that was there.
 
     The Hub and the right to write are those of `huggingface_hub` (``HF_ENDPOINT``, ``HF_TOKEN``).
 

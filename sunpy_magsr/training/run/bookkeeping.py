@@ -87,9 +87,9 @@ class Bookkeeper:
         except OSError as error:
             msg = f"the checkpoint of step {step} could not be written to the disk of {self.folder}: {error.strerror}"
             if is_last:
-                msg += "; the same command goes on from the one before."
+                msg += "; the same command resumes from the one before."
                 raise RuntimeError(msg) from error
-            _log.warning("%s; the ones before are kept, and training goes on.", msg)
+            _log.warning("%s; the ones before are kept, and training continues.", msg)
 
 
 def resume(folder, parts, device):

@@ -19,7 +19,7 @@ class RunLog:
     """
     The log of one stage: ``log.csv``, ``validation.csv``, ``pictures`` and ``tensorboard`` in its folder.
 
-    Where the disk cannot be written to, a warning says so and training goes on: a row or a picture is lost, or what
+    Where the disk cannot be written to, a warning says so and training continues: a row or a picture is lost, or what
     TensorBoard would show from there on.
 
     Parameters
@@ -27,7 +27,7 @@ class RunLog:
     folder : `pathlib.Path`
         Of the stage.
     step : `int`
-        Finished steps of the checkpoint that the run goes on from; what was logged after it is dropped.
+        Finished steps of the checkpoint from which the run resumes; what was logged after it is dropped.
     """
 
     def __init__(self, folder, *, step=0):
@@ -151,4 +151,4 @@ def _kept_going(folder):
     try:
         yield
     except OSError as error:
-        _log.warning("the log in %s could not be written (%s); training goes on.", folder, error)
+        _log.warning("the log in %s could not be written (%s); training continues.", folder, error)

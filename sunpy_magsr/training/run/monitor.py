@@ -140,7 +140,7 @@ def _powers(fields):
 
 @contextlib.contextmanager
 def _averaged(model, average):
-    """Put the averaged weights in the place of the model's, and keep torch's random numbers as they are."""
+    """Replace the model's weights by the averaged ones, and keep torch's random numbers as they are."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     average.store(trained)
     average.copy_to(trained)

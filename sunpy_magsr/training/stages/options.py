@@ -21,7 +21,7 @@ class StageConfig:
     learning_rate, weight_decay : `float`
         Largest learning rate and weight decay of the optimizer, AdamW.
     schedule : {"cosine", "constant"}
-        How the learning rate goes on after its rise: down to 0 along a cosine, or on the same level.
+        How the learning rate continues after its rise: down to 0 along a cosine, or on the same level.
     warmup : `int`
         Steps over which the learning rate rises linearly from 0.
     clip : `float`
@@ -144,7 +144,7 @@ class ScoringConfig(StageConfig):
     squared_weight : `float`
         Weight of the squared error of the samples' mean, 1 / Gauss.
     start : `str`
-        A model folder, such as ``scored`` of another run, to go on from in the place of this run's stages before.
+        A model folder, such as ``scored`` of another run, to start from instead of this run's earlier stages.
     """
 
     steps: int = 3000
