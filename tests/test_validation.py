@@ -96,9 +96,32 @@ def test_a_perfect_model_gets_perfect_scores(hmi):
         "coherence_sample_8_4",
         "coherence_mean_4_2",
         "pearson_mean",
+        "lattice_axes",
+        "lattice_places",
     ):
         assert numbers[name] == pytest.approx(1, abs=1e-3), name
     assert numbers["improvement"] == 100
+
+
+def test_squares_of_input_pixels_are_a_lattice(hmi):
+    region = degraded_region(cut(hmi, 380, 800, 160, 200), name="a")
+
+    class Squares:
+        card = load_backend("bicubic").card
+
+        def samples(self, low, **_):
+            yield np.repeat(np.repeat(np.nan_to_num(low.data), 4, axis=0), 4, axis=1)
+
+    numbers, _ = score(Squares(), region, n_samples=1, seed=0, segment=40.0)
+    assert numbers["lattice_axes"] > 1.5
+    assert numbers["lattice_places"] > 1.3
+
+
+@pytest.mark.slow
+def test_a_network_tells_interpolation_from_the_truth(hmi):
+    regions = [degraded_region(cut(hmi, y, x, 180, 200), name=f"{y}") for y, x in ((380, 800), (560, 420), (380, 420))]
+    found = evaluate(regions, ["bicubic"], two_samples=True)
+    assert found.pooled("bicubic")["two_samples"][0] > 0.9
 
 
 def test_correction_helps_interpolation(hmi):
@@ -201,6 +224,7 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
         (["--models", "bicubic,best"], "model must be one of"),
         (["--component", "br"], "--data must be a folder with magnetograms"),
         (["--samples", "0"], "samples must be a whole number of at least 1, got 0"),
+        (["--two-samples"], "two_samples must be used with at least 3 regions, got 2"),
     ],
 )
 def test_wrong_usage_is_one_line(folder, tmp_path, capsys, options, message):

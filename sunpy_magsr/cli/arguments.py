@@ -246,6 +246,11 @@ def _evaluate(commands):
         metavar="NAME=DIR",
         help="judge results of other code too: FITS files with the names of those in --data (repeatable)",
     )
+    evaluate.add_argument(
+        "--two-samples",
+        action="store_true",
+        help="train a network that tells samples from the truth (a minute a model)",
+    )
     _output(evaluate, "magsr_evaluation")
     _sampling(evaluate, samples=8)
 

@@ -40,6 +40,9 @@ def evaluate(options):
             "--blur, --noise and --results must be used with --data and without --paired, got another source of input."
         )
         raise ValueError(msg)
+    if options.pairs is not None and options.two_samples:
+        msg = "--two-samples must be used with --data, got --pairs."
+        raise ValueError(msg)
     folder = output_folder(options)
     if options.pairs is not None:
         return _judge(options, models, folder)
@@ -73,7 +76,7 @@ def _evaluate(options, models, results, folder):
     failed |= missing
     check_any(regions, missing, "--results must have a result for a file of --data, got none")
     common = {"n_samples": options.samples, "seed": options.seed, "device": options.device, "progress": True}
-    result = run(regions, [*models, *results], folder=folder, **common)
+    result = run(regions, [*models, *results], folder=folder, two_samples=options.two_samples, **common)
     _report(result, folder, failed)
     failed |= result.failed
     disks = find_disks(options.data) if options.paired is None and options.component == "los" else []

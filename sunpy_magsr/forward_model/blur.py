@@ -103,7 +103,7 @@ def measure_blur(
     Parameters
     ----------
     data : `numpy.ndarray`
-        Magnetogram of the line of sight in Gauss ``[y, x]``. The noise of native frames is white but for a little that is
+        Magnetogram of the line of sight in Gauss ``[y, x]``. The noise of native frames is white except for a little that is
         missing at the shortest wavelengths. If `~sunpy_magsr.forward_model.windows.noise_whiteness` does not show this
         (the frame was interpolated, or the Sun is stronger than the noise), the spectrum of the noise is found by the fit.
         The blur then contains that of the interpolation.

@@ -17,6 +17,7 @@ from sunpy_magsr.validation.parts import Part, identity
 from sunpy_magsr.validation.regions import check_any
 from sunpy_magsr.validation.results import Results
 from sunpy_magsr.validation.scores import BANDS, SMALL
+from sunpy_magsr.validation.two_samples import tell_apart
 
 __all__ = ["MODELS", "Evaluation", "evaluate", "load_model"]
 
@@ -25,6 +26,7 @@ MODELS = ("bicubic", "enhance", "progressive", "ddpm", "ldm", "ldm-res", "defaul
 _LARGEST_SEGMENT = 64.0
 _RESAMPLES = 4000
 _LEVEL = 0.95
+_FEWEST_REGIONS = 3  # for the two-samples test
 _FEWEST_PATCHES = 64  # as many as there are features
 
 
@@ -49,6 +51,8 @@ class Evaluation:
         ``n_samples``, ``seed``, and ``segment``, the side of the spectra's segments in arcsec.
     failed : `dict` of `str` to `str`
         The reason why a region could not be scored, by the region's name.
+    two_samples : `dict`
+        The `~sunpy_magsr.validation.two_samples.TwoSamples` of each model, empty if it was not asked for.
     """
 
     regions: list
@@ -58,6 +62,7 @@ class Evaluation:
     arrays: dict
     settings: dict
     failed: dict
+    two_samples: dict = dataclasses.field(default_factory=dict)
 
     def pooled(self, model):
         """
@@ -86,6 +91,8 @@ class Evaluation:
         if sum(len(one["features"]) for one in parts) > _FEWEST_PATCHES:
             features = [np.concatenate([one[key] for one in parts]) for key in ("features", "features_truth")]
             found["fid"] = (1000 * float(metrics.frechet_distance(*features)), np.nan, np.nan)
+        if model in self.two_samples:
+            found["two_samples"] = (self.two_samples[model].auc, np.nan, np.nan)
         return found
 
     def small_features(self, model, kind="sample", band=BANDS[-1]):
@@ -159,7 +166,9 @@ def _interval(values):
     return float(interval.low), float(interval.high)
 
 
-def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device=None, progress=False):
+def evaluate(
+    regions, models=MODELS, *, n_samples=8, seed=0, two_samples=False, folder=None, device=None, progress=False
+):
     """
     Run models on regions and score them.
 
@@ -174,6 +183,9 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
         Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
         Seed of the samples. Defaults to 0.
+    two_samples : `bool`
+        Whether to train a network that tells samples from the truth (`~sunpy_magsr.validation.two_samples.tell_apart`),
+        about a minute for each model. Defaults to `False`.
     folder : `str` or `pathlib.Path`, optional
         A folder to keep finished parts in (one model on one region). A part that is found there is not computed again if
         its file, model, settings and version of the package are the same. By default nothing is kept.
@@ -194,11 +206,14 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
         If a model is unknown, an option is out of range, or no region could be scored.
     """
     check_options(n_samples=n_samples, seed=seed, steps=None, batch_size=None)
+    if two_samples and len(regions) < _FEWEST_REGIONS:
+        msg = f"two_samples must be used with at least {_FEWEST_REGIONS} regions, got {len(regions)}."
+        raise ValueError(msg)
     instruments = {region.low.instrument for region in regions}
     instrument = instruments.pop() if len(instruments) == 1 else None
     backends = {str(model): load_model(model, instrument) for model in models}
     identities = {name: identity(backend) for name, backend in backends.items()}
-    settings = {"n_samples": n_samples, "seed": seed, "segment": _segment(regions)}
+    settings = {"n_samples": n_samples, "seed": seed, "segment": _segment(regions), "keep_sample": bool(two_samples)}
     folder = None if folder is None else Path(folder)
     done, failed = {}, {}
     with tqdm(total=len(regions) * len(backends), disable=None if progress else True, unit="part") as bar:
@@ -219,7 +234,12 @@ def evaluate(regions, models=MODELS, *, n_samples=8, seed=0, folder=None, device
         for which in (0, 1)
     )
     cards = {name: backend.card for name, backend in backends.items()}
-    return Evaluation(kept, cards, identities, numbers, arrays, settings, failed)
+    apart = {name: _told(kept, arrays[name]) for name in backends} if two_samples else {}
+    return Evaluation(kept, cards, identities, numbers, arrays, settings, failed, apart)
+
+
+def _told(regions, arrays):
+    return tell_apart([region.truth for region in regions], [[arrays[region.name]["sample"]] for region in regions])
 
 
 def load_model(model, instrument=None):

@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from sunpy_magsr import metrics
 from sunpy_magsr.atomic import whole_file
-from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS
+from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, LATTICE_BAND
 from sunpy_magsr.version import version
 
 __all__ = ["ROWS", "table", "write_report"]
@@ -46,6 +46,9 @@ ROWS = (
     ),
     ("speckle_sigma", "Second differences of weak field / truth", 2),
     ("speckle_kurtosis", "Their kurtosis / truth", 2),
+    ("lattice_axes", f"Power along axes over diagonals, {LATTICE_BAND[0]}-{LATTICE_BAND[1]} pixels, / truth", 2),
+    ("lattice_places", "Most detail at one place in input pixels / truth", 2),
+    ("two_samples", "A network tells a sample from the truth (AUC)", 3),
     *((f"coherence_sample_{name}", f"Coherence of a sample, {label}", 2) for name, label in _BANDS),
     *((f"coherence_mean_{name}", f"Coherence of the mean, {label}", 2) for name, label in _BANDS),
     ("resolution_mean", "Resolution of the mean (arcsec)", 2),

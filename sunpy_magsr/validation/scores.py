@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import numpy as np
+import scipy.ndimage
 
 from sunpy_magsr import metrics, spectral
 from sunpy_magsr.backends.interpolation import bicubic
@@ -9,9 +10,19 @@ from sunpy_magsr.consistency import enforcer, exact
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.uncertainty import coverage, reliability
+from sunpy_magsr.validation.lattice import LATTICE_BANDS, measure_lattice
 from sunpy_magsr.validation.results import Results
 
-__all__ = ["ASINH_BANDS", "BANDS", "COVERAGE_LEVEL", "FLUX_THRESHOLDS", "SMALL", "panel_window", "score"]
+__all__ = [
+    "ASINH_BANDS",
+    "BANDS",
+    "COVERAGE_LEVEL",
+    "FLUX_THRESHOLDS",
+    "LATTICE_BAND",
+    "SMALL",
+    "panel_window",
+    "score",
+]
 
 #: Bands of wavelengths, longest and shortest, in arcsec. HMI's heliographic maps have hardly any power below the last one.
 BANDS = ((8, 4), (4, 2), (2, 4 / 3))
@@ -23,11 +34,14 @@ FLUX_THRESHOLDS = (50, 100)
 COVERAGE_LEVEL = 0.7
 #: Fields of `sunpy_magsr.spectral.SmallFeatures`.
 SMALL = ("power_ratio", "coherence", "coherence_error")
+#: Band in pixels of the result in which power along the axes is compared. It holds the period of one input pixel.
+LATTICE_BAND = LATTICE_BANDS[1]
 _STRONG = 100.0
+_NETWORK = 15.0
 _PANEL_ARCSEC = 60.0
 
 
-def score(backend, region, *, n_samples, seed, segment, device=None):
+def score(backend, region, *, n_samples, seed, segment, keep_sample=False, device=None):
     """
     Draw samples of a model, make them consistent with the input, and compare them with the truth.
 
@@ -43,6 +57,8 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
         Seed of the samples.
     segment : `float`
         Side of the segments over which spectra are averaged, in arcsec.
+    keep_sample : `bool`
+        Whether ``arrays`` get the first sample as a whole, as ``sample``. Defaults to `False`.
     device : `str`, optional
         The torch device, as for `sunpy_magsr.superresolve`.
 
@@ -68,6 +84,7 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
         numbers |= _on_input_scale(on_input, np.float32(region.gain) * truth, scale)
     numbers |= _average([_of_features(member, truth, known) for member in members])
     numbers |= _average([_of_speckle(member, truth, known, options) for member in members])
+    numbers |= _of_lattice(members[0], truth, region.low.data)
     numbers |= {f"raw_{key}": value for key, value in _average(uncorrected).items()}
     arrays, numbers["resolution_mean"] = _spectra(members, mean, truth, options)
     for kind, fields in (("sample", members), ("mean", [mean])):
@@ -78,6 +95,8 @@ def score(backend, region, *, n_samples, seed, segment, device=None):
     network = metrics.random_features()
     arrays["features"] = metrics.patch_features([members[0]], network=network)
     arrays["features_truth"] = metrics.patch_features([truth], network=network)
+    if keep_sample:
+        arrays["sample"] = np.asarray(members[0], dtype=np.float32)
     window = panel_window(region)
     arrays |= {f"panel_{name}": field[window] for name, field in (("sample", members[0]), ("mean", mean))}
     return {key: float(value) for key, value in numbers.items()}, arrays
@@ -200,6 +219,22 @@ def _of_speckle(member, truth, known, options):
     }
 
 
+def _of_lattice(member, truth, low):
+    """Traces of the input's pixels over those of the truth, where the input has network or active regions."""
+    factor = truth.shape[0] // low.shape[0]
+    strength = scipy.ndimage.uniform_filter(np.abs(np.nan_to_num(low)), 3)
+    where = np.repeat(np.repeat(strength >= _NETWORK, factor, axis=0), factor, axis=1)
+    try:
+        found, real = (measure_lattice(field, where=where, factor=factor) for field in (member, truth))
+    except ValueError:  # no network
+        return {"lattice_axes": np.nan, "lattice_places": np.nan}
+    band = LATTICE_BANDS.index(LATTICE_BAND)
+    return {
+        "lattice_axes": found.axis_ratio[band] / real.axis_ratio[band],
+        "lattice_places": found.phases.max() / real.phases.max(),
+    }
+
+
 def _on_input_scale(members, truth, scale):
     """Numbers of a true pair on the scale of its low-resolution instrument, by the gain of that pair."""
     numbers = _average(
@@ -264,8 +299,6 @@ def panel_window(region):
     `tuple` of `slice`
         Rows and columns of the truth in that window.
     """
-    import scipy.ndimage
-
     from sunpy_magsr.prep.field import read_field
 
     scales = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1]
