@@ -104,9 +104,10 @@ def superresolve(
         ever. By default it belongs to the pixels of the detector, past which the Sun rotates.
     independent : `bool`
         With more than one sample, they are antithetic pairs by default: every second one is drawn from the negative of the
-        noise of the one before. Each is a sample like any other, but the errors of partners largely cancel in the mean,
-        which is as good as that of five times as many independent samples. Standard deviation and intervals take it into
-        account. `True` draws independent samples, as do models of the published architecture always. Defaults to `False`.
+        noise of the one before. Each is a sample like any other, but the errors of partners partly cancel in the mean, which
+        is about as good as that of twice as many independent samples (measured: 1.6 to 4 times, depending on the field).
+        Standard deviation and intervals take it into account. `True` draws independent samples; models of the published
+        architecture always do. Defaults to `False`.
     device : `str`, optional
         A torch device, such as ``"cpu"`` or ``"cuda"``. By default CUDA where there is one, else the CPU.
     batch_size : `int`, optional
