@@ -119,9 +119,13 @@ def test_squares_of_input_pixels_are_a_lattice(hmi):
 
 @pytest.mark.slow
 def test_a_network_tells_interpolation_from_the_truth(hmi):
-    regions = [degraded_region(cut(hmi, y, x, 180, 200), name=f"{y}") for y, x in ((380, 800), (560, 420), (380, 420))]
-    found = evaluate(regions, ["bicubic"], two_samples=True)
-    assert found.pooled("bicubic")["two_samples"][0] > 0.9
+    places = ((300, 700), (300, 480), (700, 380), (1000, 100))
+    *active, quiet = (degraded_region(cut(hmi, y, x, 180, 200), name=f"{y} {x}") for y, x in places)
+    assert evaluate(active, ["bicubic"], two_samples=True).pooled("bicubic")["two_samples"][0] > 0.9
+    found = evaluate([*active[:2], quiet], ["bicubic"], two_samples=True)
+    assert "two_samples" not in found.pooled("bicubic")
+    assert "must have crops of 48 x 48 pixels above 25 G" in found.failed["bicubic, two samples"]
+    assert found.pooled("bicubic")["rmse"][0] > 0
 
 
 def test_correction_helps_interpolation(hmi):

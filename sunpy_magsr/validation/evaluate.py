@@ -50,7 +50,7 @@ class Evaluation:
     settings : `dict`
         ``n_samples``, ``seed``, and ``segment``, the side of the spectra's segments in arcsec.
     failed : `dict` of `str` to `str`
-        The reason why a region could not be scored, by the region's name.
+        The reason why a region could not be scored, by the region's name, or why there is no two-samples test of a model.
     two_samples : `dict`
         The `~sunpy_magsr.validation.two_samples.TwoSamples` of each model, empty if it was not asked for.
     """
@@ -234,7 +234,12 @@ def evaluate(
         for which in (0, 1)
     )
     cards = {name: backend.card for name, backend in backends.items()}
-    apart = {name: _told(kept, arrays[name]) for name in backends} if two_samples else {}
+    apart = {}
+    for name in backends if two_samples else ():
+        try:
+            apart[name] = _told(kept, arrays[name])
+        except ValueError as error:  # such as no crop with enough field: the other numbers are right all the same
+            failed[f"{name}, two samples"] = reason(error)
     return Evaluation(kept, cards, identities, numbers, arrays, settings, failed, apart)
 
 
