@@ -14,6 +14,7 @@ from astropy.io import fits
 
 from sunpy_magsr.cli.arguments import parser
 from sunpy_magsr.cli.main import main
+from sunpy_magsr.cli.messages import parsers_of
 from sunpy_magsr.io import read_fits, write_fits
 
 from .processes import start
@@ -143,16 +144,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments, message, capsys, tmp
     assert "Traceback" not in error
 
 
-def parsers(parser):
-    yield parser
-    for action in parser._actions:
-        if isinstance(action.choices, dict):
-            for command in action.choices.values():
-                yield from parsers(command)
-
-
 def test_examples_in_the_help_are_commands():
-    for command in parsers(parser()):
+    for command in parsers_of(parser()):
         assert command.epilog.startswith("examples:\n")
         lines = [line for line in command.epilog.splitlines()[1:] if not line.startswith("   ")]
         examples = [line.split("magsr ")[1].split() for line in lines]

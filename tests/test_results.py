@@ -110,21 +110,3 @@ def test_command(folder, tmp_path, capsys):
     assert "magsr: other: a.fits: results must have a.fits" in captured.err
     record = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert record["pooled"]["other"]["bias_mean"]["mean"] == pytest.approx(3, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (["--results", "nowhere"], "results must be NAME=DIR, got 'nowhere'."),
-        (["--results", "other=nowhere"], "results must be NAME=DIR with a folder DIR, got other=nowhere."),
-        (["--results", "bicubic=."], "--results must have a name that no model and no other results have"),
-        (["--noise", "3", "--paired", "."], "--blur, --noise and --results must be used with --data and without"),
-        (["--noise", "-3"], "noise must be a finite number of at least 0, got -3.0"),
-    ],
-)
-def test_wrong_usage_is_one_line(folder, tmp_path, capsys, options, message):
-    command = ["evaluate", "--data", str(folder), "--models", "bicubic", "-o", str(tmp_path / "out"), *options]
-    assert main(command) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.count("\n") == 1

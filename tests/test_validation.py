@@ -228,7 +228,12 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
         (["--models", "bicubic,best"], "model must be one of"),
         (["--component", "br"], "--data must be a folder with magnetograms"),
         (["--samples", "0"], "samples must be a whole number of at least 1, got 0"),
-        (["--two-samples"], "two_samples must be used with at least 3 regions, got 2"),
+        (["--two-samples"], "--two-samples must be used with at least 3 regions, got 2"),
+        (["--results", "nowhere"], "--results must be NAME=DIR, got 'nowhere'."),
+        (["--results", "other=nowhere"], "--results must be NAME=DIR with a folder DIR, got other=nowhere."),
+        (["--results", "bicubic=."], "--results must have a name that no model and no other results have"),
+        (["--noise", "3", "--paired", "."], "--blur, --noise and --results must be used with --data and without"),
+        (["--noise", "-3"], "noise must be a finite number of at least 0, got -3.0"),
     ],
 )
 def test_wrong_usage_is_one_line(folder, tmp_path, capsys, options, message):

@@ -7,7 +7,7 @@ import warnings
 
 from sunpy_magsr.exceptions import MagsrUserWarning
 
-__all__ = ["exit_code", "in_the_command", "named_warnings", "one_line", "parse"]
+__all__ = ["exit_code", "in_the_command", "named_warnings", "one_line", "parse", "parsers_of"]
 
 _WORDS = {
     "set smap.meta['bunit'] = 'G'": "add the card BUNIT = 'G' to its header",
@@ -26,6 +26,8 @@ _WORDS = {
     "folder must hold pairs": "--pairs must hold pairs",
     "folder must be a folder with magnetograms": "--data must be a folder with magnetograms",
     "overrides must": "--set must",
+    "results must be NAME=DIR": "--results must be NAME=DIR",
+    "two_samples must": "--two-samples must",
     "n_samples": "--samples",
     "seed must": "--seed must",
     "steps must": "--steps must",
@@ -159,16 +161,28 @@ def parse(top, arguments=None):
     """
     options, unknown = top.parse_known_args(arguments)
     if unknown:
-        known = sorted({option for command in _commands(top) for option in command._option_string_actions})
+        known = sorted({option for command in parsers_of(top) for option in command._option_string_actions})
         close = [near for word in unknown for near in difflib.get_close_matches(word.partition("=")[0], known, 1)]
         top.error(f"unrecognized arguments: {' '.join(unknown)}" + (f" (do you mean {close[0]}?)" if close else ""))
     return options
 
 
-def _commands(top):
-    """The parsers of a program and of all its commands."""
+def parsers_of(top):
+    """
+    Give the parsers of a program and of all its commands.
+
+    Parameters
+    ----------
+    top : `argparse.ArgumentParser`
+        The parser of the program.
+
+    Yields
+    ------
+    `argparse.ArgumentParser`
+        The parser itself, then those of its commands.
+    """
     yield top
     for action in top._actions:
         if isinstance(action.choices, dict):
             for command in action.choices.values():
-                yield from _commands(command)
+                yield from parsers_of(command)
