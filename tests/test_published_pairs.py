@@ -10,6 +10,7 @@ from sunpy_magsr.cli.main import main
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.validation.judged import judge_pairs, scaled_input
 from sunpy_magsr.validation.published import native_pixels, read_published_pairs
+from sunpy_magsr.validation.results import Results
 
 TABLE = """
 [[pairs]]
@@ -98,6 +99,50 @@ def test_the_command_writes_the_tables(folder, tmp_path, capsys):
     response = Table.read(output / "response.ecsv")
     assert response["psf_fwhm"][0] == pytest.approx(2.5, abs=0.15)
     assert response["gain"][0] == pytest.approx(1.4, abs=0.03)
+
+
+def test_results_from_elsewhere_are_judged_as_they_are(folder, tmp_path, capsys, rng):
+    """A result that is MDI over its gain, and the truth plus a little noise as two members."""
+    name, results = "low_20110402_000000", tmp_path / "results"
+    (region,), _, _ = read_published_pairs(folder)
+    for kind, files in {
+        "scaled": {f"{name}.fits": scaled_input(region)},
+        "near": {
+            f"{name}.{number}.fits": np.nan_to_num(region.truth) + rng.normal(0, 2, (256, 256)) for number in (0, 1)
+        },
+    }.items():
+        (results / kind).mkdir(parents=True)
+        for file, field in files.items():
+            fits.writeto(results / kind / file, field.astype(np.float32))
+    command = ["evaluate", "--pairs", str(folder), "--models", "bicubic", "-o", str(tmp_path / "out")]
+    assert main([*command, *(f"--results={kind}={results / kind}" for kind in ("scaled", "near"))]) == 1
+    table = Table.read(tmp_path / "out" / "pairs.ecsv")
+    assert list(table["model"][1:3]) == ["scaled", "near"]
+    ratio = table["RMSE of the mean / of the scaled input"]
+    assert ratio[1] == pytest.approx(1, abs=1e-3)
+    assert ratio[2] < 0.1
+    assert table['power of a sample / HMI, 4-2"'][2] == pytest.approx(1, abs=0.05)
+    assert table["spread / skill"][2] == pytest.approx(np.sqrt(3), abs=0.2)
+    capsys.readouterr()
+    (results / "scaled" / f"{name}.fits").unlink()
+    assert main([*command, f"--results=scaled={results / 'scaled'}"]) == 2
+    assert "--results must have a result for a pair of --pairs, got none" in capsys.readouterr().err
+
+
+def test_results_on_a_published_grid_are_brought_to_native_pixels(tmp_path):
+    """The published image of HMI itself, entered as a result, is the truth."""
+    y, x = np.mgrid[:256, :256]
+    image = 300 * np.sin(2 * np.pi * x / 40) * np.cos(2 * np.pi * y / 56)
+    entry = TABLE.replace('"none"', '"unknown"\nnative_plate_scale = 2.0')
+    (tmp_path / "pairs.toml").write_text(entry.replace("plate_scale = 0.5\n", "plate_scale = 0.731\n"))
+    (tmp_path / "results").mkdir()
+    for path in ("low_20110402_000000.fits", "high_20110402_000000.fits", "results/low_20110402_000000.fits"):
+        fits.writeto(tmp_path / path, image)
+    (region,), facts, _ = read_published_pairs(tmp_path)
+    (field,) = Results("same", tmp_path / "results").of_region(region, facts[region.name])
+    known = np.isfinite(region.truth)
+    assert np.isfinite(field).sum() == known.sum()
+    assert field[known] == pytest.approx(region.truth[known], abs=1)
 
 
 @pytest.mark.parametrize(

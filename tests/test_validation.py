@@ -232,7 +232,8 @@ def test_a_damaged_file_is_named_and_the_rest_goes_on(folder, tmp_path, capsys):
         (["--results", "nowhere"], "--results must be NAME=DIR, got 'nowhere'."),
         (["--results", "other=nowhere"], "--results must be NAME=DIR with a folder DIR, got other=nowhere."),
         (["--results", "bicubic=."], "--results must have a name that no model and no other results have"),
-        (["--noise", "3", "--paired", "."], "--blur, --noise and --results must be used with --data and without"),
+        (["--noise", "3", "--paired", "."], "--blur and --noise must be used with --data and without"),
+        (["--results", "other=.", "--paired", "."], "--results must be used with --data alone or with --pairs"),
         (["--noise", "-3"], "noise must be a finite number of at least 0, got -3.0"),
     ],
 )

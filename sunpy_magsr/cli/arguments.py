@@ -244,7 +244,7 @@ def _evaluate(commands):
         action="append",
         default=[],
         metavar="NAME=DIR",
-        help="judge results of other code too: FITS files with the names of those in --data (repeatable)",
+        help="judge results of other code too: FITS files with the names of those in --data, or of MDI's in --pairs (repeatable)",
     )
     evaluate.add_argument(
         "--two-samples",

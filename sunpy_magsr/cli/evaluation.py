@@ -35,17 +35,18 @@ def evaluate(options):
             msg = f"{name} must be a folder, got {value!r}."
             raise ValueError(msg)
     is_averaged = options.data is not None and options.paired is None
-    if not is_averaged and (options.blur or options.noise or options.results):
-        msg = (
-            "--blur, --noise and --results must be used with --data and without --paired, got another source of input."
-        )
+    if not is_averaged and (options.blur or options.noise):
+        msg = "--blur and --noise must be used with --data and without --paired, got another source of input."
+        raise ValueError(msg)
+    if options.paired is not None and options.results:
+        msg = "--results must be used with --data alone or with --pairs, got --paired."
         raise ValueError(msg)
     if options.pairs is not None and options.two_samples:
         msg = "--two-samples must be used with --data, got --pairs."
         raise ValueError(msg)
     folder = output_folder(options)
     if options.pairs is not None:
-        return _judge(options, models, folder)
+        return _judge(options, models, _results(options, models), folder)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of FITS headers; what cannot be read is reported below
         failed = _evaluate(options, models, _results(options, models), folder)
@@ -102,14 +103,18 @@ def _report_disks(table, folder, options):
     sys.stdout.write("\n".join([title, *lines, *map(str, write_disks(table, folder))]) + "\n")
 
 
-def _judge(options, models, folder):
-    """Measure the models on pairs of images."""
+def _judge(options, models, results, folder):
+    """Measure the models and results from elsewhere on pairs of images."""
     from sunpy_magsr.validation.figures import draw_pairs
     from sunpy_magsr.validation.judged import judge_pairs, pair_table, response_table
     from sunpy_magsr.validation.published import read_published_pairs
 
     regions, facts, failed = read_published_pairs(options.pairs)
-    found = judge_pairs(regions, models, n_samples=options.samples, seed=options.seed, device=options.device)
+    regions, missing = check_results(results, regions, facts)
+    failed |= missing
+    check_any(regions, missing, "--results must have a result for a pair of --pairs, got none")
+    judged, common = [*models, *results], {"facts": facts, "seed": options.seed, "device": options.device}
+    found = judge_pairs(regions, judged, n_samples=options.samples, **common)
     table, responses = pair_table(found, facts), response_table(regions, facts)
     products = []
     turned = _turned(table)
@@ -121,7 +126,7 @@ def _judge(options, models, folder):
             target.write(stream.getvalue().encode())
         products.append(folder / name)
     products.append(folder / "pairs.png")
-    draw_pairs(regions, models, products[-1], seed=options.seed, device=options.device)
+    draw_pairs(regions, judged, products[-1], **common)
     count = len(regions)
     title = f"{count} true pair{'s' if count > 1 else ''}, HMI's scale; {options.samples} samples, seed {options.seed}."
     lines = [

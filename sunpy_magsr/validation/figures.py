@@ -53,7 +53,7 @@ def draw_figures(evaluation, folder):
     return [folder / name for name in figures]
 
 
-def draw_pairs(regions, models, path, *, seed=0, device=None):
+def draw_pairs(regions, models, path, *, facts=None, seed=0, device=None):
     """
     Draw crops of true pairs: MDI's pixels, one sample of each model, and HMI.
 
@@ -61,8 +61,8 @@ def draw_pairs(regions, models, path, *, seed=0, device=None):
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         One pair for each row of the figure.
-    models : sequence of `str`
-        Names of the models, as for `sunpy_magsr.superresolve`.
+    models, facts
+        As for `~sunpy_magsr.validation.judged.judge_pairs`.
     path : `pathlib.Path`
         The PNG file. It appears whole or not at all.
     seed : `int`
@@ -76,8 +76,9 @@ def draw_pairs(regions, models, path, *, seed=0, device=None):
         window = panel_window(region)
         coarse = tuple(slice(part.start // 4, part.stop // 4) for part in window)
         fields = {"MDI / gain": region.low.data[coarse] / region.gain}
-        for name in models:
-            fields[name] = draw_members(region, name, n_samples=1, seed=seed, device=device)[0][window]
+        for model in models:
+            drawn = draw_members(region, model, facts=facts, n_samples=1, seed=seed, device=device)
+            fields[str(model)] = drawn[0][window]
         fields["HMI"] = region.truth[window]
         for ax, (title, field) in zip(places, fields.items(), strict=True):
             drawn = ax.imshow(field, origin="lower", cmap="gray", vmin=-_LIMIT, vmax=_LIMIT, interpolation="nearest")

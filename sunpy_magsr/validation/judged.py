@@ -14,6 +14,7 @@ from sunpy_magsr.forward_model import frame_blur, measure_response, without_bad_
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.spectral import small_features
 from sunpy_magsr.uncertainty import coverage
+from sunpy_magsr.validation.results import Results
 from sunpy_magsr.validation.scores import relative_error
 
 __all__ = ["PAIR_BANDS", "PAIR_ROWS", "draw_members", "judge_pairs", "pair_table", "response_table"]
@@ -38,7 +39,7 @@ PAIR_ROWS = (
 )
 
 
-def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
+def judge_pairs(regions, models, *, facts=None, n_samples=8, seed=0, device=None):
     """
     Run models on true pairs and compare their results with HMI.
 
@@ -50,8 +51,10 @@ def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         The pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
-    models : sequence of `str`
-        Names of the models, as for `sunpy_magsr.superresolve`.
+    models : sequence of `str` or `~sunpy_magsr.validation.results.Results`
+        Names of the models, as for `sunpy_magsr.superresolve`, and results that were made elsewhere.
+    facts : `dict`, optional
+        Facts about the pairs, from `~sunpy_magsr.validation.published.read_published_pairs`; results need them.
     n_samples : `int`
         Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
@@ -66,27 +69,27 @@ def judge_pairs(regions, models, *, n_samples=8, seed=0, device=None):
         sample.
     """
     found = {}
-    for name in models:
-        found[name] = {}
+    options = {"facts": facts, "n_samples": n_samples, "seed": seed, "device": device}
+    for model in models:
+        found[str(model)] = {}
         for region in regions:
-            drawn = [
-                draw_members(region, name, n_samples=n_samples, seed=seed, device=device, independent=kind)
-                for kind in (True, False)
-            ]
-            found[name][region.name] = _numbers(drawn[0], np.mean(drawn[1], axis=0), region)
+            drawn = [draw_members(region, model, independent=kind, **options) for kind in (True, False)]
+            found[str(model)][region.name] = _numbers(drawn[0], np.mean(drawn[1], axis=0), region)
     return found
 
 
-def draw_members(region, name, *, n_samples=8, seed=0, device=None, independent=True):
+def draw_members(region, model, *, facts=None, n_samples=8, seed=0, device=None, independent=True):
     """
-    Draw samples of a model for the input of a pair, on HMI's scale.
+    Draw samples of a model for the input of a pair, on HMI's scale, or read those that were made elsewhere.
 
     Parameters
     ----------
     region : `~sunpy_magsr.validation.regions.Region`
         The pair.
-    name : `str`
-        Name of the model.
+    model : `str` or `~sunpy_magsr.validation.results.Results`
+        Name of the model, or the results.
+    facts : `dict`, optional
+        As for `judge_pairs`.
     n_samples, seed : `int`
         Number and seed of the samples, as for `judge_pairs`. A deterministic model gives one sample.
     device : `str`, optional
@@ -99,9 +102,11 @@ def draw_members(region, name, *, n_samples=8, seed=0, device=None, independent=
     `list` of `numpy.ndarray`
         The samples in Gauss, on the pixels of the truth.
     """
+    if isinstance(model, Results):
+        return model.of_region(region, (facts or {}).get(region.name))
     low, _ = without_bad_pixels(region.low)
     low = dataclasses.replace(low, blur=frame_blur(low, np.ones(low.data.shape)))  # Images without coordinates.
-    backend = load_backend(name, instrument=low.instrument)
+    backend = load_backend(model, instrument=low.instrument)
     count = 1 if backend.card.is_deterministic else n_samples
     enforce = enforcer(low, backend.card, backend.card.consistency)
     options = {"steps": None, "device": device, "batch_size": None, "progress": False, "independent": independent}

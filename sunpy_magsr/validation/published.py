@@ -16,7 +16,7 @@ from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.files import file_digest, reason
 from sunpy_magsr.validation.regions import Region, check_any
 
-__all__ = ["TABLE", "native_pixels", "read_published_pairs", "shift_to_fit"]
+__all__ = ["TABLE", "fine_pixels", "native_pixels", "read_published_pairs", "shift_to_fit"]
 
 #: Name of the file that lists the pairs of a folder. Without it, the package's own list of published pairs is used.
 TABLE = "pairs.toml"
@@ -172,17 +172,34 @@ def native_pixels(low, high, entry):
             raise ValueError(msg)
         rows, columns = (np.linalg.pinv(_bilinear(side // _FACTOR)) for side in low.shape)
         return rows @ low @ columns.T, high, scale
-    native = entry["native_plate_scale"]
-    sides = [int(side * scale / native / 2 - 0.5) * 2 for side in low.shape]
-    coarse, fine = (
-        [(np.arange(count * factor) + 0.5) * (native / factor / scale) - 0.5 for count in sides]
-        for factor in (1, _FACTOR)
-    )
-    images = (
-        scipy.ndimage.map_coordinates(image, np.meshgrid(*grid, indexing="ij"), order=3, mode="nearest")
-        for image, grid in ((low, coarse), (high, fine))
-    )
-    return *images, native / _FACTOR
+    return _sampled(low, entry, 1), fine_pixels(high, entry), entry["native_plate_scale"] / _FACTOR
+
+
+def fine_pixels(high, entry):
+    """
+    Bring an image on the pixels of a published HMI image to pixels four times finer than MDI's.
+
+    Parameters
+    ----------
+    high : `numpy.ndarray`
+        The image in Gauss, ``[y, x]``.
+    entry : `dict`
+        Entry of the pair in the table.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The image, ``[4 n, 4 m]``.
+    """
+    return _sampled(high, entry, _FACTOR) if entry["interpolation"] == "unknown" else high
+
+
+def _sampled(image, entry, factor):
+    """Sample an image with cubic splines at a part of the native plate scale."""
+    scale, native = entry["plate_scale"], entry["native_plate_scale"]
+    sides = [int(side * scale / native / 2 - 0.5) * 2 for side in image.shape]
+    grid = [(np.arange(count * factor) + 0.5) * (native / factor / scale) - 0.5 for count in sides]
+    return scipy.ndimage.map_coordinates(image, np.meshgrid(*grid, indexing="ij"), order=3, mode="nearest")
 
 
 def _bilinear(count):

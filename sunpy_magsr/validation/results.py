@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.prep.files import file_digest, reason, stem_of
+from sunpy_magsr.validation.published import fine_pixels
 
 __all__ = ["Results", "check_results"]
 
@@ -28,8 +29,8 @@ class Results:
     A folder of results for the files of another folder.
 
     A result has the path and the name of its input in its own folder, ``NAME.fits``, or if there are several independent
-    samples ``NAME.0.fits``, ``NAME.1.fits`` and so on. It is in Gauss on the pixels of the truth. It is judged as it is: no
-    consistency step changes it.
+    samples ``NAME.0.fits``, ``NAME.1.fits`` and so on. It is in Gauss on the pixels of the truth; that of a published pair
+    has the name of its MDI image and the pixels of its HMI image. It is judged as it is: no consistency step changes it.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ class Results:
             raise ValueError(msg)
         return members
 
-    def members(self, file, truth, corner=(0, 0), *, whole=True):
+    def members(self, file, truth, corner=(0, 0), *, whole=True, entry=None):
         """
         Read the results for a file, or for a piece of it.
 
@@ -130,6 +131,9 @@ class Results:
             Row and column in the file of the lower left pixel of the truth. Defaults to ``(0, 0)``.
         whole : `bool`
             Whether the truth is that of the whole file. Defaults to `True`.
+        entry : `dict`, optional
+            Entry of a published pair in the table, for results on the pixels of the published HMI image
+            (`~sunpy_magsr.validation.published.fine_pixels`).
 
         Returns
         -------
@@ -141,9 +145,9 @@ class Results:
         ValueError
             If a file cannot be read, has another shape, or has no value at a pixel of the truth.
         """
-        return [self._member(path, truth, corner, whole) for path in self.files(file)]
+        return [self._member(path, truth, corner, whole, entry) for path in self.files(file)]
 
-    def of_region(self, region):
+    def of_region(self, region, entry=None):
         """
         Read the results for a region.
 
@@ -151,6 +155,8 @@ class Results:
         ----------
         region : `~sunpy_magsr.validation.regions.Region`
             The region.
+        entry : `dict`, optional
+            Its entry in the table if it is a published pair.
 
         Returns
         -------
@@ -159,10 +165,12 @@ class Results:
         """
         factor = len(region.truth) // len(region.low.data)
         corner = tuple(factor * start for start in region.corner)
-        return self.members(region.file, region.truth, corner, whole=region.name == region.file)
+        return self.members(region.file, region.truth, corner, whole=region.name == region.file, entry=entry)
 
-    def _member(self, path, truth, corner, whole):
+    def _member(self, path, truth, corner, whole, entry):
         data = _read_image(path)
+        if entry is not None:
+            data = fine_pixels(data.astype(float), entry)
         rest = [side - start - size for side, start, size in zip(data.shape, corner, truth.shape, strict=True)]
         if min(rest) < 0 or (whole and max(rest) > _LARGEST_REST):
             sides = [start + size for start, size in zip(corner, truth.shape, strict=True)]
@@ -192,7 +200,7 @@ def _read_image(path):
     return data
 
 
-def check_results(results, regions):
+def check_results(results, regions, facts=None):
     """
     Leave out the regions that not all results are there for, so that all are judged on the same regions.
 
@@ -202,6 +210,8 @@ def check_results(results, regions):
         The results.
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         The regions.
+    facts : `dict`, optional
+        Entries of published pairs by the names of their regions.
 
     Returns
     -------
@@ -213,7 +223,7 @@ def check_results(results, regions):
     failed, left_out = {}, set()
     for one, region in itertools.product(results, regions):
         try:
-            one.of_region(region)
+            one.of_region(region, (facts or {}).get(region.name))
         except ValueError as error:
             failed[f"{one.name}: {region.file}"] = reason(error)
             left_out.add(region.name)
