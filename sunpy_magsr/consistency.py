@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr.backends.interpolation import bicubic
-from sunpy_magsr.forward_model import MDI_GAIN, blur_in_pixels, degrade, misfit_error
+from sunpy_magsr.forward_model import degrade, instrument_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -206,16 +206,14 @@ def enforcer(magnetogram: Magnetogram, card: ModelCard, kind: str) -> Callable[[
     callable
         `exact` or `within_noise` for this input: a function of the field in Gauss, ``[f y, f x]``.
     """
-    gain = MDI_GAIN if card.calibration == "hmi" and magnetogram.instrument == "MDI" else 1.0
+    instrument = instrument_of(magnetogram, card)
     if kind == "exact":
-        return functools.partial(exact, low=magnetogram.data / np.float32(gain))
-    width, error = blur_in_pixels(magnetogram, card)
-    widths = (max(width - 2 * error, 0.0), width + 2 * error)
+        return functools.partial(exact, low=magnetogram.data / np.float32(instrument.gain))
     return functools.partial(
         within_noise,
         low=magnetogram.data,
-        noise=misfit_error(magnetogram),
-        psf_fwhm=widths,
-        gain=gain,
+        noise=instrument.misfit_error(magnetogram.data),
+        psf_fwhm=instrument.widths,
+        gain=instrument.gain,
         valid=magnetogram.valid,
     )

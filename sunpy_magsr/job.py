@@ -98,6 +98,7 @@ class Job:
         settings = _settings(magnetogram, card, **options) | {"bad_pixels": count}
         if card.consistency == "noise":  # a model that knows the blur
             magnetogram = dataclasses.replace(magnetogram, blur=told or frame_blur(magnetogram, limb_cosine(smap)))
+        magnetogram = dataclasses.replace(magnetogram, noise=input_noise(magnetogram))  # once for all who ask
         settings["blur"] = magnetogram.blur
         remarks = [*missing, *remarks_on(smap, magnetogram, card, settings)]
         if remarks:

@@ -5,7 +5,7 @@ import numpy as np
 import sunpy.coordinates
 from astropy.coordinates import angular_separation
 
-from sunpy_magsr.forward_model import blur_in_pixels, input_noise, is_interpolated
+from sunpy_magsr.forward_model import instrument_of, is_interpolated
 from sunpy_magsr.prep.reading import STRONGEST
 from sunpy_magsr.prep.wcs import is_helioprojective, unread_roll
 
@@ -128,6 +128,7 @@ def _untrained(magnetogram, card):
 def _outside(magnetogram, card):
     """Stronger fields, another blur or another noise; see `~sunpy_magsr.training_range`."""
     trained, valid = card.trained, magnetogram.valid
+    instrument = instrument_of(magnetogram, card)
     strong = int((np.abs(magnetogram.data[valid]) > trained.get("field", np.inf)).sum())
     if strong:
         yield (
@@ -135,15 +136,13 @@ def _outside(magnetogram, card):
             "have more."
         )
     limits = trained.get("psf_fwhm")
-    if limits and magnetogram.blur is not None:
-        width, _ = blur_in_pixels(magnetogram, card)
-        if not limits[0] <= width <= limits[1]:
-            yield (
-                f"The model {card.name!r} was trained on point-spread functions of {limits[0]:g} to {limits[1]:g} pixels, "
-                f"and that of this map has {width:.3g} pixels."
-            )
+    if limits and magnetogram.blur is not None and not limits[0] <= instrument.fwhm <= limits[1]:
+        yield (
+            f"The model {card.name!r} was trained on point-spread functions of {limits[0]:g} to {limits[1]:g} pixels, "
+            f"and that of this map has {instrument.fwhm:.3g} pixels."
+        )
     if "noise" in trained:
-        noise = float(np.median(input_noise(magnetogram)[valid]))
+        noise = float(np.median(instrument.noise[valid]))
         if not trained["noise"][0] <= noise <= trained["noise"][1]:
             yield (
                 f"The model {card.name!r} was trained on noise of {trained['noise'][0]:g} to {trained['noise'][1]:g} G, and "

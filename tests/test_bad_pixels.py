@@ -8,7 +8,7 @@ import sunpy.map
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.forward_model import MDI_PSF_FWHM, degrade, find_bad_pixels, misfit_error, without_constant_pixels
+from sunpy_magsr.forward_model import MDI_PSF_FWHM, degrade, find_bad_pixels, instrument_of, without_constant_pixels
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.validation.regions import degraded_region
 
@@ -143,7 +143,8 @@ def test_what_is_bad_leaves_no_trace(small, kind):
     assert np.isnan(result.data[bad.repeat(4, 0).repeat(4, 1)]).all()
     assert result.mask[bad.repeat(4, 0).repeat(4, 1)].all()
     far = ~scipy.ndimage.binary_dilation(bad, np.ones((3, 3)), iterations=12).repeat(4, 0).repeat(4, 1)
-    changed = np.abs(result.data - clean) / misfit_error(prepare(small)).repeat(4, 0).repeat(4, 1)
+    error = instrument_of(prepare(small)).misfit_error(prepare(small).data)
+    changed = np.abs(result.data - clean) / error.repeat(4, 0).repeat(4, 1)
     assert np.nanmax(changed[far], initial=0) < 1
     assert result.meta["magsrbad"] == bad.sum()
     assert "Bad pixels" in " ".join(result.meta["history"].split())

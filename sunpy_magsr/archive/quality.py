@@ -8,7 +8,7 @@ import numpy as np
 import scipy.ndimage
 from astropy.stats import mad_std
 
-from sunpy_magsr.forward_model import blur_in_pixels, degrade, input_noise, misfit_error
+from sunpy_magsr.forward_model import degrade, instrument_of
 from sunpy_magsr.metrics.geometry import pixel_areas
 from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.field import read_field
@@ -66,7 +66,8 @@ def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndar
     backend: Any = job.backend
     card = backend.card
     low, valid = magnetogram.data, magnetogram.valid
-    gain, chi_squared = _fit(magnetogram, native, card)
+    instrument = instrument_of(magnetogram, card)
+    gain, chi_squared = _fit(magnetogram, native, card.factor, instrument)
     blur = magnetogram.blur
     quiet = valid & (np.abs(scipy.ndimage.uniform_filter(low, 3)) < _QUIET_FIELD)
     fine = quiet.repeat(card.factor, 0).repeat(card.factor, 1)
@@ -74,7 +75,7 @@ def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndar
     fine_area = job.output.on_grid(area) / np.prod(job.output.ratio)
     found = {
         "chi_squared": chi_squared,
-        "noise": float(np.median(input_noise(magnetogram)[valid])),
+        "noise": float(np.median(instrument.noise[valid])),
         "blur": np.nan if blur is None else blur.fwhm,
         "blur_error": np.nan if blur is None else blur.error,
         "gain": gain,
@@ -104,24 +105,23 @@ def _robust(values):
     return float(mad_std(values)) if values.size else np.nan
 
 
-def _fit(magnetogram, native, card):
+def _fit(magnetogram, native, factor, instrument):
     """Gain with which the sample fits the input best, and the mean square of the misfit over the noise."""
-    middle, error = blur_in_pixels(magnetogram, card)
-    widths = np.unique(np.linspace(max(0.0, middle - 2 * error), middle + 2 * error, _WIDTHS))
+    widths = np.unique(np.linspace(*instrument.widths, _WIDTHS))
     window = tuple(
         slice(max(0, side // 2 - _WINDOW // 2), min(side, side // 2 + _WINDOW // 2)) for side in magnetogram.data.shape
     )
-    fine = native[tuple(slice(card.factor * part.start, card.factor * part.stop) for part in window)]
-    error = misfit_error(magnetogram)
+    fine = native[tuple(slice(factor * part.start, factor * part.stop) for part in window)]
+    error = instrument.misfit_error(magnetogram.data)
     low, weight = magnetogram.data[window], np.where(magnetogram.valid, 1 / error**2, 0)[window]
 
     def misfit(width):
-        seen = degrade(fine, factor=card.factor, psf_fwhm=card.factor * width)
+        seen = degrade(fine, factor=factor, psf_fwhm=factor * width)
         power = (weight * seen**2).sum(dtype=float)
         gain = (weight * low * seen).sum(dtype=float) / power if power else 1.0
         return float((weight * (low - gain * seen) ** 2).sum(dtype=float)), float(width), float(gain)
 
     _, width, gain = min(map(misfit, widths))
-    seen = degrade(native, factor=card.factor, psf_fwhm=card.factor * width)
+    seen = degrade(native, factor=factor, psf_fwhm=factor * width)
     left = ((magnetogram.data - gain * seen) / error)[magnetogram.valid]
     return gain, float((left**2).mean(dtype=float))

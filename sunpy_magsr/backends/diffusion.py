@@ -8,7 +8,7 @@ from diffusers import DDIMScheduler
 from tqdm.auto import tqdm
 
 from sunpy_magsr.backends.frame import Frame, on_device, usable_device
-from sunpy_magsr.forward_model import blur_in_pixels, input_noise
+from sunpy_magsr.forward_model import instrument_of
 from sunpy_magsr.models.spread import spread_factor
 from sunpy_magsr.tiling import noise_field
 
@@ -86,13 +86,13 @@ class DiffusionBackend:
         kind = "radial" if magnetogram.is_radial else "los"
         limit = self.card.sigma_limit.get(kind)
         half = 1 / self.denoiser.patch
-        config = self.denoiser.config
+        config, instrument = self.denoiser.config, instrument_of(magnetogram, self.card)
         features = base = scale = None
         if config.draws_low:
-            noise = frame.continued(input_noise(magnetogram))
+            noise = frame.continued(instrument.noise)
         else:
             noise = torch.full_like(frame.low, self.card.noise[kind])
-        width = blur_in_pixels(magnetogram, self.card)
+        width = instrument.fwhm, instrument.fwhm_error
         sources = [(frame.low, 1), (noise, 1), (frame.near(half), half)]
         for chosen, (low, level, near) in frame.batches(self.denoiser.condition_halo, sources):
             blur = low.new_tensor(width)[None, :, None, None].expand(len(chosen), -1, *low.shape[2:])

@@ -4,14 +4,14 @@ from sunpy_magsr.forward_model.blur import (
     INTERPOLATED_BLUR,
     NATIVE_BLUR,
     Blur,
-    blur_in_pixels,
     frame_blur,
     measure_blur,
 )
 from sunpy_magsr.forward_model.defects import find_bad_pixels, without_bad_pixels, without_constant_pixels
 from sunpy_magsr.forward_model.degrade import degrade
 from sunpy_magsr.forward_model.gain import MDI_GAIN, MDI_GAIN_SPREAD, gain_factor, hmi_per_mdi
-from sunpy_magsr.forward_model.noise import MDI_NOISE, MDI_RESPONSE_ERROR, input_noise, local_noise, misfit_error
+from sunpy_magsr.forward_model.instrument import Instrument, instrument_of
+from sunpy_magsr.forward_model.noise import MDI_NOISE, MDI_RESPONSE_ERROR, input_noise, local_noise
 from sunpy_magsr.forward_model.psf import HMI_PSF_FWHM, MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD, sampling_kernel
 from sunpy_magsr.forward_model.response import Response, measure_response
 from sunpy_magsr.forward_model.windows import is_interpolated
@@ -27,19 +27,19 @@ __all__ = [
     "MDI_RESPONSE_ERROR",
     "NATIVE_BLUR",
     "Blur",
+    "Instrument",
     "Response",
-    "blur_in_pixels",
     "degrade",
     "find_bad_pixels",
     "frame_blur",
     "gain_factor",
     "hmi_per_mdi",
     "input_noise",
+    "instrument_of",
     "is_interpolated",
     "local_noise",
     "measure_blur",
     "measure_response",
-    "misfit_error",
     "sampling_kernel",
     "without_bad_pixels",
     "without_constant_pixels",

@@ -12,15 +12,13 @@ from sunpy_magsr.forward_model.gain import MDI_GAIN
 from sunpy_magsr.forward_model.network import NetworkFit, NetworkModel, NetworkSpectra, network_spectra
 from sunpy_magsr.forward_model.psf import MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD
 from sunpy_magsr.forward_model.windows import LEAST_WHITENESS, noise_whiteness, window_spectra
-from sunpy_magsr.prep.wcs import angular_scale
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sunpy_magsr.catalog import ModelCard
     from sunpy_magsr.prep import Magnetogram
 
-__all__ = ["CLASSES", "INTERPOLATED_BLUR", "NATIVE_BLUR", "Blur", "blur_in_pixels", "frame_blur", "measure_blur"]
+__all__ = ["CLASSES", "INTERPOLATED_BLUR", "NATIVE_BLUR", "Blur", "frame_blur", "measure_blur"]
 
 #: Blur that is expected of a native MDI frame, and its standard deviation, in arcsec: native frames have 1.6 to 2.4.
 NATIVE_BLUR = (2.0, 0.35)
@@ -186,28 +184,6 @@ def frame_blur(magnetogram: Magnetogram, mu: npt.NDArray) -> Blur | None:
     else:
         prior = INTERPOLATED_BLUR if whiteness < LEAST_WHITENESS else NATIVE_BLUR
     return measure_blur(magnetogram.data, magnetogram.valid, mu, float(np.mean(scales)), prior=prior)
-
-
-def blur_in_pixels(magnetogram: Magnetogram, card: ModelCard) -> tuple[float, float]:
-    """
-    Find the width of the point-spread function that a model and the consistency step take for a frame.
-
-    Parameters
-    ----------
-    magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        Frame, with its blur if that is known.
-    card : `~sunpy_magsr.catalog.ModelCard`
-        Model, which says what it expects otherwise.
-
-    Returns
-    -------
-    fwhm, error : `float`
-        Full width at half maximum and its standard error in input pixels.
-    """
-    if magnetogram.blur is None:
-        return card.psf_fwhm, card.psf_fwhm_spread
-    pixel = angular_scale(magnetogram.plate_scale)[0]
-    return magnetogram.blur.fwhm / pixel, magnetogram.blur.error / pixel
 
 
 def _check(data, valid, mu, pixel_arcsec):

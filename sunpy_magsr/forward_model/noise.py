@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.prep import Magnetogram
 
-__all__ = ["MDI_NOISE", "MDI_RESPONSE_ERROR", "input_noise", "local_noise", "mdi_exposure", "misfit_error"]
+__all__ = ["MDI_NOISE", "MDI_RESPONSE_ERROR", "input_noise", "local_noise", "mdi_exposure"]
 
 #: Noise of an MDI pixel in Gauss, by exposure in seconds. It is used where the noise cannot be measured. The values are
 #: medians over the disks of 2011 and 1999 (``docs/dev_guide/decisions/mdi.rst``). Liu et al. 2012
@@ -74,27 +74,6 @@ def mdi_exposure(exposure: float | None) -> int:
     """
     at = exposure or max(MDI_NOISE)
     return min(MDI_NOISE, key=lambda known: abs(known - at))
-
-
-def misfit_error(magnetogram: Magnetogram) -> npt.NDArray[np.float32]:
-    """
-    Estimate by how much each pixel of a magnetogram may differ from what the forward model makes of the true field.
-
-    Parameters
-    ----------
-    magnetogram : `~sunpy_magsr.prep.Magnetogram`
-        Magnetogram of any instrument.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Standard deviation of the difference in Gauss ``[y, x]``, float32. It is `input_noise`; for MDI,
-        `MDI_RESPONSE_ERROR` times the reading is added in quadrature.
-    """
-    noise = input_noise(magnetogram)
-    if magnetogram.instrument != "MDI":
-        return noise
-    return np.hypot(noise, np.float32(MDI_RESPONSE_ERROR) * magnetogram.data)
 
 
 def local_noise(data: npt.NDArray, valid: npt.NDArray[np.bool_], nominal: float) -> npt.NDArray[np.float32]:

@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage
 import scipy.optimize
 
-from sunpy_magsr.forward_model import degrade, input_noise, misfit_error
+from sunpy_magsr.forward_model import degrade, instrument_of
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.prep import prepare
 from sunpy_magsr.prep.wcs import angular_scale
@@ -102,7 +102,7 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
     Returns
     -------
     `Agreement`
-        The comparison. It takes the error of the misfit from `sunpy_magsr.forward_model.misfit_error` and leaves out
+        The comparison. It takes the error of the misfit from `sunpy_magsr.forward_model.Instrument` and leaves out
         pixels within 3 pixels of one that is no measurement.
 
     Raises
@@ -121,7 +121,8 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
     field = np.nan_to_num(high.data)
     if high.meta.get("magsrcal") == "hmi" and magnetogram.instrument == "MDI":
         field = field / to_hmi(np.ones_like(field), magnetogram.data)
-    error = misfit_error(magnetogram)
+    instrument = instrument_of(magnetogram)
+    error = instrument.misfit_error(magnetogram.data)
     active = valid & (np.abs(scipy.ndimage.uniform_filter(magnetogram.data, 3)) > _ACTIVE_FIELD)
     quiet = quiet_pixels(magnetogram.data, valid)
 
@@ -137,5 +138,5 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
         fwhm = psf_fwhm.to_value(u.arcsec)
     found = squared(fwhm)
     of_quiet, of_active = (float(found[where].mean()) if where.any() else np.nan for where in (quiet, active))
-    noise = float(np.median(input_noise(magnetogram)[valid])) * u.G
+    noise = float(np.median(instrument.noise[valid])) * u.G
     return Agreement(of_quiet, of_active, int(quiet.sum()), int(active.sum()), noise, fwhm * u.arcsec)

@@ -252,7 +252,7 @@ def test_a_reprojected_map_is_reported(small):
 def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
     """A heliographic degree at disk center is 16.8 arcsec from 1 au, whatever the pixel."""
     from sunpy_magsr.backends.registry import model_card
-    from sunpy_magsr.forward_model import blur_in_pixels
+    from sunpy_magsr.forward_model import instrument_of
     from sunpy_magsr.options import told_blur
     from sunpy_magsr.prep import prepare
 
@@ -276,4 +276,4 @@ def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
     cea |= {"dsun_obs": 1.496e11, "telescop": "SOHO", "instrume": "MDI", "date-obs": "2010-07-14T12:48:00"}
     magnetogram = prepare(sunpy.map.Map(rng.normal(0, 30, (40, 40)), cea))
     magnetogram = dataclasses.replace(magnetogram, blur=told_blur(2 * u.arcsec))
-    assert blur_in_pixels(magnetogram, model_card("default+mdi"))[0] * degrees * 16.82 == pytest.approx(2, rel=1e-3)
+    assert instrument_of(magnetogram, model_card("default+mdi")).fwhm * degrees * 16.82 == pytest.approx(2, rel=1e-3)
