@@ -53,7 +53,13 @@ class DataConfig:
     max_missvals : `int`
         Largest value of the MISSVALS card, in pixels.
     least_mu : `float`
-        Least cosine of the heliocentric angle of pixels that are kept; 0.342 is 70 degrees.
+        Smallest cosine of the heliocentric angle of pixels that are kept; 0.342 is 70 degrees.
+    least_mu_heliographic : `float`
+        The same for maps on a heliographic grid (CEA), whose projection blurs them toward the limb; the larger of the two
+        applies to them.
+    helioprojective_share : `float`
+        Share of the patches that are drawn from maps on the pixels of a detector; the others are drawn from heliographic
+        maps. With 0, the areas decide.
     patch : `int`
         Side in pixels of the windows that are kept.
     max_missing : `float`
@@ -85,6 +91,8 @@ class DataConfig:
     allowed_quality: int = ALLOWED_QUALITY
     max_missvals: int = LARGEST_MISSVALS
     least_mu: float = 0.342
+    least_mu_heliographic: float = 0.342
+    helioprojective_share: float = 0.0
     patch: int = 256
     max_missing: float = 0.5
     strong_field: float = 200.0

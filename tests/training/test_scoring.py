@@ -11,8 +11,15 @@ import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.models.pipeline import load_components
 from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.stages.moments import cosine_transform
-from sunpy_magsr.training.stages.scores import SampleScore, band_amplitudes, border_amplitudes, fair_crps
+from sunpy_magsr.training.stages.moments import bands_of, cosine_transform
+from sunpy_magsr.training.stages.scores import (
+    SampleScore,
+    band_amplitudes,
+    border_amplitudes,
+    fair_crps,
+    fair_energy,
+    place_amplitudes,
+)
 
 from .magnetograms import write_patch
 from .recipes import CARD_WITH_ADAPTER, recipe
@@ -49,6 +56,40 @@ def test_crps_is_least_for_the_right_spread(generator):
     assert scores[1] < min(scores[0], scores[2])
 
 
+def test_energy_score_sees_what_varies_together(generator):
+    """Two numbers that are always equal: samples in which they are independent have the same CRPS, and a worse energy."""
+    truth, *samples = torch.randn(3, 100_000, 1, 1, 1, generator=generator).expand(-1, -1, 2, -1, -1)
+    independent = torch.randn(2, 100_000, 2, 1, 1, generator=generator)
+    together = torch.stack(samples)
+    assert fair_crps(independent, truth).mean().item() == pytest.approx(
+        fair_crps(together, truth).mean().item(), abs=0.01
+    )
+    energy = fair_energy(together, truth)
+    assert energy.shape == (100_000, 1, 1)
+    assert energy.mean() < fair_energy(independent, truth).mean() - 0.02
+
+
+def test_places_within_a_pixel_are_told_apart(generator):
+    noise = torch.randn(2, 1, 128, 128, generator=generator)
+    found = place_amplitudes(noise, 4).mean((0, 2, 3))
+    assert found.shape == (16,)
+    assert found.max() < 1.1 * found.min()
+    dots = torch.zeros(1, 1, 64, 64)
+    dots[..., 1::4, 2::4] = 10
+    assert place_amplitudes(dots, 4).mean((0, 2, 3)).argmax() == 4 * 1 + 2
+
+
+@pytest.mark.parametrize("side", [8, 16])
+def test_bands_tell_directions_apart(side):
+    bands = bands_of(side, "cpu")
+    assert not (bands.sum(0) > 1).any()
+    assert (bands.sum(1) > 0).all()
+    wave = math.pi / 2 * (torch.arange(64) + 0.5)  # 4 pixels
+    along, across = (wave.cos() * torch.ones(64, 1))[None, None], (wave.cos() * wave.cos()[:, None])[None, None]
+    power = [(bands * cosine_transform(field, side).square().mean((0, 2, 3))).sum(1) for field in (along, across)]
+    assert [int(of_band.argmax()) % 2 for of_band in power] == [0, 1]
+
+
 def test_cosine_transform_keeps_power_and_tells_waves_apart(generator):
     field = torch.randn(2, 1, 24, 32, generator=generator)
     found = cosine_transform(field, 8)
@@ -67,13 +108,13 @@ def test_amplitude_of_a_wave_is_in_its_band(period, band):
     for angle in (0, 0.5, math.pi / 4):
         wave = 50 * torch.cos(2 * math.pi / period * (x * math.cos(angle) + y * math.sin(angle)))[None, None]
         found = band_amplitudes(cosine_transform(wave, 16)).square().mean((0, 2, 3))
-        assert found.argmax() == band
+        assert found.argmax() // 2 == band
 
 
 def test_amplitudes_of_white_noise_are_its_rms_in_each_band(generator):
     found = band_amplitudes(cosine_transform(7 * torch.randn(4, 1, 128, 128, generator=generator), 16))
-    assert found.shape == (4, 4, 8, 8)
-    assert found.square().mean((0, 2, 3)).sqrt().tolist() == pytest.approx([7] * 4, rel=0.1)
+    assert found.shape == (4, 8, 8, 8)
+    assert found.square().mean((0, 2, 3)).sqrt().tolist() == pytest.approx([7] * 8, rel=0.1)
 
 
 def test_steps_across_borders_are_told_from_others(generator):

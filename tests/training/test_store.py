@@ -45,6 +45,15 @@ def noise(rng):
     return lambda shape=(96, 96): rng.normal(0, 10, shape).astype(np.float32)
 
 
+def test_detector_pixels_get_their_share():
+    """However much of the Sun the heliographic maps show."""
+    patches = Table({"field": [0, 0, 1], "finite": [1.0] * 3, "height": [64] * 3, "width": [64] * 3})
+    rows = [("training", -1, 7, "los", True, unit) for unit in ("deg / pix", "arcsec / pix")]
+    names = ("side", "low_offset", "harp", "component", "is_fine", "plate_scale_unit")
+    weights = window_weights(patches, Table(rows=rows, names=names), helioprojective_share=0.7)
+    assert weights == pytest.approx([0.15, 0.15, 0.7])
+
+
 def test_round_trip(make, rng):
     """To 1/16 G, missing pixels stay missing, and what is beyond 4096 G is clipped."""
     first, second = (rng.uniform(-4000, 4000, shape).astype(np.float32) for shape in ((70, 90), (80, 65)))

@@ -90,10 +90,11 @@ def read_training_field(path, *, name, config, least_pixels=64**2):
     field = read_field(smap, name="the file")
     digest = content_digest(field.data)
     mu = limb_cosine(smap)
-    data = np.where(mu >= config.least_mu, without_constant_pixels(field.data), np.nan).astype(np.float32)
+    least_mu = max(config.least_mu, config.least_mu_heliographic) if field.is_cea else config.least_mu
+    data = np.where(mu >= least_mu, without_constant_pixels(field.data), np.nan).astype(np.float32)
     measured = np.isfinite(data).sum()
     if measured < least_pixels:
-        msg = f"it must have {least_pixels} measured pixels with mu of {config.least_mu:g} or more, got {measured}."
+        msg = f"it must have {least_pixels} measured pixels with mu of {least_mu:g} or more, got {measured}."
         raise ValueError(msg)
     facts = describe(
         data,

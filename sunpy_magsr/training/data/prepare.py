@@ -197,7 +197,7 @@ class _Build:
         split_fields([*self.fields, *self.test], **self.split, least_gap=self.config.least_gap_days)
         fields = Table(self.fields)
         patches = Table(self.patches)
-        patches["weight"] = window_weights(patches, fields)
+        patches["weight"] = window_weights(patches, fields, helioprojective_share=self.config.helioprojective_share)
         settings = dataclasses.asdict(self.config)
         settings.update({key: Path(settings[key]).name for key in _PATHS})
         self.writer.finish(fields=fields, patches=patches, settings=settings)

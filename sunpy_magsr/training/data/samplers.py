@@ -13,6 +13,8 @@ _OF_THE_STORE = (
     "allowed_quality",
     "max_missvals",
     "least_mu",
+    "least_mu_heliographic",
+    "helioprojective_share",
     "strong_field",
     "validation_harps",
     "validation_dates",

@@ -59,7 +59,7 @@ def _starts(length, side):
     return starts if starts[-1] == length - side else [*starts, length - side]
 
 
-def window_weights(patches, fields):
+def window_weights(patches, fields, *, helioprojective_share=0.0):
     """
     Chance of each window: its measured area, balanced between regions by a square root.
 
@@ -67,6 +67,8 @@ def window_weights(patches, fields):
     ----------
     patches, fields : `~astropy.table.Table`
         Of the store.
+    helioprojective_share : `float`
+        Share of the weight of the windows on the pixels of a detector. With 0, the areas decide.
 
     Returns
     -------
@@ -80,6 +82,11 @@ def window_weights(patches, fields):
     kinds = [(row["side"], bool(row["low_offset"] >= 0)) for row in fields]
     regions = [(*kind, row["harp"], row["component"]) for kind, row in zip(kinds, fields, strict=True)]
     weights = area / np.sqrt(_totals(area, [regions[field] for field in number]))
+    if helioprojective_share:
+        on_detector = np.array(["arcsec" in row["plate_scale_unit"] for row in fields])[number]
+        grids = [(*kinds[field], is_on) for field, is_on in zip(number, on_detector, strict=True)]
+        shares = np.where(on_detector, helioprojective_share, 1 - helioprojective_share)
+        weights = weights / _totals(weights, grids) * shares
     return weights / _totals(weights, [kinds[field] for field in number])
 
 

@@ -41,7 +41,7 @@ def cosine_transform(field, side):
 
 def bands_of(side, device):
     """
-    Say which coefficients of `cosine_transform` belong to which of four bands of wavelength.
+    Say which coefficients of `cosine_transform` belong to which band of wavelength and direction.
 
     Parameters
     ----------
@@ -53,11 +53,15 @@ def bands_of(side, device):
     Returns
     -------
     `torch.Tensor`
-        bool ``[4, side side]``: wavelengths of 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
+        bool ``[8, side side]``: wavelengths of 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels, each within 22.5 degrees of
+        the axes and then of the diagonals. Power that prefers the axes shows the lattice of the input's pixels.
     """
     index = torch.arange(side, device=device)
     wavenumber = (index[:, None] ** 2 + index**2).sqrt().flatten() / (2 * side)  # cycles / pixel
-    return torch.stack([(low <= wavenumber) & (wavenumber < high) for low, high in itertools.pairwise(_EDGES)])
+    larger, smaller = (part(index[:, None], index[None]).flatten() for part in (torch.maximum, torch.minimum))
+    is_diagonal = smaller > math.tan(math.pi / 8) * larger
+    bands = [(low <= wavenumber) & (wavenumber < high) for low, high in itertools.pairwise(_EDGES)]
+    return torch.stack([band & chosen for band in bands for chosen in (~is_diagonal, is_diagonal)])
 
 
 class MomentRatios(nn.Module):
@@ -80,7 +84,7 @@ class MomentRatios(nn.Module):
     def __init__(self, views, *, factor=4):
         super().__init__()
         self.views, self.factor = list(views), factor
-        shape = (3 * len(self.views), 2, len(_EDGES) - 1, len(_STRATA) + 1)
+        shape = (3 * len(self.views), 2, 2 * (len(_EDGES) - 1), len(_STRATA) + 1)
         self.register_buffer("means", torch.zeros(shape))  # a part of checkpoints
 
     def forward(self, samples, truth, low):

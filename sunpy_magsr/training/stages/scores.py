@@ -9,11 +9,13 @@ from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.normalization import normalize
 from sunpy_magsr.training.stages.moments import MomentRatios, bands_of, cosine_transform
 
-__all__ = ["SampleScore", "band_amplitudes", "border_amplitudes", "fair_crps"]
+__all__ = ["SampleScore", "band_amplitudes", "border_amplitudes", "fair_crps", "fair_energy", "place_amplitudes"]
 
 _SIDES = (8, 16)
 _TEXTURE = (20.0, 60.0)  # Gauss: of coefficients, of amplitudes
 _BORDERS = 30.0  # Gauss
+_PLACES = 30.0  # Gauss
+_ENERGY = 20.0  # Gauss, of blocks
 _SCALE = 5.0  # Gauss
 _VIEW_WEIGHTS = {"": 1.0, "_asinh": 2.0}  # of the textures
 _MOMENTS = 100.0  # Gauss
@@ -43,9 +45,61 @@ def fair_crps(samples, truth):
     return (samples - truth).abs().mean(0) - pairs / (count * (count - 1))
 
 
+def fair_energy(samples, truth):
+    r"""
+    Compute the energy score of each vector, without the bias of few samples.
+
+    It is `fair_crps` with the Euclidean distance of vectors instead of the distance of numbers (Gneiting & Raftery 2007,
+    :doi:`10.1198/016214506000001437`), so it depends on how the components of a vector vary together.
+
+    Parameters
+    ----------
+    samples : `torch.Tensor`
+        At least two samples, ``[M, N, c, ...]``, with vectors along ``c``.
+    truth : `torch.Tensor`
+        The true vectors, ``[N, c, ...]``.
+
+    Returns
+    -------
+    `torch.Tensor`
+        The score of each, ``[N, ...]``, over the square root of ``c``.
+    """
+
+    def distance(one, other):
+        return ((one - other).square().mean(-3) + 1e-6).sqrt()
+
+    count = len(samples)
+    pairs = sum(distance(samples[i], samples[j]) for i in range(count) for j in range(i))
+    return distance(samples, truth).mean(0) - pairs / (count * (count - 1))
+
+
+def place_amplitudes(field, factor):
+    """
+    Compute the amplitude of fine structure at each place within a low-resolution pixel.
+
+    Where a network leaves the lattice of its input, structure is stronger in the middle or at the border of these pixels.
+
+    Parameters
+    ----------
+    field : `torch.Tensor`
+        High-resolution fields, ``[N, 1, H, W]``.
+    factor : `int`
+        Side of a low-resolution pixel in high-resolution ones.
+
+    Returns
+    -------
+    `torch.Tensor`
+        Root mean square of the field less its mean over 5 x 5 pixels, over squares of 8 x 8 low-resolution pixels,
+        ``[N, factor factor, h, w]``.
+    """
+    padded = nn.functional.pad(field, (2, 2, 2, 2), mode="replicate")
+    fine = nn.functional.pixel_unshuffle((field - nn.functional.avg_pool2d(padded, 5, stride=1)).square(), factor)
+    return (nn.functional.avg_pool2d(fine, [min(8, size) for size in fine.shape[-2:]]) + 1e-2).sqrt()
+
+
 def band_amplitudes(coefficients):
     """
-    Compute the root mean square of the coefficients of each block in four bands of wavelength.
+    Compute the root mean square of the coefficients of each block in four bands of wavelength and two of direction.
 
     Parameters
     ----------
@@ -55,7 +109,7 @@ def band_amplitudes(coefficients):
     Returns
     -------
     `torch.Tensor`
-        ``[N, 4, h, w]``: wavelengths of 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels.
+        ``[N, 8, h, w]``, in the order of `~sunpy_magsr.training.stages.moments.bands_of`.
     """
     side = math.isqrt(coefficients.shape[1])
     bands = [coefficients[:, band].square().mean(1) for band in bands_of(side, coefficients.device)]
@@ -95,6 +149,8 @@ def _textures(field, side):
 #: The field in Gauss, in which strong field says it all, and its asinh, in which a wrong sign amid strong field shows.
 _VIEWS = {"": lambda field: field, "_asinh": lambda field: _SCALE * normalize(field, scale=_SCALE)}
 
+_LATTICE = {"borders": border_amplitudes, "places": place_amplitudes}
+
 
 class SampleScore(nn.Module):
     r"""
@@ -104,10 +160,12 @@ class SampleScore(nn.Module):
 
     - the coefficients of cosine transforms of blocks, each in units of its mean absolute value, which asks for the right
       power and the right spread at each wavelength;
-    - the amplitude of a block in a band of wavelengths, which varies less, so that missing power costs more;
+    - the amplitude of a block in a band of wavelengths and directions, which varies less, so that missing power costs more;
+    - all coefficients of a block together (the energy score), which asks that waves occur together as in the truth;
     - pixels, coefficients and amplitudes of the field's asinh, since strong field dominates them in Gauss;
     - means of the field's absolute value, which asks for the right unsigned flux;
-    - the steps across the borders of the input's pixels, so that no traces of these stay.
+    - the steps across the borders of the input's pixels and the amplitude of fine structure by its place within them, so
+      that no traces of these pixels stay.
 
     The product of two samples' errors has the squared error of the ensemble's mean as its expectation. It gives more weight
     to strong field and leaves the spread as it is. Scores hardly punish a spread that is too small where the truth has
@@ -121,7 +179,8 @@ class SampleScore(nn.Module):
     ----------
     scales : `dict`
         Units of the scores, from `measure`, for the field and its asinh: by side of the blocks, the mean absolute value of
-        each coefficient and the mean amplitude of each band; and the mean amplitude of steps across borders.
+        each coefficient and the mean amplitude of each band; and the mean amplitudes of steps across borders and of fine
+        structure by place.
     factor : `int`
         Side of a low-resolution pixel in high-resolution ones.
     squared_weight : `float`
@@ -144,8 +203,9 @@ class SampleScore(nn.Module):
                 found = [_textures(view(field), side) for field in fields]
                 means = [[part.abs().mean((0, 2, 3)) for part in parts] for parts in found]
                 scales[name, side] = [torch.stack(part).mean(0) for part in zip(*means, strict=True)]
-            steps = [border_amplitudes(view(field), options.get("factor", 4)).mean() for field in fields]
-            scales[name] = torch.stack(steps).mean().item()
+            for kind, amplitudes in _LATTICE.items():
+                found = [amplitudes(view(field), options.get("factor", 4)).mean() for field in fields]
+                scales[name, kind] = torch.stack(found).mean().item()
         return cls(scales, **options)
 
     def forward(self, samples, truth, low, generator):
@@ -179,16 +239,13 @@ class SampleScore(nn.Module):
         pixels = {name: score(view(everything)).mean() for name, view in _VIEWS.items()}
         coarse = score(block_mean(everything, self.factor)).mean()
         flux = score(block_mean(everything.abs(), 2 * self.factor)).mean()
-        textures = dict.fromkeys(_VIEWS, 0.0)
-        for side in _SIDES:
-            y, x = torch.randint(0, side, (2,), generator=generator, device=generator.device).tolist()
-            for name, view in _VIEWS.items():
-                scores = [score(part).mean((0, 2, 3)) for part in _textures(view(everything[:, :, y:, x:]), side)]
-                for one, of, weight in zip(scores, self.scales[name, side], _TEXTURE, strict=True):
-                    textures[name] = textures[name] + weight * (one / of.to(one)).mean() / len(_SIDES)
-        borders = sum(
-            score(border_amplitudes(view(everything), self.factor)).mean() / self.scales[name]
-            for name, view in _VIEWS.items()
+        textures, energy = self._textures(everything, count, generator)
+        borders, places = (
+            sum(
+                score(amplitudes(view(everything), self.factor)).mean() / self.scales[name, kind]
+                for name, view in _VIEWS.items()
+            )
+            for kind, amplitudes in _LATTICE.items()
         )
         moments = self.moments(samples, truth, low)
         errors = samples - truth
@@ -198,7 +255,9 @@ class SampleScore(nn.Module):
             + coarse
             + flux
             + sum(_VIEW_WEIGHTS[name] * value for name, value in textures.items())
+            + _ENERGY * energy
             + _BORDERS * borders
+            + _PLACES * places
             + self.squared_weight * product
             + _MOMENTS * moments
         )
@@ -207,7 +266,24 @@ class SampleScore(nn.Module):
             "crps_low": coarse.item(),
             "crps_flux": flux.item(),
             **{f"crps_texture{name}": value.item() for name, value in textures.items()},
+            "energy": energy.item(),
             "crps_borders": borders.item(),
+            "crps_places": places.item(),
             "squared": product.item(),
             "moments": moments.item(),
         }
+
+    def _textures(self, everything, count, generator):
+        """Score the waves of blocks of samples and truth: one by one and their amplitudes, by view, and all together."""
+        size = len(everything) // (count + 1)
+        textures, energy = dict.fromkeys(_VIEWS, 0.0), 0.0
+        for side in _SIDES:
+            y, x = torch.randint(0, side, (2,), generator=generator, device=generator.device).tolist()
+            for name, view in _VIEWS.items():
+                parts = _textures(view(everything[:, :, y:, x:]), side)
+                for part, of, weight in zip(parts, self.scales[name, side], _TEXTURE, strict=True):
+                    one = fair_crps(part[:-size].unflatten(0, (count, size)), part[-size:]).mean((0, 2, 3))
+                    textures[name] = textures[name] + weight * (one / of.to(one)).mean() / len(_SIDES)
+                waves = (parts[0] / self.scales[name, side][0].to(parts[0])[:, None, None])[:, 1:]
+                energy = energy + fair_energy(waves[:-size].unflatten(0, (count, size)), waves[-size:]).mean()
+        return textures, energy
