@@ -5,8 +5,8 @@ Whole HMI disks in two parts: one to train on and one to judge.
 
 Of each disk (``hmi/disk`` in the data folder), the quadrant in the south-west is written to ``FOLDER/validation``, as far
 out as mu of 0.2, and the rest of the disk to ``FOLDER/train``. A margin of 100 arcsec between the two is in neither. The
-other training magnetograms (``hmi/train``) are linked into ``FOLDER/train``. The data folder is that of the environment
-variable ``MAGSR_DATA``, or ``shared/data`` beside the repository.
+other magnetograms (``hmi/train`` and ``hmi/validation``) are linked into the folders of these names. The data folder is
+that of the environment variable ``MAGSR_DATA``, or ``shared/data`` beside the repository.
 """
 
 import argparse
@@ -61,22 +61,27 @@ def split(path, folder):
     part.save(folder / "validation" / path.name, overwrite=True)
 
 
+def make_parts(data, output):
+    """Fill the folders ``train`` and ``validation`` of the output."""
+    for name in ("train", "validation"):
+        (output / name / "regions").mkdir(parents=True, exist_ok=True)
+        for path in sorted((data / "hmi" / name).rglob("*.fits")):
+            link = output / name / "regions" / path.name
+            if not link.exists():
+                link.symlink_to(path.resolve())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of FITS headers
+        for path in sorted((data / "hmi" / "disk").glob("hmi.M_720s.*.fits")):
+            split(path, output)
+
+
 def main():
     """Split all disks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder that is written")
     parser.add_argument("--data", type=Path, default=DATA, help="folder of the magnetograms")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    for name in ("train", "validation"):
-        (options.output / name).mkdir(parents=True, exist_ok=True)
-    for path in sorted((options.data / "hmi" / "disk").glob("hmi.M_720s.*.fits")):
-        split(path, options.output)
-    regions = options.output / "train" / "regions"
-    regions.mkdir(exist_ok=True)
-    for path in sorted((options.data / "hmi" / "train").rglob("*.fits")):
-        if not (regions / path.name).exists():
-            (regions / path.name).symlink_to(path.resolve())
+    make_parts(options.data, options.output)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@ Whether intervals, scales and flux elements are as sure as they say, on true dat
 
     python benchmarks/uncertainty.py [intervals] [pairs] [scale] [elements] [disk] [--data FOLDER] [--samples 8]
 
-All five by default. The validation regions are those of ``hmi/validation`` in the folder, averaged or as simulated MDI;
+All five by default. The validation regions are those of ``hmi/validation`` in the folder, averaged or as simulated MDI,
+and for the intervals the quadrants of whole disks that ``quadrants.py`` sets aside, too;
 the pairs of MDI and HMI are those of ``pairs``.
 
 intervals
@@ -39,23 +40,25 @@ import numpy as np
 import sunpy.map
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from quadrants import make_parts
 from scipy.ndimage import binary_dilation, maximum_filter
 from scipy.stats import spearmanr
 from sunpy.coordinates import frames
 
 import sunpy_magsr
 from sunpy_magsr.backends import load_backend
-from sunpy_magsr.forward_model import input_noise, without_bad_pixels
+from sunpy_magsr.forward_model import frame_blur, input_noise, without_bad_pixels
 from sunpy_magsr.metrics import element_labels
 from sunpy_magsr.metrics.antithetic import draws_of
 from sunpy_magsr.training.config import CalibrateConfig, load_config
-from sunpy_magsr.training.publish.calibrate import draw, fit_intervals, on_fine_grid, sights
+from sunpy_magsr.training.publish.calibrate import draw, fit_intervals, sights
 from sunpy_magsr.uncertainty import Calibration, Ensemble, flux_elements
 from sunpy_magsr.uncertainty.conformal import half_width
 from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.uncertainty.real_scale import WAVELENGTHS, band, shared_wavelength
 from sunpy_magsr.validation.judged import draw_members
 from sunpy_magsr.validation.published import read_published_pairs
+from sunpy_magsr.validation.regions import on_fine_grid
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 RECIPE = Path(sunpy_magsr.__file__).parent / "training" / "recipes" / "calibrate.toml"
@@ -71,7 +74,7 @@ RUNS = {
     "simulated MDI": (
         "calibrate.model=default+mdi",
         "calibrate.dates=[2011.0]",
-        FIELD_EDGES + "mu=[0.65,1],noise=[3,17,40]}",
+        FIELD_EDGES + "mu=[0.2,0.45,0.65,1],noise=[3,17,40],blur=[0,1.8,2.6,4]}",
     ),
 }
 CUTOUT = 80  # pixels of 0.5 arcsec
@@ -84,9 +87,10 @@ MEMORY = 4  # GiB
 
 def intervals(data):
     """Coverage of what the factors were not fitted on; what was missed."""
-    missed = []
+    missed, parts = [], tempfile.TemporaryDirectory()
+    make_parts(data, Path(parts.name))
     for name, overrides in RUNS.items():
-        config = load_config(RECIPE, [*overrides, f"calibrate.data={data / 'hmi' / 'validation'}"]).calibrate
+        config = load_config(RECIPE, [*overrides, f"calibrate.data={Path(parts.name) / 'validation'}"]).calibrate
         _, tables, _ = fit_intervals(config, load_backend(config.model))
         pixel = tables.pop("pixel")
         overall = pixel[pixel["stratum"] == "all"]
@@ -129,7 +133,9 @@ def ensembles(data, n_samples):
             np.float32
         )
         low, _ = without_bad_pixels(region.low)
+        blur = frame_blur(low, np.ones(low.data.shape)).fwhm
         conditions = {"field": on_fine_grid(np.abs(low.data)), "noise": on_fine_grid(input_noise(low)), "mu": 0.9}
+        conditions["blur"] = blur
         yield members, region.truth, calibration, calibration.strata(conditions, region.truth.shape), "pairs"
 
 

@@ -54,9 +54,10 @@ class ModelCard:
     plate_scale_range : `dict`
         The smallest and the largest plate scale of the input in ``"arcsec"`` and in ``"deg"`` per pixel.
     noise : `dict`
-        The noise per pixel of the result in Gauss, for ``"los"`` and for ``"radial"`` input.
+        The noise per pixel of the result in Gauss, for ``"los"`` and for ``"radial"`` input, and for the line of sight on a
+        heliographic grid (``"los_cea"``), whose interpolation removes noise, if that is another.
     sigma_limit : `dict`
-        The largest scale of the residual of the latent, likewise. A larger prediction, for input that is unlike the
+        The largest scale of the residual of the latent for ``"los"`` and for ``"radial"`` input. A larger prediction, for input that is unlike the
         training data, is replaced by it.
     spread : `dict`
         The arguments ``"weak"``, ``"strong"`` and ``"field"`` of `sunpy_magsr.models.spread.spread_factor`; empty if

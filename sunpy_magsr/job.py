@@ -8,7 +8,7 @@ import numpy as np
 from sunpy_magsr import consistency as consistency_step
 from sunpy_magsr.backends import load_backend
 from sunpy_magsr.exceptions import warn_user
-from sunpy_magsr.forward_model import frame_blur, input_noise, without_bad_pixels
+from sunpy_magsr.forward_model import frame_blur, input_noise, instrument_of, without_bad_pixels
 from sunpy_magsr.intercalibration import to_hmi
 from sunpy_magsr.memory import check_memory
 from sunpy_magsr.options import (
@@ -26,6 +26,7 @@ from sunpy_magsr.prep.disk import limb_cosine
 from sunpy_magsr.prep.exposure import observation_time
 from sunpy_magsr.prep.grid import resample
 from sunpy_magsr.prep.header import plain_header
+from sunpy_magsr.prep.wcs import angular_scale
 from sunpy_magsr.remarks import remarks_on
 from sunpy_magsr.solar_noise import SolarNoise
 from sunpy_magsr.training_range import outside_training
@@ -159,6 +160,9 @@ class Job:
             return float(observation_time(self.smap).decimalyear)
         if axis == "noise":
             return input_noise(self.magnetogram)
+        if axis == "blur":
+            pixel = angular_scale(self.magnetogram.plate_scale)[0]
+            return pixel * instrument_of(self.magnetogram, self.backend.card).fwhm
         return np.abs(self.magnetogram.data) if axis == "field" else limb_cosine(self.smap)
 
 

@@ -91,7 +91,8 @@ class DiffusionBackend:
         if config.draws_low:
             noise = frame.continued(instrument.noise)
         else:
-            noise = torch.full_like(frame.low, self.card.noise[kind])
+            grid = f"{kind}_cea" if magnetogram.is_cea else kind
+            noise = torch.full_like(frame.low, self.card.noise.get(grid, self.card.noise[kind]))
         width = instrument.fwhm, instrument.fwhm_error
         sources = [(frame.low, 1), (noise, 1), (frame.near(half), half)]
         for chosen, (low, level, near) in frame.batches(self.denoiser.condition_halo, sources):

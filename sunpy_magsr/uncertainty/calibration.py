@@ -35,7 +35,7 @@ class Calibration(StratumFactors):
     Parameters
     ----------
     edges : `dict`
-        For each axis that is used (``"field"``, ``"mu"``, ``"noise"``, ``"date"``), the ascending edges of its strata. A
+        For each axis that is used (``"field"``, ``"mu"``, ``"noise"``, ``"blur"``, ``"date"``), the ascending edges of its strata. A
         pixel with a value outside is in no stratum.
     levels : `tuple` of `float`
         Levels that were fitted, ascending, between 0 and 1.

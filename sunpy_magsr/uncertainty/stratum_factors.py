@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["AXES", "UNCALIBRATED", "StratumFactors", "shape_of"]
 
 #: Axes of the strata and their units: strength of the input's field in Gauss, cosine of the heliocentric angle, noise of the
-#: input in Gauss, and date of the observation as a decimal year.
-AXES = {"field": "G", "mu": "", "noise": "G", "date": ""}
+#: input in Gauss, blur of the frame (FWHM) in arcsec, and date of the observation as a decimal year.
+AXES = {"field": "G", "mu": "", "noise": "G", "blur": "arcsec", "date": ""}
 #: The stratum of pixels for which there are no factors.
 UNCALIBRATED = 255
 _MOST_STRATA = 200

@@ -23,15 +23,15 @@ from sunpy_magsr.uncertainty.conformal import Case, coverage_table
 from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.uncertainty.pit import case_pit, draw_diagnostics
 from sunpy_magsr.uncertainty.quantities import error_floor
-from sunpy_magsr.validation.regions import component_of, degraded_region
+from sunpy_magsr.validation.regions import component_of, cut_region, degraded_region, on_fine_grid
 
-__all__ = ["Sight", "calibrate_model", "draw", "fit_intervals", "on_fine_grid", "sights"]
+__all__ = ["Sight", "calibrate_model", "draw", "fit_intervals", "sights"]
 
 _BLUR_ERROR = 0.12  # arcsec, with which the blur of a frame is measured (`~sunpy_magsr.forward_model.measure_blur`)
 _FACTOR = 4
 _LEAST_CUTOUTS = 5
 _LEAST_JUDGED = 10_000  # pixels by which a region is judged in a stratum
-_FRAME_AXES = ("noise", "date")
+_FRAME_AXES = ("noise", "blur", "date")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,32 +86,35 @@ def sights(config, *, simulated):
         if component_of(smap, path.name) != config.component:
             continue
         found += 1
-        region = degraded_region(smap, name=path.name, component=config.component)
-        rows, columns = region.truth.shape
-        own = {"mu": limb_cosine(smap)[:rows, :columns]}
-        name = str(smap.meta.get("harpnum", path.name))
-        observed = observation_time(smap).decimalyear
-        for date in config.dates:
-            truth = region.truth
-            if config.component == "los" and date < BOTH_CAMERAS <= observed:
-                truth = (truth + earlier_noise(truth.shape, seed=config.seed + found)).astype(np.float32)
-            inputs = _mdi(region, truth, config, found) if simulated else _averaged(region, truth)
-            for low, scaled in inputs:
-                conditions = {
-                    **own,
-                    "date": date,
-                    "field": on_fine_grid(np.abs(low.data)),
-                    "noise": on_fine_grid(input_noise(low)),
-                }
-                yield Sight(low, scaled, region.plate_scale, conditions, name)
+        whole, mu = degraded_region(smap, name=path.name, component=config.component), limb_cosine(smap)
+        for region in cut_region(whole):
+            corner = [_FACTOR * start for start in region.corner]
+            window = tuple(slice(first, first + size) for first, size in zip(corner, region.truth.shape, strict=True))
+            yield from _of_region(region, mu[window], smap, config, found, simulated=simulated)
     if not found:
         msg = f"calibrate.data must be a folder with magnetograms of component {config.component!r}, got {config.data}."
         raise ValueError(msg)
 
 
-def on_fine_grid(low):
-    """Values of input pixels, on those of the truth."""
-    return low.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
+def _of_region(region, mu, smap, config, number, *, simulated):
+    """Inputs that are made of one region; a piece of a large field is a region of its own."""
+    name = region.name if region.name != region.file else str(smap.meta.get("harpnum", region.name))
+    observed = observation_time(smap).decimalyear
+    for date in config.dates:
+        truth = region.truth
+        if config.component == "los" and observed < BOTH_CAMERAS <= date:
+            continue  # its noise cannot be taken away
+        if config.component == "los" and date < BOTH_CAMERAS <= observed:
+            truth = (truth + earlier_noise(truth.shape, seed=config.seed + number)).astype(np.float32)
+        for low, scaled in _mdi(region, truth, config, number) if simulated else _averaged(region, truth):
+            conditions = {
+                "mu": mu,
+                "date": date,
+                "field": on_fine_grid(np.abs(low.data)),
+                "noise": on_fine_grid(input_noise(low)),
+                "blur": np.nan if low.blur is None else low.blur.fwhm,
+            }
+            yield Sight(low, scaled, region.plate_scale, conditions, name)
 
 
 def _averaged(region, truth):
