@@ -57,11 +57,13 @@ class ModelCard:
         The noise per pixel of the result in Gauss, for ``"los"`` and for ``"radial"`` input, and for the line of sight on a
         heliographic grid (``"los_cea"``), whose interpolation removes noise, if that is another.
     sigma_limit : `dict`
-        The largest scale of the residual of the latent for ``"los"`` and for ``"radial"`` input. A larger prediction, for input that is unlike the
-        training data, is replaced by it.
+        The largest scale of the residual of the latent for ``"los"`` and for ``"radial"`` input. A larger prediction, for
+        input that is unlike the training data, is replaced by it.
     spread : `dict`
         The arguments ``"weak"``, ``"strong"`` and ``"field"`` of `sunpy_magsr.models.spread.spread_factor`; empty if
         the predicted scale is not corrected.
+    spread_cea : `dict`
+        The same for line-of-sight input on a heliographic grid, if it is another.
     psf_fwhm : `float`
         The expected width (FWHM) of the point-spread function in input pixels; 0 if it does not matter.
     psf_fwhm_spread : `float`
@@ -102,6 +104,7 @@ class ModelCard:
     noise: dict = dataclasses.field(default_factory=dict)
     sigma_limit: dict = dataclasses.field(default_factory=dict)
     spread: dict = dataclasses.field(default_factory=dict)
+    spread_cea: dict = dataclasses.field(default_factory=dict)
     psf_fwhm: float = 0.0
     psf_fwhm_spread: float = 0.0
     base: str = ""

@@ -1,5 +1,8 @@
 """Networks, model folders and the Hub."""
 
+import copy
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +16,7 @@ from sunpy_magsr.models.normalization import denormalize, normalize
 from sunpy_magsr.models.pipeline import weights_digest
 from sunpy_magsr.models.regression import Enhance, Progressive
 from sunpy_magsr.models.spread import spread_factor
+from sunpy_magsr.prep import prepare
 
 
 @pytest.mark.parametrize(("kind", "scale"), [("asinh", 40.0), ("linear", 3000.0)])
@@ -120,3 +124,24 @@ def test_spread_follows_the_strength_of_the_field():
     level = torch.full((1, 1, 4, 4), 40.0)
     assert spread_factor(level, torch.zeros_like(level), **options).mean() == pytest.approx(1.05)
     assert spread_factor(level, level / 2.5, **options).mean() == pytest.approx(0.7)  # what noise may be
+
+
+def test_heliographic_maps_have_noise_and_spread_of_their_own(small):
+    """As the card says for the line of sight, because interpolation to their grid removes noise."""
+    backend, magnetogram = copy.copy(load_backend("ldm-res")), prepare(small)
+    card = backend.card
+
+    def scatter(*, is_cea, **facts):
+        backend.card = dataclasses.replace(card, **facts)
+        one, other = backend.samples(dataclasses.replace(magnetogram, is_cea=is_cea), n_samples=2)
+        return np.median(np.abs(one - other))
+
+    noise = {"los": 3.0, "los_cea": 1.5, "radial": 8.0}
+    on_sky = scatter(is_cea=False, noise=noise)
+    assert scatter(is_cea=True, noise=noise, spread_cea={}) < 0.9 * on_sky
+    noise.pop("los_cea")
+    assert scatter(is_cea=True, noise=noise, spread_cea={}) == on_sky
+    halved = {"weak": 0.5, "strong": 0.5, "field": 45.0}
+    assert scatter(is_cea=True, noise=noise, spread={}, spread_cea=halved) < 0.7 * scatter(
+        is_cea=False, noise=noise, spread={}
+    )

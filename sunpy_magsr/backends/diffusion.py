@@ -87,12 +87,14 @@ class DiffusionBackend:
         limit = self.card.sigma_limit.get(kind)
         half = 1 / self.denoiser.patch
         config, instrument = self.denoiser.config, instrument_of(magnetogram, self.card)
+        is_los_cea = magnetogram.is_cea and kind == "los"
+        spread = (is_los_cea and self.card.spread_cea) or self.card.spread
         features = base = scale = None
         if config.draws_low:
             noise = frame.continued(instrument.noise)
         else:
-            grid = f"{kind}_cea" if magnetogram.is_cea else kind
-            noise = torch.full_like(frame.low, self.card.noise.get(grid, self.card.noise[kind]))
+            levels = self.card.noise
+            noise = torch.full_like(frame.low, levels.get("los_cea", levels["los"]) if is_los_cea else levels[kind])
         width = instrument.fwhm, instrument.fwhm_error
         sources = [(frame.low, 1), (noise, 1), (frame.near(half), half)]
         for chosen, (low, level, near) in frame.batches(self.denoiser.condition_halo, sources):
@@ -104,8 +106,8 @@ class DiffusionBackend:
         if config.residual and not config.draws_low:
             for chosen, (low,) in frame.batches(self.autoencoder.halo, [(frame.low, 1)], size=frame.fine):
                 base = frame.put(base, chosen, self.autoencoder.encode_low(low), add=True)
-        if self.card.spread:
-            scale = scale * spread_factor(frame.low, noise, **self.card.spread)
+        if spread:
+            scale = scale * spread_factor(frame.low, noise, **spread)
         return features, base * frame.near(1), scale * frame.near(1)
 
     def _denoise(self, frame, features, draw, sign, steps):
