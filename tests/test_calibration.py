@@ -125,7 +125,7 @@ def test_half_width_is_that_of_a_prediction():
 def test_refusals(rng, tmp_path):
     with pytest.raises(ValueError, match="cases must have 2 regions with 1000 pixels in a stratum, got 1 region"):
         Calibration.fit([case(rng, "a")], edges=EDGES)
-    with pytest.raises(ValueError, match="edges must be ascending numbers of field, mu, noise, date"):
+    with pytest.raises(ValueError, match="edges must be ascending numbers of field, mu, noise, blur, date"):
         Calibration.fit([case(rng, "a"), case(rng, "b")], edges={"latitude": (0, 90)})
     with pytest.raises(ValueError, match="levels must be ascending and between 0 and 1"):
         Calibration.fit([case(rng, "a"), case(rng, "b")], edges=EDGES, levels=[0.9, 0.5])

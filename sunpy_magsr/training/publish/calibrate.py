@@ -32,6 +32,7 @@ _FACTOR = 4
 _LEAST_CUTOUTS = 5
 _LEAST_JUDGED = 10_000  # pixels by which a region is judged in a stratum
 _FRAME_AXES = ("noise", "blur", "date")
+_LARGE = 500_000  # pixels: of a larger region, every second row and column says as much, as neighbors are correlated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +175,7 @@ def fit_intervals(config, backend):
             moments.add(member)
             values.append(_measured(member, sight, cutouts))
         conditions = {axis: sight.conditions[axis] for axis in config.edges}
-        pixels.append(Case(moments.mean, moments.std, moments.draws, sight.truth, conditions, sight.region))
+        pixels.append(_thinned(Case(moments.mean, moments.std, moments.draws, sight.truth, conditions, sight.region)))
         frame = {axis: float(np.nanmedian(conditions[axis])) for axis in _FRAME_AXES if axis in conditions}
         truths = _measured(sight.truth, sight, cutouts)
         for name, cases in quantities.items():
@@ -199,6 +200,15 @@ def fit_intervals(config, backend):
         except ValueError:  # too few regions have any
             continue
     return calibrations, tables, picture
+
+
+def _thinned(case):
+    """The case itself, or with every second row and column of a large region."""
+    if case.truth.size <= _LARGE:
+        return case
+    fields = {name: getattr(case, name)[::2, ::2] for name in ("mean", "std", "truth")}
+    conditions = {axis: value[::2, ::2] if np.ndim(value) else value for axis, value in case.conditions.items()}
+    return dataclasses.replace(case, **fields, conditions=conditions)
 
 
 def _quantiles(cases, calibrations):
