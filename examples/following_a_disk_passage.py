@@ -102,8 +102,7 @@ plt.show()
 ##############################################################################
 # **The picture.** The same region at four longitudes from the central meridian; solar north is up. Everything is made
 # up, as this Sun is. The input stands for what MDI measures. What the sample has beyond it was added by the model and
-# not measured: it has as much structure as the truth, but its grains are not those of the truth. The row of dark dots
-# at 58° is a fault of the model, which was not trained so near to the limb.
+# not measured: it has as much structure as the truth, but its grains are not those of the truth.
 #
 # Now flux and area. ``propagate`` takes each sample through a function, and gives a mean and a 90 % interval for each
 # of its results. The same function measures the input and the truth.
@@ -124,8 +123,6 @@ for ax, name in zip(axes, of_truth[0], strict=True):
     ax.plot(longitudes, [one[name].value for one in of_truth], "k-", label="truth")
     ax.plot(longitudes, [one[name].value for one in of_input], "s--", color="C1", label="input, MDI / 1.43")
     ax.errorbar(longitudes, value, (value - low, high - value), fmt="o", color="C0", capsize=4, label="8 samples, 90 %")
-    for side in (-1, 1):
-        ax.axvspan(48 * side, 65 * side, color="0.92", zorder=0)
     ax.set(xlabel="longitude from the central meridian [deg]", ylabel=name, xlim=(-65, 65), ylim=(0, None))
 axes[0].legend(loc="lower center")
 fig.suptitle("Synthetic data, not an observation")
@@ -133,11 +130,10 @@ plt.show()
 
 ##############################################################################
 # **The picture.** Flux and area of the made-up region, measured by one function in the truth, in the input and in the
-# eight samples. In the gray parts the intervals are not calibrated, as the region is nearer to the limb than :math:`\mu
-# = 0.65`.
+# eight samples.
 #
 # The flux of the input is too low by 4 % at disk center and by 7 % at 60 degrees, because its pixels mix the two
-# polarities and spread small elements until they are below 100 G. The flux of the samples is too low by 1 and 7 %. All
+# polarities and spread small elements until they are below 100 G. The flux of the samples is too low by 2 and 7 to 9 %. All
 # intervals hold the truth. They are wide because the scale between MDI and HMI is known to 8 % only; the structure that
 # was made up adds little, as it averages out over so many pixels.
 #
