@@ -129,7 +129,7 @@ for height in (0 * u.Mm, 2 * u.Mm, 10 * u.Mm):
 
 ##############################################################################
 # The higher, the less it matters what was made up below 2 arcsec, and 2 and 10 Mm up the intervals hold the truth. At 0
-# Mm the truth is 3 % higher: an interval says how much the samples differ, and not what is wrong in all of them. For
+# Mm the truth is 2 % higher: an interval says how much the samples differ, and not what is wrong in all of them. For
 # the ready-made quantities the intervals have calibrated factors as well.
 
 for name in ("strong_flux", "inversion_line_length"):
