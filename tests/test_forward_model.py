@@ -1,15 +1,22 @@
 """The degradation operator: flux, widths, offsets, noise, and its twin on tensors."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 
+from sunpy_magsr.backends.registry import model_card
 from sunpy_magsr.forward_model import (
     MDI_GAIN,
+    MDI_GAIN_SPREAD,
     MDI_NOISE,
     MDI_PSF_FWHM,
+    MDI_RESPONSE_ERROR,
+    Blur,
     degrade,
     input_noise,
+    instrument_of,
     local_noise,
     sampling_kernel,
 )
@@ -158,3 +165,19 @@ def test_noise_of_real_frames_is_white(magnetogram):
     corner = power[(kx > 0.37) & (ky > 0.37)].mean()
     for fast, slow in ((kx, ky), (ky, kx)):
         assert power[(fast > 0.42) & (slow < 0.15)].mean() / corner == pytest.approx(1, abs=0.3)
+
+
+def test_what_is_known_of_the_instrument_is_one_object(small):
+    """Blur in pixels, noise, error of the reading and gain, with errors; the card says what the frame does not."""
+    magnetogram, card = prepare(small), model_card("default+mdi")
+    found = instrument_of(dataclasses.replace(magnetogram, blur=Blur(2.0, 0.25, 0, 10.0, "told")), card)
+    pixel = small.scale[0].value
+    assert found.fwhm == pytest.approx(2 / pixel)
+    assert found.widths == pytest.approx((1.5 / pixel, 2.5 / pixel))
+    reading = np.full_like(magnetogram.data, 1000)
+    assert found.misfit_error(reading) == pytest.approx(np.hypot(found.noise, 1000 * MDI_RESPONSE_ERROR))
+    assert (found.gain, found.gain_error) == (1, 0)
+    expected = instrument_of(magnetogram, dataclasses.replace(card, calibration="hmi"))
+    assert (expected.fwhm, expected.fwhm_error) == (card.psf_fwhm, card.psf_fwhm_spread)
+    assert (expected.gain, expected.gain_error) == (MDI_GAIN, MDI_GAIN_SPREAD)
+    assert np.isnan(instrument_of(magnetogram).fwhm)
