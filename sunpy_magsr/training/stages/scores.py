@@ -40,9 +40,14 @@ def fair_crps(samples, truth):
     `torch.Tensor`
         The score of each, ``[...]``, in their unit.
     """
+    return _fair(samples, truth, lambda one, other: (one - other).abs())
+
+
+def _fair(samples, truth, distance):
+    """Mean distance of samples to the truth, less half of that between two of them."""
     count = len(samples)
-    pairs = sum((samples[i] - samples[j]).abs() for i in range(count) for j in range(i))
-    return (samples - truth).abs().mean(0) - pairs / (count * (count - 1))
+    pairs = sum(distance(samples[i], samples[j]) for i in range(count) for j in range(i))
+    return distance(samples, truth).mean(0) - pairs / (count * (count - 1))
 
 
 def fair_energy(samples, truth):
@@ -64,13 +69,7 @@ def fair_energy(samples, truth):
     `torch.Tensor`
         The score of each, ``[N, ...]``, over the square root of ``c``.
     """
-
-    def distance(one, other):
-        return ((one - other).square().mean(-3) + 1e-6).sqrt()
-
-    count = len(samples)
-    pairs = sum(distance(samples[i], samples[j]) for i in range(count) for j in range(i))
-    return distance(samples, truth).mean(0) - pairs / (count * (count - 1))
+    return _fair(samples, truth, lambda one, other: ((one - other).square().mean(-3) + 1e-6).sqrt())
 
 
 def place_amplitudes(field, factor):
