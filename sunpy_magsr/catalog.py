@@ -204,7 +204,7 @@ BICUBIC = ModelCard(
     kind="interpolation",
     summary="Bicubic interpolation with the input's block means restored; adds no structure.",
     revision="1",
-    halo=2,
+    halo=10,
 )
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.ndimage
 
-from sunpy_magsr.backends.interpolation import bicubic
 from sunpy_magsr.forward_model import degrade, instrument_of
+from sunpy_magsr.forward_model.interpolation import bicubic, prefilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,10 @@ _ROUNDS = 3
 
 def exact(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """
-    Shift the values in every block of a field so that their mean is the value of the input pixel there.
+    Correct a field so that its mean over every block is the value of the input pixel there.
+
+    The correction is interpolated between the input pixels, after a filter that keeps its block means, so it leaves no
+    steps at the borders of blocks.
 
     Parameters
     ----------
@@ -48,12 +51,14 @@ def exact(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     Returns
     -------
     `numpy.ndarray`
-        The shifted field in Gauss, float32 ``[f y, f x]``. Its means over blocks are ``low`` to within rounding.
+        The corrected field in Gauss, float32 ``[f y, f x]``. Its means over blocks are ``low`` to within rounding.
     """
     rows, columns = low.shape
     factor = high.shape[0] // rows
-    correction = low - degrade(high, factor=factor)
-    return (high.reshape(rows, factor, columns, factor) + correction[:, None, :, None]).reshape(high.shape)
+    correction = _filtered(low - degrade(high, factor=factor), prefilter(factor))
+    high = high + bicubic(correction, factor)
+    left = low - degrade(high, factor=factor)  # rounding, and the edges, where the interpolation repeats the last pixel
+    return (high.reshape(rows, factor, columns, factor) + left[:, None, :, None]).reshape(high.shape)
 
 
 def within_noise(
@@ -110,7 +115,7 @@ def within_noise(
     kernels = [_response(factor, width) for width in widths]
 
     def seen(change):
-        return sum(share * _seen_of_interpolated(change, kernel) for share, kernel in zip(shares, kernels, strict=True))
+        return sum(share * _filtered(change, kernel) for share, kernel in zip(shares, kernels, strict=True))
 
     change = np.zeros_like(low)
     for _ in range(_PASSES):
@@ -148,10 +153,10 @@ def _response(factor, psf_fwhm):
     return degrade(bicubic(pixel, factor), factor=factor, psf_fwhm=factor * psf_fwhm)[:, 0].astype(np.float32)
 
 
-def _seen_of_interpolated(change, kernel):
+def _filtered(field, kernel):
     for axis in (0, 1):
-        change = scipy.ndimage.correlate1d(change, kernel, axis=axis, mode="nearest")
-    return change
+        field = scipy.ndimage.correlate1d(field, kernel, axis=axis, mode="nearest")
+    return field
 
 
 def check(kind: str | None, card: ModelCard) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sunpy_magsr.backends.interpolation import bicubic
+from sunpy_magsr.forward_model.interpolation import bicubic
 from sunpy_magsr.forward_model import gain_factor, hmi_per_mdi
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr import metrics, spectral
-from sunpy_magsr.backends.interpolation import bicubic
+from sunpy_magsr.forward_model.interpolation import bicubic
 from sunpy_magsr.consistency import enforcer, exact
 from sunpy_magsr.forward_model import degrade
 from sunpy_magsr.intercalibration import to_hmi
