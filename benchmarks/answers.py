@@ -79,7 +79,9 @@ def cards(header):
 
 def run(*command, cwd):
     """Run a command of the package and return what it prints."""
-    done = subprocess.run([BIN / command[0], *map(str, command[1:])], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [BIN / command[0], *map(str, command[1:])], cwd=cwd, capture_output=True, text=True, check=False
+    )
     return done.returncode, done.stdout
 
 
@@ -124,7 +126,9 @@ def evaluations(folder):
     data.mkdir()
     for path in DATA.glob("hmi_*.fits"):
         (data / path.name).symlink_to(path)
-    code, _ = run("magsr", "evaluate", "--data", data, "--models", "default,bicubic", "--samples", 2, "-o", "table", cwd=folder)
+    code, _ = run(
+        "magsr", "evaluate", "--data", data, "--models", "default,bicubic", "--samples", 2, "-o", "table", cwd=folder
+    )
     tell(f"evaluate {code}", *[path.read_text() for path in sorted((folder / "table").glob("*.csv"))])
 
 
@@ -153,7 +157,10 @@ def commands(folder):
     code, _ = run("magsr", "superresolve", mdi, "-o", "results", "--samples", 2, cwd=folder)
     for path in sorted((folder / "results").glob("*.fits")):
         with fits.open(path) as hdus:
-            tell(f"file {path.name} {code}", *[part for hdu in hdus for part in (np.asarray(hdu.data), cards(hdu.header))])
+            tell(
+                f"file {path.name} {code}",
+                *[part for hdu in hdus for part in (np.asarray(hdu.data), cards(hdu.header))],
+            )
 
 
 def main():

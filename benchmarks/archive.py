@@ -54,9 +54,8 @@ def make_frames(folder, count, farther):
     import astropy.units as u
     from astropy.time import Time
 
-    from sunpy_magsr.data.surface import STEP, synthetic_surface
-    from sunpy_magsr.data.twins import make_twins
-    from sunpy_magsr.io import write_compressed
+    from sunpy_magsr.data.twins import STEP, make_twins, synthetic_surface
+    from sunpy_magsr.maps.fits import write_compressed
 
     if len(list(folder.glob("*.fits"))) == count:
         return

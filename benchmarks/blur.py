@@ -25,10 +25,10 @@ import scipy.ndimage
 import sunpy.map
 
 import sunpy_magsr.data
-from sunpy_magsr.forward_model import MDI_GAIN
-from sunpy_magsr.forward_model.blur import CLASSES, NATIVE_BLUR, measure_blur
-from sunpy_magsr.forward_model.network import SLOPE, NetworkSpectra
-from sunpy_magsr.forward_model.windows import BAND_FREQUENCY, LOW, noise_whiteness, window_spectra
+from sunpy_magsr.instrument import MDI_GAIN
+from sunpy_magsr.instrument.blur import CLASSES, NATIVE_BLUR, measure_blur
+from sunpy_magsr.instrument.network import SLOPE, NetworkSpectra
+from sunpy_magsr.instrument.windows import BAND_FREQUENCY, LOW, noise_whiteness, window_spectra
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 TARGET = Path(sunpy_magsr.data.__file__).parent / "network_spectra.json"

@@ -16,9 +16,9 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
-from sunpy_magsr.io import write_compressed
-from sunpy_magsr.metadata import finer_header
-from sunpy_magsr.prep.files import open_magnetogram
+from sunpy_magsr.inference.header import finer_header
+from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import write_compressed
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ROOT = Path(__file__).parents[1]

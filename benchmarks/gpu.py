@@ -27,11 +27,10 @@ import sunpy_magsr
 from sunpy_magsr.archive.ledger import Ledger
 from sunpy_magsr.archive.plan import load_plan
 from sunpy_magsr.archive.run import run_plan
-from sunpy_magsr.backends import load_backend
 from sunpy_magsr.data import sample_map
-from sunpy_magsr.data.surface import STEP, synthetic_surface
-from sunpy_magsr.data.twins import make_twins
-from sunpy_magsr.io import write_compressed
+from sunpy_magsr.data.twins import STEP, make_twins, synthetic_surface
+from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.spectral import power_spectrum
 
 LARGEST_DIFFERENCE = 1.0  # Gauss
@@ -74,7 +73,7 @@ def timed(smap, backend, device):
 
 def network_seconds(smap, backend, device):
     """Seconds of a sample in the backend alone."""
-    from sunpy_magsr.prep import prepare
+    from sunpy_magsr.maps import prepare
 
     ended = [time.perf_counter() for _ in backend.samples(prepare(smap), n_samples=4, device=device)]
     return (ended[-1] - ended[0]) / (len(ended) - 1)

@@ -26,9 +26,9 @@ from astropy.stats import mad_std
 
 import sunpy_magsr
 from sunpy_magsr import metrics, spectral
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.forward_model import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
-from sunpy_magsr.prep import prepare
+from sunpy_magsr.instrument import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.regions import read_regions
 from sunpy_magsr.validation.report import ROWS
 from sunpy_magsr.validation.scores import score

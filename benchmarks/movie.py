@@ -27,9 +27,9 @@ from sunpy.coordinates import HeliographicCarrington
 from sunpy.map.maputils import all_coordinates_from_map
 
 import sunpy_magsr
-from sunpy_magsr.metadata import finer_header
+from sunpy_magsr.inference.header import finer_header
 from sunpy_magsr.metrics.ensemble import crps, spread_skill
-from sunpy_magsr.solar_noise import NOISE_LIFETIME
+from sunpy_magsr.sampling.noise import NOISE_LIFETIME
 from sunpy_magsr.validation.regions import degraded_region
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data")) / "hmi" / "train"

@@ -46,7 +46,7 @@ def random_errors(rng):
 
 def surface_of(number, farther):
     """A Sun: quiet ones and active ones."""
-    from sunpy_magsr.data.surface import STEP, synthetic_surface
+    from sunpy_magsr.data.twins import STEP, synthetic_surface
 
     longitude = float(np.random.default_rng(number).uniform(0, 360))
     return synthetic_surface(number, longitude=longitude, step=farther * STEP, regions=2 * (number % 4) // farther)
@@ -71,10 +71,10 @@ def maps_of(twins):
 
 def judged(twins, picture, name):
     """Numbers of a pair that was aligned, and why it was refused."""
-    from sunpy_magsr.pairing.align import align_pair
-    from sunpy_magsr.pairing.geometry import map_pixels
-    from sunpy_magsr.pairing.picture import draw_pair
-    from sunpy_magsr.pairing.quality import RefusedPairError
+    from sunpy_magsr.pairs.align import align_pair
+    from sunpy_magsr.pairs.batch import draw_pair
+    from sunpy_magsr.pairs.geometry import map_pixels
+    from sunpy_magsr.pairs.quality import RefusedPairError
 
     low, high = maps_of(twins)
     start = time.perf_counter()

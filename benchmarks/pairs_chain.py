@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pairing"))
 from jsoc_server import JsocServer, record_of, running
 
 from sunpy_magsr.cli.main import main as magsr
-from sunpy_magsr.training.cli import main as train
+from sunpy_magsr.cli.train import main as train
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data")) / "hmi"
 RECIPES = Path(__file__).parents[1] / "sunpy_magsr" / "training" / "recipes"
@@ -38,7 +38,7 @@ SHOWN = ("crps", "rmse_mean", "flux_50", "flux_100", "area", "spread_skill", "in
 
 def patches_of(folder):
     """Line-of-sight patches of HMI in Gauss, on pixels of 0.03 degrees."""
-    from sunpy_magsr.prep.files import open_magnetogram
+    from sunpy_magsr.maps.files import open_magnetogram
 
     paths = sorted(folder.glob("hmi.sharp_cea_720s.*.magnetogram.fits"))
     fields = [np.nan_to_num(open_magnetogram(path).data).astype(np.float32) for path in paths]
@@ -54,9 +54,8 @@ def dates_of(counts):
 
 def make_archive(folder, counts, data):
     """Files of twins; one pair of the training is upside down."""
-    from sunpy_magsr.data.surface import STEP, synthetic_surface
-    from sunpy_magsr.data.twins import Errors, make_twins
-    from sunpy_magsr.io import write_compressed
+    from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
+    from sunpy_magsr.maps.fits import write_compressed
 
     patches = {name: patches_of(data / name) for name in ("train", "validation")}
     for number, date in enumerate(dates_of(counts)):
@@ -106,8 +105,8 @@ def timed(name, seconds):
 
 def averaged(data):
     """What the base makes of averaged HMI of a region that no model was trained on."""
-    from sunpy_magsr.backends import load_backend
-    from sunpy_magsr.prep.files import open_magnetogram
+    from sunpy_magsr.maps.files import open_magnetogram
+    from sunpy_magsr.sampling import load_backend
     from sunpy_magsr.validation.regions import degraded_region
 
     path = sorted((data / "validation").glob("*.magnetogram.fits"))[0]

@@ -46,14 +46,14 @@ from scipy.stats import spearmanr
 from sunpy.coordinates import frames
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.forward_model import frame_blur, input_noise, without_bad_pixels
+from sunpy_magsr.instrument import frame_blur, input_noise, without_bad_pixels
 from sunpy_magsr.metrics import element_labels
-from sunpy_magsr.metrics.antithetic import draws_of
+from sunpy_magsr.metrics.ensemble import draws_of
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.training.calibrate import draw, fit_intervals, sights
 from sunpy_magsr.training.config import CalibrateConfig, load_config
-from sunpy_magsr.training.publish.calibrate import draw, fit_intervals, sights
 from sunpy_magsr.uncertainty import Calibration, Ensemble, flux_elements
-from sunpy_magsr.uncertainty.conformal import half_width
+from sunpy_magsr.uncertainty.intervals import half_width
 from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.uncertainty.real_scale import WAVELENGTHS, band, shared_wavelength
 from sunpy_magsr.validation.judged import draw_members

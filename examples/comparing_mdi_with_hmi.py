@@ -19,9 +19,8 @@ from sunpy.time import parse_time
 
 import sunpy_magsr
 from sunpy_magsr import spectral
-from sunpy_magsr.data.surface import STEP, synthetic_surface
-from sunpy_magsr.data.twins import Errors, make_twins
-from sunpy_magsr.forward_model import degrade, measure_response
+from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
+from sunpy_magsr.instrument import degrade, measure_response
 
 ##############################################################################
 # The package comes without observations, so this pair is made up: one synthetic Sun, seen by a twin of MDI and by a

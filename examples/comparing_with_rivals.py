@@ -18,7 +18,7 @@ from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 import sunpy_magsr
 from sunpy_magsr import metrics, spectral
 from sunpy_magsr.data import sample_map, sample_truth
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.instrument import degrade
 
 ##############################################################################
 # The truth is a part of the synthetic field of the package at 0.5 arcsec/pix: spots and flux tubes that a formula has

@@ -21,9 +21,8 @@ from sunpy.map.maputils import all_coordinates_from_map
 
 import sunpy_magsr
 from sunpy_magsr import metrics
-from sunpy_magsr.data.surface import STEP, synthetic_surface
-from sunpy_magsr.data.twins import Errors, make_twins
-from sunpy_magsr.forward_model import MDI_GAIN
+from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
+from sunpy_magsr.instrument import MDI_GAIN
 
 ##############################################################################
 # The truth must be known, so everything here is made up. The Sun has a radial field that does not change and only

@@ -16,8 +16,7 @@ from astropy.visualization import ImageNormalize
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 import sunpy_magsr
-from sunpy_magsr.data.surface import STEP, synthetic_surface
-from sunpy_magsr.data.twins import Errors, make_twins
+from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
 
 ##############################################################################
 # Eight frames of a synthetic Sun, half an hour apart, as an MDI four times as far away would see it: they are no
@@ -77,7 +76,7 @@ plt.show()
 # random numbers stay on the detector, and a part of the structure stays with them. Orange: the numbers rotate with the
 # Sun.
 #
-# The movie. `sunpy_magsr.movies.write_movie` writes it as MP4 or GIF, and so does ``magsr movie`` from files.
+# The movie. `sunpy_magsr.maps.movie.write_movie` writes it as MP4 or GIF, and so does ``magsr movie`` from files.
 
 for smap in finer:
     smap.plot_settings["norm"] = ImageNormalize(vmin=-300, vmax=300)

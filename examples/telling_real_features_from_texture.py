@@ -17,7 +17,7 @@ from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 import sunpy_magsr
 from sunpy_magsr.data import sample_map, sample_truth
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.instrument import degrade
 from sunpy_magsr.metrics import feature_split
 from sunpy_magsr.spectral import (
     coherence,

@@ -19,9 +19,9 @@ from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
 import sunpy_magsr
 from sunpy_magsr import metrics
+from sunpy_magsr.cli.train import main
 from sunpy_magsr.data import sample_map, sample_truth
-from sunpy_magsr.metadata import finer_header
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.inference.header import finer_header
 
 ##############################################################################
 # Training needs high-resolution magnetograms: HMI full disks, cutouts or SHARP patches in a folder. Here two pieces of

@@ -16,8 +16,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submodules=["data", "io", "metrics", "models", "spectral", "training", "uncertainty"],
     submod_attrs={
-        "superresolution": ["superresolve", "superresolve_ensemble", "superresolve_sequence"],
-        "catalog": ["list_models"],
+        "inference.superresolution": ["superresolve", "superresolve_ensemble", "superresolve_sequence"],
+        "store.card": ["list_models"],
     },
 )
 __version__ = version

@@ -5,15 +5,15 @@ from . import models as models
 from . import spectral as spectral
 from . import training as training
 from . import uncertainty as uncertainty
-from .catalog import list_models as list_models
-from .superresolution import (
+from .inference.superresolution import (
     superresolve as superresolve,
 )
-from .superresolution import (
+from .inference.superresolution import (
     superresolve_ensemble as superresolve_ensemble,
 )
-from .superresolution import (
+from .inference.superresolution import (
     superresolve_sequence as superresolve_sequence,
 )
+from .store.card import list_models as list_models
 
 __version__: str

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.utils import iers
 
 from sunpy_magsr.data import mdi_cutout, sample_map, sample_truth
-from sunpy_magsr.prep.files import open_magnetogram
+from sunpy_magsr.maps.files import open_magnetogram
 
 mpl.use("agg")
 iers.conf.auto_download = False  # the Earth's rotation as astropy-iers-data has it, however old that is
@@ -108,8 +108,8 @@ def with_meta(small):
 @pytest.fixture
 def unchecked(monkeypatch):
     """Spare the process that loads what is exported or pushed, where that is not what is tested."""
-    for stage in ("export", "push"):
-        monkeypatch.setattr(f"sunpy_magsr.training.publish.{stage}.check_folder", lambda _: None)
+    for module in ("publish", "push"):
+        monkeypatch.setattr(f"sunpy_magsr.training.{module}.check_folder", lambda _: None)
 
 
 @pytest.fixture

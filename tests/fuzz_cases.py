@@ -21,8 +21,8 @@ from sunpy.util.exceptions import SunpyMetadataWarning
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.prep.header import plain_header
-from sunpy_magsr.prep.wcs import jacobian
+from sunpy_magsr.maps.header import plain_header
+from sunpy_magsr.maps.wcs import jacobian
 
 HEADERS = (
     "mdi.fd_M_96m_lev182.20101015_191200_TAI.data.header",

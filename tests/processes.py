@@ -14,7 +14,7 @@ SERVER.set_forkserver_preload(
         "peft",
         "reproject",
         "sunpy.map",
-        "sunpy_magsr.models.pipeline",
+        "sunpy_magsr.store.components",
         "sunpy_magsr.training",
     ]
 )

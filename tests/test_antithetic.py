@@ -8,9 +8,9 @@ import sunpy.map
 import sunpy_magsr
 from sunpy_magsr import metrics
 from sunpy_magsr.data import mdi_cutout
-from sunpy_magsr.metrics.antithetic import Draws, draws_of
+from sunpy_magsr.metrics.ensemble import Draws, draws_of
 from sunpy_magsr.uncertainty import Ensemble, coverage, flux_elements, rank_histogram
-from sunpy_magsr.uncertainty.conformal import half_width
+from sunpy_magsr.uncertainty.intervals import half_width
 from sunpy_magsr.uncertainty.members import Moments
 
 CORRELATION = -0.5

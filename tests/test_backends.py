@@ -11,8 +11,8 @@ import pytest
 import sunpy.map
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.prep import prepare
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.sampling import load_backend
 
 NAMES = [name for name in sunpy_magsr.list_models()["name"] if name != "default"]  # which is one of two others
 TWO = ["ldm-res", "default+mdi"]  # one that keeps the input exactly, and one that keeps it within its noise

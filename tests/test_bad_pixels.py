@@ -8,8 +8,8 @@ import sunpy.map
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.forward_model import MDI_PSF_FWHM, degrade, find_bad_pixels, instrument_of, without_constant_pixels
-from sunpy_magsr.prep import prepare
+from sunpy_magsr.instrument import MDI_PSF_FWHM, degrade, find_bad_pixels, instrument_of, without_constant_pixels
+from sunpy_magsr.maps import prepare
 from sunpy_magsr.validation.regions import degraded_region
 
 NOISE = 20.0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sunpy_magsr.models import bands
+from sunpy_magsr.models import layers as bands
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 
 

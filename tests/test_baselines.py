@@ -6,13 +6,13 @@ import torch
 from safetensors.torch import load_file
 
 import sunpy_magsr
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.models.pipeline import load_codec, load_network
-from sunpy_magsr.models.pixels import PixelCodec
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.models.autoencoder import PixelCodec
 from sunpy_magsr.models.regression import Critic, Enhance, Progressive
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.store.components import load_codec, load_network
 from sunpy_magsr.training.stages.baseline import regression_loss
-from sunpy_magsr.training.stages.schedule import make_sampler
+from sunpy_magsr.training.stages.stage import make_sampler
 
 from .training.magnetograms import write_patch
 

@@ -12,11 +12,11 @@ import sunpy.map
 import sunpy_magsr
 from sunpy_magsr.data import mdi_cutout
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.forward_model import MDI_GAIN, degrade
-from sunpy_magsr.forward_model.blur import INTERPOLATED_BLUR, NATIVE_BLUR, measure_blur
-from sunpy_magsr.forward_model.network import NetworkSpectra, network_spectra
-from sunpy_magsr.forward_model.windows import BAND_FREQUENCY, LOW, is_interpolated, noise_whiteness, window_spectra
-from sunpy_magsr.prep.disk import limb_cosine
+from sunpy_magsr.instrument import MDI_GAIN, degrade
+from sunpy_magsr.instrument.blur import INTERPOLATED_BLUR, NATIVE_BLUR, measure_blur
+from sunpy_magsr.instrument.network import NetworkSpectra, network_spectra
+from sunpy_magsr.instrument.windows import BAND_FREQUENCY, LOW, is_interpolated, noise_whiteness, window_spectra
+from sunpy_magsr.maps.disk import limb_cosine
 
 PIXEL, SIDE = 2.0, 288  # arcsec, pixels
 WIDTHS = (0.0, 0.8, 1.4, 2.0, 2.6, 3.2, 4.0)

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sunpy_magsr.metrics.antithetic import Draws
+from sunpy_magsr.metrics.ensemble import Draws
 from sunpy_magsr.uncertainty import Calibration
 from sunpy_magsr.uncertainty.calibration import UNCALIBRATED
-from sunpy_magsr.uncertainty.conformal import Case, coverage_table, half_width
+from sunpy_magsr.uncertainty.intervals import Case, coverage_table, half_width
 
 EDGES = {"field": (0, 100, np.inf)}
 SHAPE = (120, 120)

@@ -15,7 +15,7 @@ from astropy.io import fits
 from sunpy_magsr.cli.arguments import parser
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.cli.messages import parsers_of
-from sunpy_magsr.io import read_fits, write_fits
+from sunpy_magsr.maps.fits import read_fits, write_fits
 
 from .processes import start
 

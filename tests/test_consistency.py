@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.consistency import check, exact, within_noise
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.sampling.consistency import check, exact, within_noise
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import sunpy.map
 import xarray
 from astropy.nddata import StdDevUncertainty
 
-from sunpy_magsr.cubes import cube_map, write_cube
-from sunpy_magsr.io import write_fits
+from sunpy_magsr.maps.cube import cube_map, write_cube
+from sunpy_magsr.maps.fits import write_fits
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import sunpy.map
 from astropy.table import Table
 
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.validation import judged_disks
+from sunpy_magsr.validation import disks
 from sunpy_magsr.validation.disks import STRENGTHS, disk_table, hmi_noise, is_whole_disk, judge_disk, make_disk
 from sunpy_magsr.validation.predictions import predict, predict_by_members, predict_by_result
 from sunpy_magsr.validation.regions import degraded_map, degraded_region
@@ -206,7 +206,7 @@ def test_command_judges_disks_and_resumes(whole, tmp_path, capsys, monkeypatch):
     assert list(table["mu"][:2]) == ["1-0.9", "0.9-0.75"]
     assert set(table["intervals"]) == {"fitted"}
     assert (table["CRPS (G)"] < table["MAE (G)"]).all()
-    monkeypatch.setattr(judged_disks, "make_disk", None)
+    monkeypatch.setattr(disks, "make_disk", None)
     assert main(command) == 0, "finished disks are read from their files"
     again = Table.read(tmp_path / "out" / "disks.csv")
     assert np.allclose(again["CRPS (G)"], table["CRPS (G)"], atol=0.01)

@@ -87,7 +87,7 @@ def test_plain_astropy_and_sunpy_read_it(ensemble, tmp_path):
         first = sunpy.map.Map(path)[0]
     assert np.array_equal(first.data, ensemble.mean().data, equal_nan=True)
     assert corner.separation(first.pixel_to_world(5 * u.pix, 7 * u.pix)) < 1e-3 * u.arcsec
-    plain = sunpy_magsr.io.read_fits(path)
+    plain = sunpy_magsr.maps.fits.read_fits(path)
     assert np.array_equal(plain.mask, ensemble.mean().mask)
 
 
@@ -121,7 +121,7 @@ def test_a_file_appears_whole_or_not_at_all(ensemble, tmp_path):
 def test_other_files_are_refused(ensemble, tmp_path, name):
     path = tmp_path / name
     if name.endswith("fits"):
-        sunpy_magsr.io.write_fits(ensemble.sample(0), path)
+        sunpy_magsr.maps.fits.write_fits(ensemble.sample(0), path)
     else:
         import asdf
 

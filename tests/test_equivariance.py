@@ -4,10 +4,10 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.metrics import crps
-from sunpy_magsr.prep import Magnetogram
+from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.regions import degraded_region
 
 SIDE = 24  # input pixels

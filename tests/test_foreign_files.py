@@ -12,7 +12,7 @@ from astropy.io import fits
 import sunpy_magsr
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.prep import prepare
+from sunpy_magsr.maps import prepare
 
 HMI = {
     "telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "content": "MAGNETOGRAM", "bunit": "Gauss", "ctype1": "HPLN-TAN",
@@ -217,11 +217,10 @@ def test_an_option_of_python_is_translated(capsys):
 
 def test_the_library_names_its_own_arguments(tmp_path):
     """Errors of functions do not speak of options of a command."""
-    from sunpy_magsr.configuration import apply_override
-    from sunpy_magsr.pairing.manifest import pairs_of
-    from sunpy_magsr.validation.pairs import read_pairs
+    from sunpy_magsr._options import apply_override
+    from sunpy_magsr.pairs.downloads import pairs_of
     from sunpy_magsr.validation.published import read_published_pairs
-    from sunpy_magsr.validation.regions import read_regions
+    from sunpy_magsr.validation.regions import read_pairs, read_regions
 
     calls = [
         (lambda: read_regions(tmp_path), "folder must"),

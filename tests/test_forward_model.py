@@ -1,4 +1,4 @@
-"""The degradation operator: flux, widths, offsets, noise, and its twin on tensors."""
+"""The degradation operator: flux, widths, offsets, noise, and what training sees."""
 
 import dataclasses
 
@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sunpy_magsr.backends.registry import model_card
-from sunpy_magsr.forward_model import (
+from sunpy_magsr.instrument import (
     MDI_GAIN,
     MDI_GAIN_SPREAD,
     MDI_NOISE,
@@ -20,8 +19,9 @@ from sunpy_magsr.forward_model import (
     local_noise,
     sampling_kernel,
 )
-from sunpy_magsr.models.degradation import degrade as degrade_tensors
-from sunpy_magsr.prep import prepare
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.sampling.registry import model_card
+from sunpy_magsr.training.data.pairs import observe
 
 
 def test_mean_of_blocks(rng):
@@ -96,20 +96,19 @@ def test_errors():
         degrade(np.zeros((8, 8)), noise=1.0)
 
 
-def test_twins_agree(rng):
-    """What training sees is what consistency and evaluation assume."""
-    field = rng.normal(0, 500, (3, 64, 48)).astype(np.float32)
-    widths, offsets = [0.0, 3.6, 6.64], np.array([[0, 0], [0.5, -0.3], [1.2, 0]])
-    found = degrade_tensors(torch.from_numpy(field)[:, None], psf_fwhm=widths, offset=offsets, gain=MDI_GAIN)
-    for number, (width, offset) in enumerate(zip(widths, offsets, strict=True)):
-        expected = degrade(field[number], psf_fwhm=width, offset=offset, gain=MDI_GAIN)
-        assert found[number, 0].numpy() == pytest.approx(expected, abs=0.01)
-
-
-def test_noise_of_the_twin():
-    noise = torch.tensor([3.0, 30.0])[:, None, None, None]
-    low = degrade_tensors(torch.zeros(2, 1, 400, 400), noise=noise, generator=torch.Generator().manual_seed(0))
-    assert low.std(dim=(1, 2, 3)).tolist() == pytest.approx([3, 30], rel=0.05)
+def test_training_sees_what_consistency_and_evaluation_assume(rng):
+    """Simulated on tensors for training, a frame is that of `degrade`, and its noise is what was asked for."""
+    field = rng.normal(0, 500, (2, 120, 104)).astype(np.float32)
+    widths, margin, still = np.array([0.0, 3.6]), 28, np.zeros(2)
+    options = {"relative_error": still, "resampling": still.astype(int), "angle": still, "shift": np.zeros((2, 2))}
+    options |= {"margin": margin, "psf_fwhm": widths, "generator": torch.Generator().manual_seed(0)}
+    low, _ = observe(torch.from_numpy(field)[:, None], noise=still, **options)
+    for number, width in enumerate(widths):
+        expected = degrade(field[number], psf_fwhm=width)[7:-7, 7:-7]
+        assert low[number, 0].numpy() == pytest.approx(expected, abs=0.05)
+    noisy, visible = observe(torch.zeros(2, 1, 856, 856), noise=np.array([3.0, 30.0]), **options)
+    assert noisy.std(dim=(1, 2, 3)).tolist() == pytest.approx([3, 30], rel=0.05)
+    assert visible.tolist() == pytest.approx([3, 30], rel=0.05)
 
 
 def blurred(rng, noise, shape=(240, 240)):

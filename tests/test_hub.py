@@ -11,13 +11,12 @@ import pytest
 from huggingface_hub import constants
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend, model_card
-from sunpy_magsr.catalog import ModelCard, bundled_folder
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.models.hub import _warn_unpinned
-from sunpy_magsr.models.pins import CATALOGUE_VARIABLE
-from sunpy_magsr.training.publish.pin import catalogue_entry
+from sunpy_magsr.sampling import load_backend, model_card
+from sunpy_magsr.store.card import ModelCard, bundled_folder
+from sunpy_magsr.store.hub import CATALOGUE_VARIABLE, _warn_unpinned
+from sunpy_magsr.training.push import catalogue_entry
 
 from .training.hub_server import local_hub
 
@@ -112,7 +111,7 @@ def test_a_full_disk_is_one(hub, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sunpy_magsr.models.hub.snapshot_download", full)
+    monkeypatch.setattr("sunpy_magsr.store.hub.snapshot_download", full)
     with pytest.raises(OSError, match="no space left for model 'team/magsr@main' in the cache") as caught:
         load_backend("team/magsr")
     assert caught.value.errno == 28
@@ -165,7 +164,7 @@ def test_two_processes_at_once(hub, commit, tmp_path):
         "HF_HUB_DISABLE_XET": "1",
     }
     hub.delay = 0.2
-    code = f"from sunpy_magsr.backends import model_card; print(model_card('team/magsr@{commit}').revision)"
+    code = f"from sunpy_magsr.sampling import model_card; print(model_card('team/magsr@{commit}').revision)"
     command = [sys.executable, "-P", "-c", code]
     both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate(timeout=100)[0].strip() for process in both] == [commit, commit]
@@ -215,7 +214,7 @@ def test_a_catalogue_that_is_none(tmp_path, monkeypatch, text):
 
 def test_commands(hub, commit, capsys):
     """Kinds of errors become one line and an exit code, and the entry for a catalogue is printed."""
-    from sunpy_magsr.training.cli import main as train
+    from sunpy_magsr.cli.train import main as train
 
     assert train(["pin", "team/magsr@v1", "--name", "remote"]) == 0
     assert f'commit = "{commit}"' in capsys.readouterr().out
@@ -290,7 +289,7 @@ WEIGHTS = "denoiser/diffusion_pytorch_model.safetensors"
 
 def with_digest(folder):
     """The card made to agree with the weights, as an attacker would."""
-    from sunpy_magsr.models.pipeline import weights_digest
+    from sunpy_magsr.store.components import weights_digest
 
     path = folder / "card.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "sha256": weights_digest(folder), "adapters": {}}))

@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 
 import sunpy_magsr
-from sunpy_magsr.io import read_fits, write_fits
+from sunpy_magsr.maps.fits import read_fits, write_fits
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.cli.train import main
 
 from .processes import start
 from .training.magnetograms import write_patch
@@ -29,7 +29,7 @@ def config(tmp_path, truth):
 
 
 def train(config, output):
-    return start("sunpy_magsr.training.cli", "autoencoder", config, "--set", f"output={output}")
+    return start("sunpy_magsr.cli.train", "autoencoder", config, "--set", f"output={output}")
 
 
 def finished_steps(output):

@@ -6,7 +6,7 @@ from peft import PeftModel
 
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
-from sunpy_magsr.models.lora import (
+from sunpy_magsr.store.adapters import (
     attach_adapter,
     attach_decoder_adapter,
     merge_adapter,
@@ -125,7 +125,7 @@ def test_decoder_adapter_keeps_block_means(tmp_path):
         for name, parameter in adapted.named_parameters():
             if "lora_" in name:
                 parameter.add_(torch.randn(parameter.shape))
-    latent, low = torch.randn(1, 4, 8, 8), 100 * torch.randn(1, 1, 8, 8)
+    latent, low = torch.randn(1, 4, 24, 24), 100 * torch.randn(1, 1, 24, 24)
     with torch.no_grad():
         expected = adapted.decode(latent, low)
     adapted.save_pretrained(tmp_path / "decoder")
@@ -136,7 +136,11 @@ def test_decoder_adapter_keeps_block_means(tmp_path):
         found = merge_decoder_adapter(fresh, tmp_path / "decoder").decode(latent, low)
     assert torch.allclose(found, expected, atol=0.1)
     assert not torch.allclose(found, plain, atol=1)
-    assert torch.allclose(block_mean(found, 4), low, atol=0.05)
+    with torch.no_grad():
+        rough = adapted.decode(latent, low, exact=False)
+    inner = (..., slice(6, -6), slice(6, -6))
+    left, before = ((block_mean(field, 4) - low)[inner].square().mean().sqrt() for field in (found, rough))
+    assert left < 0.01 * before
 
 
 def test_no_decoder_adapter_by_default():

@@ -8,7 +8,7 @@ from sunpy.data.test import get_dummy_map_from_header
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.prep.wcs import plate_scale
+from sunpy_magsr.maps.wcs import plate_scale
 
 # What is odd about the grids of these tests is reported; that is tested in tests/prep/test_headers.py.
 pytestmark = pytest.mark.filterwarnings("ignore:smap seems to have been rotated", "ignore:smap has pixels of")

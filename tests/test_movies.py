@@ -8,8 +8,8 @@ import sunpy.map
 from PIL import Image, ImageSequence
 
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.io import write_fits
-from sunpy_magsr.movies import write_movie
+from sunpy_magsr.maps.fits import write_fits
+from sunpy_magsr.maps.movie import write_movie
 
 
 @pytest.fixture

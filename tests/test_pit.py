@@ -5,11 +5,11 @@ import pytest
 from scipy import stats
 
 import sunpy_magsr
-from sunpy_magsr.metrics.antithetic import Draws
+from sunpy_magsr.metrics.ensemble import Draws
 from sunpy_magsr.uncertainty import Calibration, Ensemble, pit, pit_histogram, plot_pit, plot_reliability, plot_strata
-from sunpy_magsr.uncertainty.conformal import Case
-from sunpy_magsr.uncertainty.facts import Facts
-from sunpy_magsr.uncertainty.pit import case_pit, draw_diagnostics, reliability_of_regions
+from sunpy_magsr.uncertainty.calibration import Facts
+from sunpy_magsr.uncertainty.diagnostics import case_pit, draw_diagnostics, reliability_of_regions
+from sunpy_magsr.uncertainty.intervals import Case
 
 SHAPE = (100, 100)
 EDGES = {"field": (0, 30, np.inf)}

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import sunpy_magsr
-from sunpy_magsr.catalog import ModelCard
-from sunpy_magsr.models.pipeline import weights_digest
+from sunpy_magsr.store.card import ModelCard
+from sunpy_magsr.store.components import weights_digest
 
 TILE, OVERLAP = 64, 16
 

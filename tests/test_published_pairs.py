@@ -7,10 +7,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.instrument import degrade
 from sunpy_magsr.validation.judged import judge_pairs, scaled_input
+from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.published import native_pixels, read_published_pairs
-from sunpy_magsr.validation.results import Results
 
 TABLE = """
 [[pairs]]

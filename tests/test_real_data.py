@@ -8,9 +8,9 @@ from astropy.stats import mad_std
 
 import sunpy_magsr
 from sunpy_magsr import metrics, spectral
-from sunpy_magsr.forward_model import MDI_GAIN
-from sunpy_magsr.io import read_fits, write_fits
-from sunpy_magsr.prep import prepare
+from sunpy_magsr.instrument import MDI_GAIN
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.maps.fits import read_fits, write_fits
 from sunpy_magsr.validation.regions import degraded_map
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:smap has \d+ bad pixel")  # as real frames do

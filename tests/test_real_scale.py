@@ -6,7 +6,7 @@ import pytest
 
 import sunpy_magsr
 from sunpy_magsr.uncertainty import Ensemble, real_scale_map
-from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
+from sunpy_magsr.uncertainty.pictures import angle_in_pixels, arcsec_per_pixel
 
 SHAPE = (192, 192)
 MIDDLE = (slice(40, -40),) * 2

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from sunpy_magsr.backends import load_backend
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.consistency import exact
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.sampling.consistency import exact
 from sunpy_magsr.validation.evaluate import evaluate
+from sunpy_magsr.validation.predictions import Results, check_results
 from sunpy_magsr.validation.regions import cut_region, degraded_region, read_regions, window_of
-from sunpy_magsr.validation.results import Results, check_results
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from sunpy_magsr import metrics, spectral
-from sunpy_magsr._fields import FIELD, described_with
+from sunpy_magsr.maps.field import FIELD, described_with
 
 
 @pytest.mark.parametrize("package", [metrics, spectral])

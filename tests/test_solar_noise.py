@@ -9,10 +9,9 @@ from astropy.time import Time
 from sunpy.coordinates import RotatedSunFrame
 
 import sunpy_magsr
-from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.exposure import observation_time
-from sunpy_magsr.solar_noise import SolarNoise
-from sunpy_magsr.tiling.hashing import hashed, normal_numbers
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.maps.header import observation_time
+from sunpy_magsr.sampling.noise import SolarNoise, hashed, normal_numbers
 
 
 def later(smap, seconds):

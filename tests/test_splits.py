@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.data.splits import check_leak, split_fields
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.training.data.fields import check_leak, split_fields
 
 from .training.magnetograms import write_patch
 

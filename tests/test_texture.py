@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from sunpy_magsr.validation.lattice import measure_lattice
-from sunpy_magsr.validation.two_samples import tell_apart
+from sunpy_magsr.validation.texture import measure_lattice, tell_apart
 
 
 def fields(rng, count, size=128):

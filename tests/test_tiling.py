@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sunpy_magsr.tiling import noise_field, tiles
+from sunpy_magsr.sampling.noise import noise_field
+from sunpy_magsr.sampling.tiles import tiles
 
 
 def test_noise_is_white_and_normal():

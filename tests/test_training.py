@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 import sunpy_magsr
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.instrument import degrade
 from sunpy_magsr.training.config import load_config
 from sunpy_magsr.training.data.samplers import PatchSampler
 
@@ -85,7 +85,7 @@ def test_two_processes_are_one_with_batches_of_twice_the_size(project, run, tmp_
     """
     options = [word for name, value in NETWORK.items() for word in ("--set", f"regression.{name}={value}")]
     options += ["--set", "regression.model={ channels = 8, blocks = 1 }"]
-    stage = "import sys; from sunpy_magsr.training.cli import main; sys.exit(main(sys.argv[1:]))"
+    stage = "import sys; from sunpy_magsr.cli.train import main; sys.exit(main(sys.argv[1:]))"
     (tmp_path / "train.py").write_text(stage)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])

@@ -8,12 +8,11 @@ import pytest
 import sunpy.map
 
 import sunpy_magsr
-from sunpy_magsr.backends.registry import model_card
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.forward_model import Blur
-from sunpy_magsr.prep import prepare
-from sunpy_magsr.remarks import remarks_on
-from sunpy_magsr.training_range import outside_training
+from sunpy_magsr.inference.remarks import outside_training, remarks_on
+from sunpy_magsr.instrument import Blur
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.sampling.registry import model_card
 from sunpy_magsr.uncertainty.ensemble import NOT_TRAINED
 
 

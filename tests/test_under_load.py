@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend
+from sunpy_magsr.sampling import load_backend
 
 superresolve = functools.partial(sunpy_magsr.superresolve, plate_scale=None)
 
@@ -85,7 +85,9 @@ def test_memory_returns(small):
     assert resident() - before < 16
 
 
-@pytest.mark.parametrize("place", ["sunpy_magsr.backends.frame.Frame.decoded", "sunpy_magsr.consistency.within_noise"])
+@pytest.mark.parametrize(
+    "place", ["sunpy_magsr.sampling.tiles.Frame.decoded", "sunpy_magsr.sampling.consistency.within_noise"]
+)
 def test_an_interruption_leaves_everything_usable(small, alone, monkeypatch, place):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

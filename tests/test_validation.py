@@ -15,17 +15,24 @@ from astropy.io import ascii as tables
 from astropy.io import fits
 
 from sunpy_magsr import metrics, spectral
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.catalog import bundled_folder
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.forward_model.gain import MDI_GAIN
-from sunpy_magsr.metadata import finer_header
-from sunpy_magsr.prep import Magnetogram, prepare
-from sunpy_magsr.prep.files import open_magnetogram
+from sunpy_magsr.inference.header import finer_header
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.instrument.gain import MDI_GAIN
+from sunpy_magsr.maps import Magnetogram, prepare
+from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.validation.evaluate import Evaluation, evaluate
-from sunpy_magsr.validation.pairs import observation_time, paired_region
-from sunpy_magsr.validation.regions import Region, component_of, cut_region, degraded_region, read_regions
+from sunpy_magsr.validation.regions import (
+    Region,
+    component_of,
+    cut_region,
+    degraded_region,
+    observation_time,
+    paired_region,
+    read_regions,
+)
 from sunpy_magsr.validation.scores import score
 
 HMI = {"telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "bunit": "Gauss"}

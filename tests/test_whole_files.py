@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr._files import whole_file
 from sunpy_magsr.cli.main import main
 
 from .processes import first_line, start

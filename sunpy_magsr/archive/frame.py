@@ -1,4 +1,6 @@
-"""What a worker does with one frame."""
+"""One frame of an archive: its results and their quality."""
+
+from __future__ import annotations
 
 import json
 import logging
@@ -10,19 +12,131 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
+from astropy.stats import mad_std
 
-from sunpy_magsr.archive.options import options_of, precision_of
-from sunpy_magsr.archive.quality import frame_quality
+from sunpy_magsr.archive.plan import options_of, precision_of
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.io import write_fits
-from sunpy_magsr.job import Job
-from sunpy_magsr.prep.exposure import observation_time
-from sunpy_magsr.prep.files import file_digest, open_magnetogram, reason, stem_of
-from sunpy_magsr.prep.products import product_of
+from sunpy_magsr.inference.job import Job
+from sunpy_magsr.inference.remarks import outside_training
+from sunpy_magsr.instrument import degrade, instrument_of
+from sunpy_magsr.maps.disk import limb_cosine
+from sunpy_magsr.maps.field import pixel_areas, read_field
+from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason, stem_of
+from sunpy_magsr.maps.fits import write_fits
+from sunpy_magsr.maps.header import observation_time, product_of
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import keep_members
 
-__all__ = ["work_on_frame"]
+__all__ = ["QUALITY", "frame_quality", "work_on_frame"]
+
+
+#: The numbers that are measured of each frame, and their units.
+QUALITY = {
+    "chi_squared": "",  # of the input against what the instrument would have seen of the first sample
+    "noise": "G",  # of an input pixel, median
+    "blur": "arcsec",  # FWHM of the point-spread function, as it was measured on the frame or given by the plan
+    "blur_error": "arcsec",  # its standard error
+    "gain": "",  # what the input reads for 1 G of the first sample
+    "bad_pixels": "pix",
+    "outside": "",  # share of the measured pixels that are unlike what the model was trained on
+    "quiet_sigma_in": "G",  # robust standard deviation where the field is weak, of the input
+    "quiet_sigma_out": "G",  # the same of the first sample
+    "spread": "G",  # standard deviation between the members, median
+    "net_flux_in": "Mx",
+    "net_flux_out": "Mx",
+    "unsigned_flux_in": "Mx",  # above 100 G, of the input
+    "unsigned_flux_out": "Mx",  # above 100 G, of the first sample
+}
+_THRESHOLD = 100.0  # Gauss
+_QUIET_FIELD = 30.0  # Gauss, of the mean over 3 x 3 pixels
+_WINDOW = 256  # input pixels, in which the blur is fitted
+_WIDTHS = 5
+
+
+def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndarray | None = None) -> dict[str, float]:
+    """
+    Measure the quality of one frame.
+
+    Parameters
+    ----------
+    job : `~sunpy_magsr.inference.job.Job`
+        The input, the model and the options.
+    native : `numpy.ndarray`
+        The first sample in Gauss on the grid of the model, the first of `~sunpy_magsr.inference.job.Job.native_fields`.
+    sample : `numpy.ndarray`
+        The same sample in Gauss on the grid of the result.
+    std : `numpy.ndarray`, optional
+        The standard deviation of the samples in Gauss on the grid of the result, if there are several.
+
+    Returns
+    -------
+    `dict` of `float`
+        The numbers that `QUALITY` lists, by name. A number that the frame does not have is NaN.
+    """
+    magnetogram: Any = job.magnetogram
+    backend: Any = job.backend
+    card = backend.card
+    low, valid = magnetogram.data, magnetogram.valid
+    instrument = instrument_of(magnetogram, card)
+    gain, chi_squared = _fit(magnetogram, native, card.factor, instrument)
+    blur = magnetogram.blur
+    quiet = valid & (np.abs(scipy.ndimage.uniform_filter(low, 3)) < _QUIET_FIELD)
+    fine = quiet.repeat(card.factor, 0).repeat(card.factor, 1)
+    area = np.where(valid, _areas(job.smap), 0)
+    fine_area = job.output.on_grid(area) / np.prod(job.output.ratio)
+    found = {
+        "chi_squared": chi_squared,
+        "noise": float(np.median(instrument.noise[valid])),
+        "blur": np.nan if blur is None else blur.fwhm,
+        "blur_error": np.nan if blur is None else blur.error,
+        "gain": gain,
+        "bad_pixels": job.settings["bad_pixels"],
+        "outside": float(outside_training(magnetogram, limb_cosine(job.smap), card)[valid].mean()),
+        "quiet_sigma_in": _robust(low[quiet]),
+        "quiet_sigma_out": _robust(native[fine]),
+        "spread": np.nan if std is None else float(np.nanmedian(std)),
+    }
+    for name, field, areas in (("in", low, area), ("out", np.nan_to_num(sample), fine_area)):
+        found[f"net_flux_{name}"] = float((field * areas).sum(dtype=float))
+        strong = np.abs(field) > _THRESHOLD
+        found[f"unsigned_flux_{name}"] = float((np.abs(field) * areas)[strong].sum(dtype=float))
+    return found
+
+
+def _areas(smap):
+    """The areas of the pixels on the plane of the sky; NaN in projections for which they are not known."""
+    field = read_field(smap)
+    try:
+        return pixel_areas(field).sky_area
+    except ValueError:
+        return np.full(field.data.shape, np.nan)
+
+
+def _robust(values):
+    return float(mad_std(values)) if values.size else np.nan
+
+
+def _fit(magnetogram, native, factor, instrument):
+    """Gain with which the sample fits the input best, and the mean square of the misfit over the noise."""
+    widths = np.unique(np.linspace(*instrument.widths, _WIDTHS))
+    window = tuple(
+        slice(max(0, side // 2 - _WINDOW // 2), min(side, side // 2 + _WINDOW // 2)) for side in magnetogram.data.shape
+    )
+    fine = native[tuple(slice(factor * part.start, factor * part.stop) for part in window)]
+    error = instrument.misfit_error(magnetogram.data)
+    low, weight = magnetogram.data[window], np.where(magnetogram.valid, 1 / error**2, 0)[window]
+
+    def misfit(width):
+        seen = degrade(fine, factor=factor, psf_fwhm=factor * width)
+        power = (weight * seen**2).sum(dtype=float)
+        gain = (weight * low * seen).sum(dtype=float) / power if power else 1.0
+        return float((weight * (low - gain * seen) ** 2).sum(dtype=float)), float(width), float(gain)
+
+    _, width, gain = min(map(misfit, widths))
+    seen = degrade(native, factor=factor, psf_fwhm=factor * width)
+    left = ((magnetogram.data - gain * seen) / error)[magnetogram.valid]
+    return gain, float((left**2).mean(dtype=float))
 
 
 def work_on_frame(task: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +196,7 @@ def _superresolved(task):
 
 
 def _opened(task):
-    """The `~sunpy_magsr.job.Job` of a frame."""
+    """The `~sunpy_magsr.inference.job.Job` of a frame."""
     machine, options = task["machine"], options_of(task["settings"])
     path = Path(task["path"])
     smap = open_magnetogram(path)

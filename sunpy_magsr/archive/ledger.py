@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
-from sunpy_magsr.archive.quality import QUALITY
-from sunpy_magsr.prep.files import stem_of
+from sunpy_magsr.archive.frame import QUALITY
+from sunpy_magsr.maps.files import stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = ["COLUMNS", "STATES", "Ledger"]
 
+
 # Of a frame that has left the plan, what is known is kept for when it comes back, but it is in no answer.
 _PLANNED = "CREATE VIEW IF NOT EXISTS planned AS SELECT * FROM frames WHERE in_plan"
 
 STATES = ("pending", "running", "done", "failed")
-#: Columns and their types in SQLite; the numbers of `~sunpy_magsr.archive.quality.QUALITY` follow.
+#: Columns and their types in SQLite; the numbers of `~sunpy_magsr.archive.frame.QUALITY` follow.
 COLUMNS = {
     "name": "TEXT PRIMARY KEY",
     "state": "TEXT NOT NULL",

@@ -12,13 +12,14 @@ from astropy.stats import mad_std
 from astropy.table import Table
 from astropy.time import Time
 
-from sunpy_magsr.archive.quality import QUALITY
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr._files import whole_file
+from sunpy_magsr.archive.frame import QUALITY
 
 if TYPE_CHECKING:
     from sunpy_magsr.archive.ledger import Ledger
 
 __all__ = ["conspicuous", "status_lines", "write_report"]
+
 
 _NEIGHBORS = 25  # frames, before and after one, that it is compared with
 _LEAST_NEIGHBORS = 8
@@ -95,7 +96,7 @@ def conspicuous(table: Table) -> Table:
     -------
     `~astropy.table.Table`
         One row for each conspicuous number: the ``name`` and ``date`` of the frame, ``what`` was measured (a name in
-        `~sunpy_magsr.archive.quality.QUALITY`), its ``value``, the ``usual`` value (the median), and by how many robust
+        `~sunpy_magsr.archive.frame.QUALITY`), its ``value``, the ``usual`` value (the median), and by how many robust
         standard deviations it is ``off``. The number that is farthest off comes first.
     """
     done = table[table["state"] == "done"]

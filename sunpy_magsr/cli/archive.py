@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 from sunpy_magsr.archive.ledger import Ledger
-from sunpy_magsr.archive.options import precision_of
-from sunpy_magsr.archive.plan import load_plan
+from sunpy_magsr.archive.plan import load_plan, precision_of
 from sunpy_magsr.archive.report import status_lines, write_report
 from sunpy_magsr.archive.run import run_plan
 
@@ -48,7 +47,7 @@ def _report(plan, options):
 
 
 def _pack(plan, options):
-    from sunpy_magsr.cubes import write_cube
+    from sunpy_magsr.maps.cube import write_cube
 
     with Ledger(plan.ledger, read_only=True) as ledger:
         names = ledger.outputs()

@@ -7,6 +7,7 @@ from sunpy_magsr.version import version
 
 __all__ = ["new_command", "output_folder", "parser", "shown_examples"]
 
+
 _COMPONENTS = ["los", "br", "bp", "bt"]
 _DEVICE = "torch device, such as cpu or cuda (default: CUDA if there is one, else the CPU)"
 

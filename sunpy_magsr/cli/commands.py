@@ -1,25 +1,45 @@
-"""The commands ``magsr demo``, ``magsr superresolve`` and ``magsr models``."""
+"""What the commands of ``magsr`` do."""
 
 import json
 import logging
 import sys
 import traceback
+import warnings
 from pathlib import Path
 
 import astropy.units as u
 from tqdm import tqdm
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend, model_card
 from sunpy_magsr.cli.arguments import output_folder
 from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line
-from sunpy_magsr.io import read_fits, write_fits
-from sunpy_magsr.job import Job
-from sunpy_magsr.options import LARGEST_WIDTH, check_options, check_plate_scale, told_blur
-from sunpy_magsr.prep.files import check_file, open_magnetogram, stem_of
-from sunpy_magsr.prep.products import product_of
+from sunpy_magsr.inference.job import Job
+from sunpy_magsr.inference.settings import LARGEST_WIDTH, check_options, check_plate_scale, told_blur
+from sunpy_magsr.maps.files import check_file, open_magnetogram, stem_of
+from sunpy_magsr.maps.fits import read_fits, write_fits
+from sunpy_magsr.maps.header import product_of
+from sunpy_magsr.maps.movie import write_movie
+from sunpy_magsr.sampling import load_backend, model_card
 
-__all__ = ["demo", "models", "superresolve"]
+__all__ = ["demo", "models", "movie", "superresolve"]
+
+
+def movie(options):
+    """Make a movie of files, which are read one after the other."""
+    logging.getLogger("sunpy").setLevel(logging.ERROR)
+    frames = map(_frame, tqdm(options.files, disable=None, unit="frame"))
+    how = {"limit": options.limit * u.G, "frame_rate": options.frame_rate, "size": options.size}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = write_movie(frames, options.output, overwrite=options.overwrite, **how)
+    sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _frame(name):
+    check_file(Path(name), name="FILE")
+    return read_fits(name)
+
 
 _SUFFIX = ".magsr.fits"
 

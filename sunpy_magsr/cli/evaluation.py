@@ -9,16 +9,15 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from sunpy_magsr.atomic import whole_file
-from sunpy_magsr.backends import load_backend
+from sunpy_magsr._files import whole_file
 from sunpy_magsr.cli.arguments import output_folder
-from sunpy_magsr.options import check_options
+from sunpy_magsr.inference.settings import check_options
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.validation.disks import find_disks, judge_disks, write_disks
 from sunpy_magsr.validation.evaluate import MODELS
 from sunpy_magsr.validation.evaluate import evaluate as run
-from sunpy_magsr.validation.judged_disks import find_disks, judge_disks, write_disks
-from sunpy_magsr.validation.pairs import read_pairs
-from sunpy_magsr.validation.regions import check_any, read_regions
-from sunpy_magsr.validation.results import Results, check_results
+from sunpy_magsr.validation.predictions import Results, check_results
+from sunpy_magsr.validation.regions import check_any, read_pairs, read_regions
 
 __all__ = ["evaluate"]
 

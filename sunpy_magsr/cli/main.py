@@ -6,12 +6,12 @@ import signal
 import threading
 
 from sunpy_magsr.cli.arguments import parser
-from sunpy_magsr.cli.messages import exit_code, parse
-from sunpy_magsr.cli.streams import lasting_streams
+from sunpy_magsr.cli.messages import exit_code, lasting_streams, parse
 
 __all__ = ["main"]
 
-_MODULES = {"archive": "archive", "evaluate": "evaluation", "movie": "movie"}
+
+_MODULES = {"archive": "archive", "evaluate": "evaluation"}
 _WRONG = (ValueError, TypeError, FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError)
 _FAILED = (RuntimeError, MemoryError, OSError, ImportError)
 _STOPPED = "finished files are kept; run the same command again to resume."

@@ -1,13 +1,63 @@
-"""The messages of the commands, which name options and files instead of Python's arguments."""
+"""What commands say: errors, warnings, exit codes."""
 
 import contextlib
 import difflib
+import os
 import sys
 import warnings
 
 from sunpy_magsr.exceptions import MagsrUserWarning
 
-__all__ = ["exit_code", "in_the_command", "named_warnings", "one_line", "parse", "parsers_of"]
+__all__ = ["exit_code", "in_the_command", "lasting_streams", "named_warnings", "one_line", "parse", "parsers_of"]
+
+
+class _Lasting:
+    """A text stream that never fails: what is written is dropped once nobody reads it."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def __getattr__(self, name):
+        if self._stream is None:
+            raise AttributeError(name)
+        return getattr(self._stream, name)
+
+    def write(self, text):
+        """Write and flush, as long as somebody reads."""
+        if self._stream is None:
+            return len(text)
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (BrokenPipeError, ValueError):
+            self._close()
+        return len(text)
+
+    def flush(self):
+        """Writing has flushed."""
+
+    def _close(self):
+        """Send what is left in the buffer nowhere, or the interpreter fails with it at its end."""
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+        self._stream = None
+
+
+@contextlib.contextmanager
+def lasting_streams():
+    """
+    Replace stdout and stderr during the block by streams that never fail.
+
+    Yields
+    ------
+    `None`
+        Nothing.
+    """
+    with contextlib.redirect_stdout(_Lasting(sys.stdout)), contextlib.redirect_stderr(_Lasting(sys.stderr)):
+        yield
+
 
 _WORDS = {
     "set smap.meta['bunit'] = 'G'": "add the card BUNIT = 'G' to its header",

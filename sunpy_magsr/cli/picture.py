@@ -6,10 +6,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from sunpy_magsr.atomic import whole_file
-from sunpy_magsr.prep.exposure import observation_time
+from sunpy_magsr._files import whole_file
+from sunpy_magsr.maps.header import observation_time
 
 __all__ = ["draw"]
+
 
 _DETAIL_ARCSEC = 90.0
 _LIMIT = 800.0

@@ -1,4 +1,4 @@
-"""Magnetic flux and its error."""
+"""Unsigned flux, and the area and flux of active regions."""
 
 from __future__ import annotations
 
@@ -6,22 +6,51 @@ from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+import scipy.ndimage
+import skimage.measure
+from astropy.constants import R_sun
+from astropy.stats import gaussian_fwhm_to_sigma
 
-from sunpy_magsr._fields import FIELD, PAIR, PARAMETERS, described_with
-from sunpy_magsr.metrics.geometry import AREA_PLATE_SCALE, MINIMUM_MU, pixel_areas, read_pair_areas
-from sunpy_magsr.metrics.options import read_option
-from sunpy_magsr.prep.field import read_field
+from sunpy_magsr._options import read_option
+from sunpy_magsr.maps.field import (
+    AREA_PLATE_SCALE,
+    FIELD,
+    MINIMUM_MU,
+    PAIR,
+    PARAMETERS,
+    described_with,
+    pixel_areas,
+    read_field,
+    read_pair_areas,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     import numpy.typing as npt
 
-    from sunpy_magsr._fields import FieldLike
-    from sunpy_magsr.metrics.geometry import PixelGeometry
-    from sunpy_magsr.prep.field import Field
+    from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
 
-__all__ = ["net_flux", "pixel_fluxes", "relative_error", "unsigned_flux", "unsigned_flux_error"]
+__all__ = [
+    "MASK_TEXTS",
+    "MIN_AREA",
+    "MSH",
+    "SMOOTHING",
+    "THRESHOLD",
+    "active_region_area",
+    "active_region_area_error",
+    "active_region_mask",
+    "area_of_mask",
+    "mask_of",
+    "net_flux",
+    "pixel_fluxes",
+    "relative_error",
+    "smoothed",
+    "unsigned_flux",
+    "unsigned_flux_error",
+]
+
 
 _OPTIONS = rf"""threshold : `~astropy.units.Quantity`
     Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
@@ -41,9 +70,9 @@ def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> n
 
     Parameters
     ----------
-    field : `~sunpy_magsr.prep.field.Field`
+    field : `~sunpy_magsr.maps.field.Field`
         The field ``[y, x]``.
-    geometry : `~sunpy_magsr.metrics.geometry.PixelGeometry`
+    geometry : `~sunpy_magsr.maps.field.PixelGeometry`
         The areas of its pixels.
     deproject : `bool`
         Whether the field counts as radial.
@@ -70,7 +99,7 @@ def unsigned_flux(
     the flux along the line of sight. With ``deproject`` the field counts as radial, :math:`B_r = B / \mu`, and
     :math:`\Phi = \sum |B| A / \mu` with the surface area :math:`A = A_\mathrm{sky} / \mu`; a Map of the radial
     component needs no :math:`1 / \mu`. Pixels that are not measured carry no flux.
-    `~sunpy_magsr.metrics.geometry.pixel_areas` says how areas are found.
+    `~sunpy_magsr.maps.field.pixel_areas` says how areas are found.
 
     Without a threshold most of the flux may be noise: white Gaussian noise of standard deviation :math:`\sigma` alone
     has a mean :math:`|B|` of :math:`\sigma \sqrt{2 / \pi}`. State the threshold and the noise with the flux.
@@ -206,3 +235,280 @@ def _total(
 ) -> u.Quantity:
     strong = np.abs(field.data) > read_option(threshold, u.G, "threshold")
     return np.nansum(part(pixel_fluxes(field, geometry, deproject=deproject)[strong])) * u.Mx
+
+
+THRESHOLD = 100 * u.G
+SMOOTHING = 4 * u.arcsec
+MIN_AREA = 10 * u.Mm**2
+
+#: What docstrings say of the parameters of functions that need the mask of active regions.
+MASK_TEXTS = {
+    "field": FIELD,
+    "pair": PAIR,
+    "mask_options": r"""threshold : `~astropy.units.Quantity`
+    Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+smoothing : `~astropy.units.Quantity`
+    Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+    4 arcsec.
+min_area : `~astropy.units.Quantity`
+    Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
+""",
+    "plate_scale": AREA_PLATE_SCALE,
+}
+
+
+def mask_of(
+    field: Field, geometry: PixelGeometry, threshold: u.Quantity, smoothing: u.Quantity, min_area: u.Quantity
+) -> npt.NDArray[np.bool_]:
+    """
+    Find the pixels of active regions in a field that has been read; see `~sunpy_magsr.metrics.active_region_mask`.
+
+    Parameters
+    ----------
+    field : `~sunpy_magsr.maps.field.Field`
+        A field with a plate scale.
+    geometry : `~sunpy_magsr.maps.field.PixelGeometry`
+        The areas of its pixels.
+    threshold, smoothing, min_area : `~astropy.units.Quantity`
+        As for `~sunpy_magsr.metrics.active_region_mask`.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Whether each pixel belongs to an active region, bool ``[y, x]``.
+
+    Raises
+    ------
+    ValueError
+        If an option has another unit or is negative.
+    """
+    least = read_option(min_area, u.cm**2, "min_area")
+    strength = smoothed(np.abs(field.data), field, smoothing)
+    area = np.nan_to_num(geometry.surface_area)
+    mask = (strength > read_option(threshold, u.G, "threshold")) & (area > 0)
+    patches = skimage.measure.label(mask, connectivity=2)
+    return mask & (np.bincount(patches.ravel(), weights=area.ravel())[patches] >= least)
+
+
+def area_of_mask(mask: npt.NDArray[np.bool_], geometry: PixelGeometry) -> u.Quantity:
+    """
+    Surface area of the pixels of a mask.
+
+    Parameters
+    ----------
+    mask : `numpy.ndarray`
+        Whether each pixel counts, bool ``[y, x]``.
+    geometry : `~sunpy_magsr.maps.field.PixelGeometry`
+        The areas of the pixels.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The area in Mm^2.
+    """
+    return (geometry.surface_area[mask].sum() * u.cm**2).to(u.Mm**2)
+
+
+def smoothed(values: npt.NDArray[np.float64], field: Field, smoothing: u.Quantity) -> npt.NDArray[np.float64]:
+    """
+    Smooth values on the grid of a field with a Gaussian that leaves out missing pixels.
+
+    Parameters
+    ----------
+    values : `numpy.ndarray`
+        What to smooth, ``[y, x]``.
+    field : `~sunpy_magsr.maps.field.Field`
+        The field, which says which pixels are measured and how large they are.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum of the Gaussian, as an angle.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The smoothed values ``[y, x]``, NaN where the field is not measured.
+
+    Raises
+    ------
+    ValueError
+        If ``smoothing`` is negative or no angle.
+    """
+    width = read_option(smoothing, u.arcsec, "smoothing") * gaussian_fwhm_to_sigma
+    sigma = [width / scale for scale in reversed(field.arcsec)]
+    total, weight = (
+        scipy.ndimage.gaussian_filter(part, sigma, mode="constant")
+        for part in (np.nan_to_num(values), field.valid.astype(float))
+    )
+    return np.divide(total, weight, out=np.full(values.shape, np.nan), where=field.valid)
+
+
+MSH = u.def_unit(
+    "MSH", 2e-6 * np.pi * R_sun.to_value(u.Mm) ** 2 * u.Mm**2, doc="Millionth of the solar hemisphere, 3.04 Mm^2"
+)
+"""Millionth of the solar hemisphere, :math:`2 \\pi R_\\odot^2 10^{-6}`, 3.04 Mm^2."""
+
+
+@described_with(**MASK_TEXTS)
+def active_region_mask(
+    field: FieldLike,
+    *,
+    threshold: u.Quantity = THRESHOLD,
+    smoothing: u.Quantity = SMOOTHING,
+    min_area: u.Quantity = MIN_AREA,
+    plate_scale: u.Quantity | None = None,
+) -> npt.NDArray[np.bool_]:
+    r"""
+    Find the pixels of active regions.
+
+    :math:`|B|` is smoothed with a Gaussian :math:`G` that leaves out missing pixels, :math:`(G * |B| w) / (G * w)` with
+    :math:`w = 1` where the field is measured and 0 elsewhere. Pixels where the result is above the threshold form
+    patches (pixels that touch at a corner are connected), and patches with less surface area than ``min_area`` are
+    dropped. Smoothing, area and threshold are physical quantities, so the mask does not depend on the size of the
+    pixels.
+
+    White noise of standard deviation :math:`\sigma` alone has a smoothed :math:`|B|` of :math:`\sigma \sqrt{2 / \pi}`:
+    raise the threshold for the radial component from vector data, whose noise is near 100 G. Where strong network is
+    taken for an active region, raise ``min_area``. The projection of the field toward the limb is not corrected.
+
+    Parameters
+    ----------
+    {field}
+    {mask_options}
+    {plate_scale}
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Whether each pixel belongs to an active region, bool ``[y, x]``. It is false where the field is not measured and
+        where :math:`\mu < 0.1`.
+
+    Raises
+    ------
+    ValueError
+        If the field cannot be read, an array comes without a plate scale, or an option has another unit or is negative.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.metrics import active_region_mask
+    >>> field = np.zeros((40, 40))
+    >>> field[10:30, 10:30] = 500
+    >>> int(active_region_mask(field, smoothing=0 * u.arcsec, plate_scale=0.5 * u.arcsec / u.pix).sum())
+    400
+    """
+    measured = read_field(field, plate_scale=plate_scale)
+    return mask_of(measured, pixel_areas(measured), threshold, smoothing, min_area)
+
+
+@described_with(**MASK_TEXTS)
+def active_region_area(
+    field: FieldLike,
+    *,
+    threshold: u.Quantity = THRESHOLD,
+    smoothing: u.Quantity = SMOOTHING,
+    min_area: u.Quantity = MIN_AREA,
+    plate_scale: u.Quantity | None = None,
+    unit: u.UnitBase | str = u.Mm**2,
+) -> u.Quantity:
+    r"""
+    Surface area of active regions, :math:`\sum A_\mathrm{sky} / \mu` over `active_region_mask`.
+
+    Parameters
+    ----------
+    {field}
+    {mask_options}
+    {plate_scale}
+    unit : `~astropy.units.Unit` or ``"MSH"``
+        Unit of the result. ``"MSH"`` is `MSH`, the millionth of the solar hemisphere. Defaults to Mm^2.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The area on the solar surface, so it is corrected for foreshortening.
+
+    Raises
+    ------
+    ValueError
+        As for `active_region_mask`, and if ``unit`` is no unit of area.
+
+    Examples
+    --------
+    A square with sides of 50 arcsec:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.metrics import MSH, active_region_area
+    >>> field = np.full((100, 100), 500.0)
+    >>> area = active_region_area(field, plate_scale=0.5 * u.arcsec / u.pix)
+    >>> area
+    <Quantity 1315.04967 Mm2>
+    >>> area.to(MSH)
+    <Quantity 432.4308719 MSH>
+    """
+    wanted = _area_unit(unit)
+    measured = read_field(field, plate_scale=plate_scale)
+    geometry = pixel_areas(measured)
+    return area_of_mask(mask_of(measured, geometry, threshold, smoothing, min_area), geometry).to(wanted)
+
+
+@described_with(**MASK_TEXTS)
+def active_region_area_error(
+    result: FieldLike,
+    truth: FieldLike,
+    *,
+    threshold: u.Quantity = THRESHOLD,
+    smoothing: u.Quantity = SMOOTHING,
+    min_area: u.Quantity = MIN_AREA,
+    plate_scale: u.Quantity | None = None,
+) -> u.Quantity:
+    r"""
+    Relative error of the area of a result's active regions, :math:`100 (A / A_0 - 1)` per cent.
+
+    It is positive where the active regions of the result are larger than those of the truth. Both areas are measured
+    over the pixels that both fields have, with the areas of the truth's pixels.
+
+    Parameters
+    ----------
+    {pair}
+    {mask_options}
+    {plate_scale}
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The error in per cent, negative where the result has less area.
+
+    Raises
+    ------
+    ValueError
+        As for `active_region_mask`, and if the shapes differ or the truth has no active region.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.metrics import active_region_area_error
+    >>> truth, result = np.zeros((40, 40)), np.zeros((40, 40))
+    >>> truth[10:30, 10:30] = result[10:30, 10:35] = 500
+    >>> active_region_area_error(result, truth, smoothing=0 * u.arcsec, plate_scale=0.5 * u.arcsec / u.pix)
+    <Quantity 25. %>
+    """
+    pair, geometry = read_pair_areas(result, truth, plate_scale=plate_scale)
+    area, true_area = (
+        area_of_mask(mask_of(field, geometry, threshold, smoothing, min_area), geometry) for field in pair
+    )
+    return relative_error(area, true_area, "an active region")
+
+
+def _area_unit(unit: Any) -> u.UnitBase:
+    unit = MSH if isinstance(unit, str) and unit == "MSH" else unit
+    try:
+        unit = u.Unit(unit)
+    except (TypeError, ValueError):
+        known = False
+    else:
+        known = unit.is_equivalent(u.Mm**2)
+    if not known:
+        msg = f"unit must be a unit of area or 'MSH', got {unit!r}."
+        raise ValueError(msg)
+    return unit

@@ -10,19 +10,23 @@ import numpy as np
 import scipy.ndimage
 import skimage.measure
 
-from sunpy_magsr._fields import described_with
-from sunpy_magsr.metrics.flux import pixel_fluxes
-from sunpy_magsr.metrics.geometry import pixel_areas, pixel_lengths
-from sunpy_magsr.metrics.masks import MASK_TEXTS, MIN_AREA, SMOOTHING, THRESHOLD, area_of_mask, mask_of, smoothed
-from sunpy_magsr.metrics.options import read_option
-from sunpy_magsr.prep.field import read_field
+from sunpy_magsr._options import read_option
+from sunpy_magsr.maps.field import described_with, pixel_areas, pixel_lengths, read_field
+from sunpy_magsr.metrics.flux import (
+    MASK_TEXTS,
+    MIN_AREA,
+    SMOOTHING,
+    THRESHOLD,
+    area_of_mask,
+    mask_of,
+    pixel_fluxes,
+    smoothed,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from sunpy_magsr._fields import FieldLike
-    from sunpy_magsr.metrics.geometry import PixelGeometry
-    from sunpy_magsr.prep.field import Field
+    from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
 
 __all__ = ["SharpParameters", "sharp_parameters"]
 

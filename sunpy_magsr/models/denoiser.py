@@ -8,11 +8,10 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from sunpy_magsr.models.bands import Bands
-from sunpy_magsr.models.blocks import LocalBlock, timestep_features
-from sunpy_magsr.models.normalization import denormalize, normalize
+from sunpy_magsr.models.layers import Bands, LocalBlock, denormalize, normalize, timestep_features
 
 __all__ = ["MagnetogramDenoiser"]
+
 
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
 

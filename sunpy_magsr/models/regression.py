@@ -7,7 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from sunpy_magsr.models.autoencoder import ResidualBlock, upsample
-from sunpy_magsr.models.normalization import denormalize, normalize
+from sunpy_magsr.models.layers import denormalize, normalize
 
 __all__ = ["Critic", "Enhance", "Progressive"]
 

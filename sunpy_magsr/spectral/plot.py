@@ -1,13 +1,15 @@
-"""Figures of spectra and coherences."""
+"""Figures that pyplot does not know."""
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+from matplotlib.figure import Figure
 
-from sunpy_magsr._fields import described_with
+from sunpy_magsr.maps.field import described_with
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,10 +20,19 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.spectral.spectrum import Spectrum
 
-    # Wavenumbers, values and errors by name.
     Curves: TypeAlias = dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]
 
-__all__ = ["COLORS", "plot_coherence", "plot_spectra"]
+__all__ = ["COLORS", "FreeFigure", "plot_coherence", "plot_spectra"]
+
+
+class FreeFigure(Figure):
+    """A figure that pyplot does not know, but that notebooks show when it is the value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        self.savefig(stream, format="png")
+        return stream.getvalue()
+
 
 #: Okabe & Ito's palette, told apart with any color vision, without its black (the truth) and yellow (faint on white).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -149,7 +160,6 @@ def _curves(spectra: Mapping[str, Spectrum], unit: u.UnitBase, wanted: str) -> C
 def _axes(axes: Axes | None) -> Axes:
     if axes is not None:
         return axes
-    from sunpy_magsr._figure import FreeFigure
 
     return FreeFigure(figsize=(6.4, 4.4), layout="constrained").subplots()
 

@@ -1,4 +1,4 @@
-"""Power spectrum."""
+"""Power, cross spectrum, coherence, transfer function and effective resolution."""
 
 from __future__ import annotations
 
@@ -7,17 +7,161 @@ from typing import TYPE_CHECKING
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr._fields import FIELD, described_with
-from sunpy_magsr.prep.field import read_field
-from sunpy_magsr.spectral.cross import make_spectrum
-from sunpy_magsr.spectral.segments import SEGMENTATION, ring_moments
+from sunpy_magsr.maps.field import FIELD, PAIR, PARAMETERS, RAISES, described_with, read_field, read_pair
+from sunpy_magsr.spectral.spectrum import SEGMENTATION, Spectrum, ring_moments
 
 if TYPE_CHECKING:
-    from sunpy_magsr._fields import FieldLike
-    from sunpy_magsr.spectral.segments import Scale, Side, Window
-    from sunpy_magsr.spectral.spectrum import Spectrum
+    from typing import Any
 
-__all__ = ["power_spectrum"]
+    import numpy.typing as npt
+
+    from sunpy_magsr.maps.field import FieldLike
+    from sunpy_magsr.spectral.spectrum import Moments, Scale, Side, Window
+
+__all__ = [
+    "PAIR_TEXTS",
+    "coherence",
+    "cross_spectrum",
+    "effective_resolution",
+    "fourier_ring_correlation",
+    "make_spectrum",
+    "pair_moments",
+    "power_spectrum",
+    "squared_coherence",
+    "transfer_function",
+]
+
+
+#: What docstrings say of functions that compare two fields at each scale.
+PAIR_TEXTS = {
+    "parameters": PARAMETERS + PAIR + SEGMENTATION,
+    "raises": f"""{RAISES}ValueError
+    If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+    has enough pixels that are measured in both.
+""",
+}
+
+
+@described_with(**PAIR_TEXTS)
+def cross_spectrum(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
+    r"""
+    Cross spectrum :math:`\langle F G^* \rangle` of result (F) and truth (G).
+
+    It is normalized as `power_spectrum`. Opposite modes of real fields are conjugates, so the mean over a whole ring
+    has no imaginary part. A displacement :math:`d` lowers the mean, for isotropic fields by :math:`J_0(2 \pi k d)`,
+    instead of turning its phase.
+
+    {parameters}
+
+    Returns
+    -------
+    `Spectrum`
+        The cross spectrum, complex in G2 arcsec2. The error is that of the real part.
+
+    {raises}
+
+    Examples
+    --------
+    The cross spectrum of a field with -3 times itself is -3 times its power:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral import cross_spectrum, power_spectrum
+    >>> truth = np.random.default_rng(0).normal(size=(64, 64))
+    >>> scale = 0.5 * u.arcsec / u.pix
+    >>> cross = cross_spectrum(-3 * truth, truth, plate_scale=scale)
+    >>> np.allclose(cross.value / power_spectrum(truth, plate_scale=scale).value, -3)
+    True
+    """
+    moments = pair_moments(result, truth, plate_scale, segment, window)
+    (first, second, cross), spread = moments.mean, moments.spread[2]
+    from_modes = np.sqrt((first * second + cross**2) / (2 * moments.n_modes))
+    unit = u.G**2 * u.arcsec**2
+    return make_spectrum(moments, cross.astype(complex) * unit, np.where(np.isnan(spread), from_modes, spread) * unit)
+
+
+@described_with(**PAIR_TEXTS)
+def transfer_function(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
+    r"""
+    Transfer function: how much of the truth's amplitude at each scale is in the result.
+
+    It is :math:`H = |\langle G^* F \rangle| / \langle |G|^2 \rangle`. What is in the result but unrelated to the truth
+    does not count. A result that is :math:`a` times the truth has :math:`H = a`, and a Gaussian blur has
+    :math:`e^{-2 \pi^2 \sigma^2 k^2}`. The standard deviation is :math:`\sqrt{(1 - \gamma^2) \langle |F|^2 \rangle /
+    (2 n \langle |G|^2 \rangle)}` (Bendat & Piersol 2010, :doi:`10.1002/9781118032428`).
+
+    {parameters}
+
+    Returns
+    -------
+    `Spectrum`
+        The transfer function, plain numbers. NaN where the truth has no power.
+
+    {raises}
+
+    Notes
+    -----
+    It is an amplitude without sign. Between unrelated fields it is as large as its error and not 0, and it does not
+    show a reversed sign.
+
+    Examples
+    --------
+    A field that is 1.4 times the truth has a transfer function of 1.4:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral import transfer_function
+    >>> truth = np.random.default_rng(0).normal(size=(64, 64))
+    >>> transfer_function(1.4 * truth, truth, plate_scale=0.5 * u.arcsec / u.pix).band(4, 1)
+    1.4
+    """
+    moments = pair_moments(result, truth, plate_scale, segment, window)
+    first, second, cross = moments.mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.abs(cross) / second
+        unrelated = np.maximum(first - cross**2 / second, 0) / second
+    return make_spectrum(moments, value, np.sqrt(unrelated / (2 * moments.n_modes)))
+
+
+@described_with(**PAIR_TEXTS)
+def pair_moments(result: FieldLike, truth: FieldLike, plate_scale: Scale, segment: Side, window: Window) -> Moments:
+    """
+    Read two fields and average the products of their Fourier modes.
+
+    {parameters}
+
+    Returns
+    -------
+    `~sunpy_magsr.spectral.spectrum.Moments`
+        Powers of both fields and their cross spectrum in rings.
+    """
+    return ring_moments(read_pair(result, truth, plate_scale=plate_scale), segment=segment, window=window)
+
+
+def make_spectrum(
+    moments: Moments, value: u.Quantity | npt.NDArray[Any], error: u.Quantity | npt.NDArray[Any]
+) -> Spectrum:
+    """
+    Put values and their errors on the rings of the moments from which they were made.
+
+    Parameters
+    ----------
+    moments : `~sunpy_magsr.spectral.spectrum.Moments`
+        The moments, which give wavenumbers, areas and numbers of modes.
+    value, error : `~astropy.units.Quantity` or `numpy.ndarray`
+        One number for each ring.
+
+    Returns
+    -------
+    `Spectrum`
+        The spectrum of the values.
+    """
+    rings = moments.rings
+    return Spectrum(rings.wavenumber / u.arcsec, value, error, moments.n_modes, rings.area / u.arcsec**2)
 
 
 @described_with(field=FIELD, segmentation=SEGMENTATION)
@@ -84,3 +228,199 @@ def power_spectrum(
     error = np.where(np.isnan(spread), power / np.sqrt(moments.n_modes), spread)
     unit = u.G**2 * u.arcsec**2
     return make_spectrum(moments, power * unit, error * unit)
+
+
+@described_with(**PAIR_TEXTS)
+def coherence(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
+    r"""
+    Squared coherence: the share of the result's power at each scale that is linear in the truth.
+
+    The estimate :math:`g = |\langle F G^* \rangle|^2 / (\langle |F|^2 \rangle \langle |G|^2 \rangle)` is corrected for its
+    bias to first order, :math:`\gamma^2 = (g - 1/m) / (1 - 1/m)`. Here :math:`m = 2 n`, because the mean over a ring is
+    real (see `cross_spectrum`), and :math:`n` independent complex modes are :math:`2 n` real ones.
+
+    Unrelated fields scatter about 0, so that single values may be negative; a field with itself has 1. White noise of
+    power N on top of a truth of power S leaves 1 / (1 + N / S). A factor or a blur does not change the coherence: see
+    `transfer_function` for these.
+
+    The standard deviation is :math:`\sqrt{2 \gamma^2 / n} (1 - \gamma^2)` (Bendat & Piersol 2010,
+    :doi:`10.1002/9781118032428`), with :math:`(1 - \gamma^2) / (\sqrt 2 n)` for :math:`\gamma^2 \to 0` added in
+    quadrature.
+
+    {parameters}
+
+    Returns
+    -------
+    `Spectrum`
+        The squared coherence, plain numbers. NaN where a field has no power or a ring has too few modes to remove the
+        bias.
+
+    {raises}
+
+    Notes
+    -----
+    Bias and error are those of Gaussian fields with the same statistics everywhere. Where little of the area holds
+    most of the power, as in active regions, there are fewer independent modes than counted and both are larger.
+
+    Examples
+    --------
+    A field has the coherence 1 with 1.4 times itself:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral import coherence
+    >>> truth = np.random.default_rng(0).normal(size=(64, 64))
+    >>> same = coherence(1.4 * truth, truth, plate_scale=0.5 * u.arcsec / u.pix)
+    >>> same.band(4, 1)
+    1.0
+    """
+    moments = pair_moments(result, truth, plate_scale, segment, window)
+    first, second, cross = moments.mean
+    return make_spectrum(moments, *squared_coherence(first, second, cross, moments.n_modes))
+
+
+@described_with(**PAIR_TEXTS)
+def fourier_ring_correlation(
+    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
+) -> Spectrum:
+    r"""
+    Fourier ring correlation: the correlation coefficient of two fields at each scale.
+
+    It is :math:`\mathrm{Re} \langle F G^* \rangle / \sqrt{\langle |F|^2 \rangle \langle |G|^2 \rangle}` (Saxton &
+    Baumeister 1982, :doi:`10.1111/j.1365-2818.1982.tb00405.x`; Van Heel & Schatz 2005,
+    :doi:`10.1016/j.jsb.2005.05.009`), from -1 to 1. Its square is `coherence` before the bias is removed. The standard
+    deviation is :math:`(1 - r^2) / \sqrt{2 n}`.
+
+    {parameters}
+
+    Returns
+    -------
+    `Spectrum`
+        The correlation, plain numbers. NaN where a field has no power.
+
+    {raises}
+
+    Notes
+    -----
+    The usual thresholds are made for two images of one object with independent noise. Here the truth has noise too, but
+    it counts as part of the truth.
+
+    Examples
+    --------
+    A field is anticorrelated with its negative:
+
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral import fourier_ring_correlation
+    >>> truth = np.random.default_rng(0).normal(size=(64, 64))
+    >>> opposite = fourier_ring_correlation(-truth, truth, plate_scale=0.5 * u.arcsec / u.pix)
+    >>> opposite.band(4, 1)
+    -1.0
+    """
+    moments = pair_moments(result, truth, plate_scale, segment, window)
+    first, second, cross = moments.mean
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = cross / np.sqrt(first * second)
+    return make_spectrum(moments, value, (1 - value**2) / np.sqrt(2 * moments.n_modes))
+
+
+def squared_coherence(
+    first: npt.NDArray[np.float64],
+    second: npt.NDArray[np.float64],
+    cross: npt.NDArray[np.float64],
+    n_modes: npt.NDArray[np.floating],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """
+    Squared coherence without its bias, and its standard deviation; see `coherence`.
+
+    Parameters
+    ----------
+    first, second, cross : `numpy.ndarray`
+        Powers of the two fields and the real part of their cross spectrum, in each ring.
+    n_modes : `numpy.ndarray`
+        Number of independent modes in each ring.
+
+    Returns
+    -------
+    value : `numpy.ndarray`
+        Squared coherence in each ring.
+    error : `numpy.ndarray`
+        Standard deviation of the squared coherence in each ring.
+
+    Examples
+    --------
+    Two fields that have nothing in common in a ring of 50 modes:
+
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral.power import squared_coherence
+    >>> squared_coherence(np.ones(1), np.ones(1), np.zeros(1), np.array([50]))
+    (array([-0.01010101]), array([0.01414214]))
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        biased = cross**2 / (first * second)
+        bias = np.where(n_modes > 0.5, 1 / (2 * n_modes), np.nan)
+        value = (biased - bias) / (1 - bias)
+    positive = np.clip(value, 0, 1)
+    return value, (1 - positive) * np.sqrt(2 * positive / n_modes + 1 / (2 * n_modes**2))
+
+
+def effective_resolution(spectrum: Spectrum, *, threshold: float = 0.5) -> u.Quantity:
+    """
+    Wavelength at which a coherence or Fourier ring correlation first falls below a threshold.
+
+    The wavelength is interpolated between rings, linearly in wavenumber. For a `coherence`, 0.5 means that half of the
+    power is linear in the truth. For a Fourier ring correlation 1/7 is customary (Van Heel & Schatz 2005,
+    :doi:`10.1016/j.jsb.2005.05.009`, discuss that and others); a coherence of 0.5 is a correlation of 0.71.
+
+    Parameters
+    ----------
+    spectrum : `Spectrum`
+        A spectrum of plain numbers. Rings with NaN are left out.
+    threshold : `float`
+        The threshold, between 0 and 1. Defaults to 0.5.
+
+    Returns
+    -------
+    `~astropy.units.Quantity`
+        The wavelength in arcsec. If the spectrum never falls below the threshold, it is the shortest wavelength of the
+        spectrum (that of Nyquist). It is NaN if the spectrum is below from the start.
+
+    Raises
+    ------
+    ValueError
+        If the spectrum has a unit or the threshold is not between 0 and 1.
+
+    Notes
+    -----
+    The first crossing counts, even if noise made it. A wavelength spans two pixels of the coarsest grid that holds it.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> import numpy as np
+    >>> from sunpy_magsr.spectral import Spectrum, effective_resolution
+    >>> k = np.array([0.1, 0.2, 0.3, 0.4])
+    >>> spectrum = Spectrum(k / u.arcsec, 1 - 2 * k, np.zeros(4), np.ones(4))
+    >>> effective_resolution(spectrum)
+    <Quantity 4. arcsec>
+    """
+    value = u.Quantity(spectrum.value)
+    if value.unit != u.dimensionless_unscaled or np.iscomplexobj(value):
+        msg = (
+            f"spectrum must be a coherence or correlation, a real number without unit, got {value.dtype} {value.unit}."
+        )
+        raise ValueError(msg)
+    if not 0 < threshold < 1:
+        msg = f"threshold must be between 0 and 1, got {threshold!r}."
+        raise ValueError(msg)
+    known = np.isfinite(value.value)
+    value, wavenumber = value.value[known], spectrum.wavenumber.to_value(1 / u.arcsec)[known]
+    below = np.flatnonzero(value < threshold)
+    if not len(value) or (len(below) and below[0] == 0):
+        return np.nan * u.arcsec
+    if not len(below):
+        return 1 / wavenumber[-1] * u.arcsec
+    pair = slice(below[0], below[0] - 2 if below[0] > 1 else None, -1)
+    return 1 / np.interp(threshold, value[pair], wavenumber[pair]) * u.arcsec

@@ -1,23 +1,111 @@
-"""Factors with which intervals hold the truth as often as they say."""
+"""Calibrations, the quantities that they hold for, and what an ensemble knows of its own."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import TYPE_CHECKING, Any
 
+import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.uncertainty.conformal import LEAST_REGIONS, LEVELS, coverage_table, factors
-from sunpy_magsr.uncertainty.stratum_factors import AXES, UNCALIBRATED, StratumFactors, shape_of
+from sunpy_magsr import metrics
+from sunpy_magsr.exceptions import warn_user
+from sunpy_magsr.uncertainty.intervals import (
+    AXES,
+    LEAST_REGIONS,
+    LEVELS,
+    UNCALIBRATED,
+    StratumFactors,
+    coverage_table,
+    factors,
+    shape_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from astropy.table import Table
+    from numpy.typing import NDArray
+    from sunpy.map import GenericMap
 
-    from sunpy_magsr.uncertainty.conformal import Case
+    from sunpy_magsr.uncertainty.intervals import Case
 
-__all__ = ["AXES", "UNCALIBRATED", "Calibration"]
+__all__ = ["AXES", "QUANTITIES", "UNCALIBRATED", "Calibration", "Facts", "error_floor", "quantity_named"]
+
+
+_SHARED_ERROR = 0.005
+
+
+def inversion_line_length(field: GenericMap, **options: Any) -> u.Quantity:
+    """Length of the inversion lines between strong fields; see `~sunpy_magsr.metrics.sharp_parameters`."""
+    return metrics.sharp_parameters(field, **options).inversion_line_length
+
+
+def sharp_flux(field: GenericMap, **options: Any) -> u.Quantity:
+    """Deprojected unsigned flux of active regions; see `~sunpy_magsr.metrics.sharp_parameters`."""
+    return metrics.sharp_parameters(field, **options).unsigned_flux
+
+
+#: Measurements that `~sunpy_magsr.uncertainty.Ensemble.propagate` knows by name, and that a model may have a calibration for:
+#: the unsigned flux of all pixels and of those above 100 G, the area of active regions, their deprojected flux as in SHARP's
+#: USFLUX, and the length of inversion lines between strong fields.
+QUANTITIES: dict[str, Callable[..., Any]] = {
+    "unsigned_flux": metrics.unsigned_flux,
+    "strong_flux": functools.partial(metrics.unsigned_flux, threshold=100 * u.G),
+    "active_region_area": metrics.active_region_area,
+    "sharp_flux": sharp_flux,
+    "inversion_line_length": inversion_line_length,
+}
+
+
+def quantity_named(func: str | Callable[..., Any]) -> tuple[str | None, Callable[..., Any]]:
+    """
+    Find a measurement and its name.
+
+    Parameters
+    ----------
+    func : `str` or callable
+        The name of one of the `QUANTITIES`, or any function.
+
+    Returns
+    -------
+    name : `str` or `None`
+        The name. `None` if the function is not one of the `QUANTITIES`.
+    func : callable
+        The function.
+
+    Raises
+    ------
+    ValueError
+        If there is no such name.
+    """
+    if isinstance(func, str):
+        if func not in QUANTITIES:
+            msg = f"func must be a function or one of {', '.join(QUANTITIES)}, got {func!r}."
+            raise ValueError(msg)
+        return func, QUANTITIES[func]
+    return next((name for name, known in QUANTITIES.items() if known is func), None), func
+
+
+def error_floor(mean: Any, std: Any) -> Any:
+    """
+    Add the error that all members share, half a per cent of the value, to their standard deviation.
+
+    Parameters
+    ----------
+    mean : `float`, `~astropy.units.Quantity` or `numpy.ndarray`
+        Mean of a quantity over the members.
+    std : `float`, `~astropy.units.Quantity` or `numpy.ndarray`
+        Standard deviation of the quantity over the members.
+
+    Returns
+    -------
+    `float`, `~astropy.units.Quantity` or `numpy.ndarray`
+        The root of the sum of both squares.
+    """
+    return np.sqrt(std**2 + (_SHARED_ERROR * mean) ** 2)
+
 
 _LEAST_PIXELS = 1000
 
@@ -26,7 +114,7 @@ class Calibration(StratumFactors):
     r"""
     Factors of intervals by stratum.
 
-    An interval of an ensemble is the mean plus and minus `~sunpy_magsr.uncertainty.conformal.half_width` standard
+    An interval of an ensemble is the mean plus and minus `~sunpy_magsr.uncertainty.intervals.half_width` standard
     deviations, times the factor of the pixel's stratum. With that factor the interval holds the share of the truth that it
     names: split conformal prediction (Papadopoulos et al. 2002, :doi:`10.1007/3-540-36755-1_29`) by groups (Vovk 2012,
     Asian Conference on Machine Learning 25, 475). Factors are interpolated between levels. Below the lowest and above the
@@ -67,7 +155,7 @@ class Calibration(StratumFactors):
 
         Parameters
         ----------
-        cases : sequence of `~sunpy_magsr.uncertainty.conformal.Case`
+        cases : sequence of `~sunpy_magsr.uncertainty.intervals.Case`
             Ensembles with their truth. The model should not have been trained on any of their regions.
         edges : `dict`
             As in `Calibration`.
@@ -93,9 +181,9 @@ class Calibration(StratumFactors):
         Members whose standard deviation is half of what it should be:
 
         >>> import numpy as np
-        >>> from sunpy_magsr.metrics.antithetic import Draws
+        >>> from sunpy_magsr.metrics.ensemble import Draws
         >>> from sunpy_magsr.uncertainty import Calibration
-        >>> from sunpy_magsr.uncertainty.conformal import Case
+        >>> from sunpy_magsr.uncertainty.intervals import Case
         >>> rng = np.random.default_rng(1)
         >>> zero, five = np.zeros((100, 100)), np.full((100, 100), 5.0)
         >>> cases = [Case(zero, five, Draws(10**6), rng.normal(0, 10, (100, 100)), {"field": 0.0}, name) for name in "ab"]
@@ -123,7 +211,7 @@ class Calibration(StratumFactors):
 
         Parameters
         ----------
-        cases : sequence of `~sunpy_magsr.uncertainty.conformal.Case`
+        cases : sequence of `~sunpy_magsr.uncertainty.intervals.Case`
             As in `fit`, which raises the same errors.
         **options
             Options of `fit`.
@@ -131,7 +219,7 @@ class Calibration(StratumFactors):
         Returns
         -------
         `~astropy.table.Table`
-            The coverage, as `~sunpy_magsr.uncertainty.conformal.coverage_table` gives it.
+            The coverage, as `~sunpy_magsr.uncertainty.intervals.coverage_table` gives it.
         """
         return coverage_table(cls.fit_without_each(cases, **options), cases)
 
@@ -142,7 +230,7 @@ class Calibration(StratumFactors):
 
         Parameters
         ----------
-        cases : sequence of `~sunpy_magsr.uncertainty.conformal.Case`
+        cases : sequence of `~sunpy_magsr.uncertainty.intervals.Case`
             Ensembles with their truth, as in `fit`.
         **options
             Options of `fit`, which raises the same errors.
@@ -156,3 +244,59 @@ class Calibration(StratumFactors):
             region: cls.fit([case for case in cases if case.region != region], **options)
             for region in sorted({case.region for case in cases})
         }
+
+
+@dataclasses.dataclass
+class Facts:
+    """
+    What is known about an ensemble apart from its members.
+
+    Parameters
+    ----------
+    calibrations : `dict` of `str` to `~sunpy_magsr.uncertainty.Calibration`
+        The calibration of the pixels, by the name ``"pixel"``, and those of `~sunpy_magsr.uncertainty.QUANTITIES`, by their
+        names.
+    make_strata : callable, optional
+        A function that takes the calibration of the pixels and returns the stratum of each pixel, uint8 ``[Y, X]``.
+    make_untrained : callable, optional
+        A function without arguments that returns whether the input is outside of what the model was trained on, bool
+        ``[Y, X]``.
+    frame : `dict`
+        Values of the calibrations' axes for the frame as a whole.
+    flags : `numpy.ndarray`, optional
+        Flags of the pixels, uint8 ``[Y, X]``. By default the ensemble makes them when they are needed.
+    strata : `numpy.ndarray`, optional
+        Strata of the pixels, uint8 ``[Y, X]``. By default the ensemble makes them when they are needed.
+    """
+
+    calibrations: dict[str, Calibration] = dataclasses.field(default_factory=dict)
+    make_strata: Callable[[Calibration], NDArray[np.uint8]] | None = None
+    make_untrained: Callable[[], NDArray[np.bool_]] | None = None
+    frame: dict[str, float] = dataclasses.field(default_factory=dict)
+    flags: NDArray[np.uint8] | None = None
+    strata: NDArray[np.uint8] | None = None
+
+    def frame_factor(self, name: str, level: float) -> float:
+        """
+        Give the factor of the interval of a quantity that was measured on the whole frame.
+
+        Parameters
+        ----------
+        name : `str`
+            One of the `~sunpy_magsr.uncertainty.QUANTITIES`.
+        level : `float`
+            Probability of the interval, between 0 and 1.
+
+        Returns
+        -------
+        `float`
+            The factor. Where there is none, it is 1, and the user is warned.
+        """
+        calibration = self.calibrations.get(name)
+        stratum = UNCALIBRATED if calibration is None else int(calibration.strata(self.frame, ()))
+        if calibration is None or stratum == UNCALIBRATED:
+            warn_user(
+                f"{name} is not calibrated for this model and input; the interval is that of the members.", stacklevel=4
+            )
+            return 1.0
+        return float(calibration.factor(level)[stratum])

@@ -8,13 +8,12 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
 
-from sunpy_magsr.metrics.antithetic import draws_of
+from sunpy_magsr.maps.field import Field, pixel_areas, read_field
 from sunpy_magsr.metrics.elements import MIN_AREA, PROMINENCE, THRESHOLD, matched, read_limits, segmented
+from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.metrics.flux import pixel_fluxes
-from sunpy_magsr.metrics.geometry import pixel_areas
-from sunpy_magsr.prep.field import Field, read_field
-from sunpy_magsr.uncertainty.arguments import check_ensemble, read_truth
-from sunpy_magsr.uncertainty.conformal import check_level, half_width
+from sunpy_magsr.uncertainty.ensemble import check_ensemble, read_truth
+from sunpy_magsr.uncertainty.intervals import check_level, half_width
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from sunpy_magsr.uncertainty.ensemble import Ensemble
 
 __all__ = ["flux_elements"]
+
 
 _FORMATS = {u.pix: ".2f", u.arcsec: ".2f", u.deg: ".3f", u.G: ".0f", u.Mm**2: ".1f", u.Mx: ".2e"}
 

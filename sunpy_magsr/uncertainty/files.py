@@ -12,12 +12,11 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 
-from sunpy_magsr.atomic import check_new, whole_file
-from sunpy_magsr.io import check_precision, compressed_image, image_list, read_fits
-from sunpy_magsr.metadata import ANTITHETIC
-from sunpy_magsr.metrics.antithetic import PAIR_CORRELATION, Draws
-from sunpy_magsr.uncertainty.calibration import Calibration
-from sunpy_magsr.uncertainty.facts import Facts
+from sunpy_magsr._files import check_new, whole_file
+from sunpy_magsr.inference.header import ANTITHETIC
+from sunpy_magsr.maps.fits import check_precision, compressed_image, image_list, read_fits
+from sunpy_magsr.metrics.ensemble import PAIR_CORRELATION, Draws
+from sunpy_magsr.uncertainty.calibration import Calibration, Facts
 from sunpy_magsr.uncertainty.members import StoredMoments
 
 if TYPE_CHECKING:
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from sunpy_magsr.uncertainty.ensemble import Ensemble
 
 __all__ = ["read_ensemble", "save_ensemble"]
+
 
 _BLOCK = 2880  # bytes, of FITS
 _FRAME = "frame"
@@ -64,7 +64,7 @@ def save_ensemble(
         Whether to write the members. Defaults to `False`.
     precision : `~astropy.units.Quantity`, optional
         Compress the images of a FITS file, with values rounded to steps of this magnetic field, as in
-        `sunpy_magsr.io.write_fits`. By default nothing is rounded. Members that are compressed cannot be mapped, and are
+        `sunpy_magsr.maps.fits.write_fits`. By default nothing is rounded. Members that are compressed cannot be mapped, and are
         read into memory.
     overwrite : `bool`
         Whether to replace a file that exists. Defaults to `False`.

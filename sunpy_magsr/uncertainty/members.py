@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sunpy_magsr.metrics.antithetic import Draws, pair_correlation
+from sunpy_magsr.metrics.ensemble import Draws, pair_correlation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,7 +36,7 @@ class Moments:
     Parameters
     ----------
     is_paired : `bool`
-        Whether the fields are antithetic pairs (`~sunpy_magsr.metrics.antithetic.Draws`). Defaults to `False`.
+        Whether the fields are antithetic pairs (`~sunpy_magsr.metrics.ensemble.Draws`). Defaults to `False`.
 
     Examples
     --------

@@ -14,9 +14,8 @@ import numpy as np
 import scipy.ndimage
 from astropy.stats import gaussian_fwhm_to_sigma
 
-from sunpy_magsr._figure import FreeFigure
-from sunpy_magsr.prep.wcs import plate_scale
-from sunpy_magsr.uncertainty.angles import angle_in_pixels
+from sunpy_magsr.maps.wcs import angular_scale, plate_scale
+from sunpy_magsr.spectral.plot import FreeFigure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,7 +24,56 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.uncertainty.ensemble import Ensemble
 
-__all__ = ["as_html", "draw_ensemble", "show", "smoothed_std"]
+__all__ = ["angle_in_pixels", "arcsec_per_pixel", "as_html", "draw_ensemble", "show", "smoothed_std"]
+
+
+def arcsec_per_pixel(smap: GenericMap) -> tuple[float, ...]:
+    """
+    Give the plate scale as seen from the Earth.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        A map in helioprojective coordinates, or in heliographic coordinates with pixels of equal size in degrees
+        (CEA).
+
+    Returns
+    -------
+    `tuple` of `float`
+        Arcsec in a pixel along x and y. For heliographic maps these are the values at disk center.
+    """
+    return angular_scale(plate_scale(smap))
+
+
+def angle_in_pixels(smap: GenericMap, angle: u.Quantity, *, name: str) -> tuple[float, ...]:
+    """
+    Convert an angle to pixels.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        A map in helioprojective or heliographic coordinates.
+    angle : `~astropy.units.Quantity`
+        An angle as seen from the Earth, also for heliographic maps.
+    name : `str`
+        Name of the argument that holds the angle, for the error.
+
+    Returns
+    -------
+    `tuple` of `float`
+        Pixels along y and x, in the order in which arrays are indexed.
+
+    Raises
+    ------
+    ValueError
+        If ``angle`` is not a positive angle.
+    """
+    is_angle = isinstance(angle, u.Quantity) and angle.isscalar and angle.unit.is_equivalent(u.arcsec)
+    if not is_angle or not angle > 0:
+        msg = f"{name} must be a positive angle such as 4 * u.arcsec, got {angle!r}."
+        raise ValueError(msg)
+    return tuple(angle.to_value(u.arcsec) / scale for scale in reversed(arcsec_per_pixel(smap)))
+
 
 _STRONGEST = 800.0  # Gauss, of the gray scale at most
 _SHOWN = 600  # pixels of a side in a notebook

@@ -9,20 +9,21 @@ import numpy as np
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.ndimage import gaussian_filter
 
-from sunpy_magsr.uncertainty.angles import angle_in_pixels, arcsec_per_pixel
-from sunpy_magsr.uncertainty.arguments import check_ensemble
+from sunpy_magsr.uncertainty.ensemble import check_ensemble
 from sunpy_magsr.uncertainty.members import release
+from sunpy_magsr.uncertainty.pictures import angle_in_pixels, arcsec_per_pixel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sunpy.map import GenericMap
 
-    from sunpy_magsr.metrics.antithetic import Draws
+    from sunpy_magsr.metrics.ensemble import Draws
     from sunpy_magsr.uncertainty.ensemble import Ensemble
 
     _Array: TypeAlias = NDArray[np.floating]
 
 __all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
+
 
 #: Wavelengths of the bands in pixels, from long to short.
 WAVELENGTHS = np.geomspace(48, 2.5, 12)
@@ -41,7 +42,7 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
     .. math:: \rho = \frac{P_m - v \overline{P}}{(1 - v) \overline{P}},
 
     with the variance v of the mean of S members over that of a member (1/S for independent members, less for antithetic
-    pairs, `~sunpy_magsr.metrics.antithetic.Draws`). It is 1 where all members are equal and 0 where they share nothing, for
+    pairs, `~sunpy_magsr.metrics.ensemble.Draws`). It is 1 where all members are equal and 0 where they share nothing, for
     any S. The result is the longest wavelength
     at which it falls below the threshold, interpolated in the logarithm of the wavelength. If the truth is like one more
     member, the coherence of the truth with the mean of many members has fallen to the threshold there. If the ensemble has a
@@ -115,7 +116,7 @@ def shared_wavelength(
         Share of the power, between 0 and 1.
     sigma : `float` or `tuple` of `float`
         Standard deviation of the Gaussian window in pixels, one or (along y, along x).
-    draws : `~sunpy_magsr.metrics.antithetic.Draws`
+    draws : `~sunpy_magsr.metrics.ensemble.Draws`
         Number of members, and whether they are pairs.
 
     Returns

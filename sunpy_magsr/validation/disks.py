@@ -1,24 +1,46 @@
-"""Whole disks: models judged by distance from disk center and by strength of the input."""
+"""Whole disks, judged by distance from disk center and by strength of the field."""
 
 import dataclasses
+import hashlib
+import io
 import itertools
+import json
+from pathlib import Path
 
 import numpy as np
 import sunpy.map
 from astropy.table import Table
 from sunpy.map.maputils import all_coordinates_from_map
+from tqdm.auto import tqdm
 
 from sunpy_magsr import metrics
-from sunpy_magsr.forward_model.windows import CORNER, window_spectra
-from sunpy_magsr.prep.disk import limb_cosine
-from sunpy_magsr.prep.products import product_of
-from sunpy_magsr.prep.wcs import is_helioprojective
-from sunpy_magsr.spectral.modes import make_rings
-from sunpy_magsr.validation.predictions import LEVELS
-from sunpy_magsr.validation.regions import degraded_map, on_fine_grid
+from sunpy_magsr._files import whole_file
+from sunpy_magsr.instrument.windows import CORNER, window_spectra
+from sunpy_magsr.maps.disk import limb_cosine
+from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
+from sunpy_magsr.maps.header import product_of
+from sunpy_magsr.maps.wcs import is_helioprojective
+from sunpy_magsr.spectral.spectrum import make_rings
+from sunpy_magsr.validation.evaluate import identity, load_model
+from sunpy_magsr.validation.predictions import LEVELS, Results, predict, predict_by_members, predict_by_result
+from sunpy_magsr.validation.regions import component_of, degraded_map, on_fine_grid
 from sunpy_magsr.validation.scores import BANDS
+from sunpy_magsr.version import version
 
-__all__ = ["MU_EDGES", "STRENGTHS", "Disk", "disk_table", "hmi_noise", "is_whole_disk", "judge_disk", "make_disk"]
+__all__ = [
+    "MU_EDGES",
+    "STRENGTHS",
+    "Disk",
+    "disk_table",
+    "find_disks",
+    "hmi_noise",
+    "is_whole_disk",
+    "judge_disk",
+    "judge_disks",
+    "make_disk",
+    "write_disks",
+]
+
 
 #: Edges of the rings, as cosines of the heliocentric angle. Closer to the limb, nothing is judged.
 MU_EDGES = (1.0, 0.9, 0.75, 0.6, 0.4, 0.2)
@@ -318,3 +340,138 @@ def disk_table(rows):
         table[name].format = f".{decimals}f"
     table["intervals"] = [row["intervals"] for row in rows]
     return table
+
+
+def find_disks(folder):
+    """
+    Find the line-of-sight magnetograms of whole disks in a folder.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        The folder. It is searched at all depths for ``*.fits``.
+
+    Returns
+    -------
+    `list` of `str`
+        Their paths in the folder. Files that cannot be read are passed over.
+    """
+    return [path.relative_to(folder).as_posix() for path in sorted(Path(folder).rglob("*.fits")) if _is_disk(path)]
+
+
+def _is_disk(path):
+    try:
+        smap = open_magnetogram(path)
+        return component_of(smap, path.name) == "los" and is_whole_disk(smap)
+    except Exception:  # noqa: BLE001  whatever a damaged file raises, `read_regions` reports it
+        return False
+
+
+def judge_disks(
+    folder, names, models, *, n_samples=8, seed=0, blur=0.0, noise=0.0, keep=None, device=None, progress=False
+):
+    """
+    Judge models on whole disks by distance from disk center and strength of the input.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        The folder of the disks.
+    names : sequence of `str`
+        Paths of the disks in it, from `find_disks`.
+    models : sequence
+        Names of models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.predictions.Results`.
+    n_samples, seed : `int`
+        Number of samples of the diffusion models and the seed of all random numbers.
+    blur, noise : `float`
+        Blur in arcsec and noise in Gauss of a simulated instrument; see `~sunpy_magsr.validation.regions.degraded_map`.
+    keep : `str` or `pathlib.Path`, optional
+        A folder to keep finished parts in, as for `~sunpy_magsr.validation.evaluate.evaluate`.
+    device : `str`, optional
+        The torch device, as for `sunpy_magsr.superresolve`.
+    progress : `bool`
+        Whether to show a progress bar on a terminal. Defaults to `False`.
+
+    Returns
+    -------
+    table : `astropy.table.Table`
+        The table of `~sunpy_magsr.validation.disks.disk_table`.
+    failed : `dict` of `str` to `str`
+        The reason why a model could not be judged on a disk, by the names of both.
+    """
+    options = {"n_samples": n_samples, "seed": seed, "blur": blur, "noise": noise}
+    rows, failed = [], {}
+    with tqdm(total=len(names) * len(models), disable=None if progress else True, unit="part") as bar:
+        for name in names:
+            path, disk = Path(folder) / name, None
+            digest = file_digest(path)
+            for model in models:
+                bar.set_postfix_str(f"{model}, {name[-48:]}")
+                kept = _kept_in(keep, name, model, digest, options)
+                found = _load(kept)
+                if found is None:
+                    try:
+                        disk = disk or make_disk(open_magnetogram(path), name=name, blur=blur, noise=noise, seed=seed)
+                        found = judge_disk(disk, _prediction(disk, model, n_samples, seed, device))
+                        _save(kept, found)
+                    except ValueError as error:
+                        failed[f"{model}: {name}"] = reason(error)
+                rows += [{"model": str(model), **row} for row in found or ()]
+                bar.update()
+    return disk_table(rows), failed
+
+
+def _prediction(disk, model, n_samples, seed, device):
+    if not isinstance(model, Results):
+        return predict(disk, model, n_samples=n_samples, seed=seed, device=device)
+    members = model.members(disk.name, disk.truth)
+    return predict_by_result(disk, members[0]) if len(members) == 1 else predict_by_members(members)
+
+
+def _kept_in(folder, name, model, digest, options):
+    """The file for the rows of a model on a disk; its name says all that they depend on."""
+    if folder is None:
+        return None
+    instrument = "MDI" if options["blur"] or options["noise"] else "HMI"
+    facts = [name, digest, str(model), identity(load_model(model, instrument)), options, version]
+    return Path(folder) / "parts" / f"disk_{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]}.json"
+
+
+def _load(path):
+    if path is None or not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        return None  # damaged: done again
+
+
+def _save(path, rows):
+    if path is not None:
+        with whole_file(path) as stream:
+            stream.write(json.dumps(rows).encode())
+
+
+def write_disks(table, folder):
+    """
+    Write ``disks.csv`` and ``disks.ecsv``.
+
+    Parameters
+    ----------
+    table : `astropy.table.Table`
+        Table from `judge_disks`.
+    folder : `str` or `pathlib.Path`
+        The folder for the files. Files of these names are replaced.
+
+    Returns
+    -------
+    `list` of `pathlib.Path`
+        The two files.
+    """
+    paths = [Path(folder) / f"disks.{suffix}" for suffix in ("csv", "ecsv")]
+    for path in paths:
+        stream = io.StringIO()
+        table.write(stream, format=f"ascii{path.suffix}")
+        with whole_file(path) as target:
+            target.write(stream.getvalue().encode())
+    return paths

@@ -1,6 +1,10 @@
-"""Run every model on every region."""
+"""Evaluation of models on regions, each finished part kept."""
 
 import dataclasses
+import hashlib
+import json
+import zipfile
+import zlib
 from pathlib import Path
 
 import astropy.units as u
@@ -9,17 +13,109 @@ import scipy.stats
 from tqdm.auto import tqdm
 
 from sunpy_magsr import metrics, spectral
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.job import check_options
-from sunpy_magsr.prep.field import read_field
-from sunpy_magsr.prep.files import reason
-from sunpy_magsr.validation.parts import Part, identity
+from sunpy_magsr._files import whole_file
+from sunpy_magsr.inference.job import check_options
+from sunpy_magsr.maps.field import read_field
+from sunpy_magsr.maps.files import reason
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.regions import check_any
-from sunpy_magsr.validation.results import Results
-from sunpy_magsr.validation.scores import BANDS, SMALL
-from sunpy_magsr.validation.two_samples import tell_apart
+from sunpy_magsr.validation.scores import BANDS, SMALL, score
+from sunpy_magsr.validation.texture import tell_apart
+from sunpy_magsr.version import version
 
-__all__ = ["MODELS", "Evaluation", "evaluate", "load_model"]
+__all__ = ["MODELS", "Evaluation", "Part", "evaluate", "identity", "load_model"]
+
+
+_WORDS = ("name", "summary", "license", "training", "validation", "limits", "where")
+
+
+def identity(backend):
+    """
+    Make a digest of everything that determines the result of a model: weights, configurations, and numbers of its card.
+
+    Parameters
+    ----------
+    backend : `~sunpy_magsr.sampling.backends.Backend`
+        The model, from `~sunpy_magsr.sampling.load_backend`.
+
+    Returns
+    -------
+    `str`
+        The digest. Two models with the same digest give the same results.
+    """
+    card = dataclasses.asdict(backend.card)
+    facts = {key: value for key, value in card.items() if key not in _WORDS}
+    parts = {key: getattr(value, "config", None) for key, value in sorted(vars(backend).items())}
+    configs = {key: dict(config) for key, config in parts.items() if config is not None}
+    if not facts["sha256"]:
+        facts["name"] = card["name"]
+    return hashlib.sha256(json.dumps([facts, configs], sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Part:
+    """
+    One model on one region, which is computed once and kept in a file.
+
+    Parameters
+    ----------
+    backend : `~sunpy_magsr.sampling.backends.Backend`
+        The model.
+    region : `~sunpy_magsr.validation.regions.Region`
+        The region.
+    settings : `dict`
+        Options of `~sunpy_magsr.validation.scores.score`.
+    folder : `pathlib.Path` or `None`
+        The folder for the file. `None` keeps nothing.
+    """
+
+    def __init__(self, backend, region, settings, folder):
+        self.backend, self.region, self.settings = backend, region, settings
+        facts = {"files": region.sha256, "model": identity(backend), **settings, "version": version}
+        self.fingerprint = json.dumps(facts, sort_keys=True)
+        card = backend.card
+        place = hashlib.sha256(f"{region.name}\n{card.name}\n{card.where}".encode()).hexdigest()[:12]
+        readable = "".join(letter if letter.isalnum() else "_" for letter in f"{card.name[-24:]}_{region.name[-60:]}")
+        self.path = folder / "parts" / f"{readable}_{place}.npz" if folder else None
+
+    def result(self, device=None):
+        """
+        Give the result of `~sunpy_magsr.validation.scores.score`, from the file if it is there.
+
+        Parameters
+        ----------
+        device : `str`, optional
+            The torch device, as for `sunpy_magsr.superresolve`.
+
+        Returns
+        -------
+        numbers : `dict` of `str` to `float`
+            The numbers by their names.
+        arrays : `dict` of `str` to `numpy.ndarray`
+            The arrays by their names.
+        """
+        return self._load() or self._compute(device)
+
+    def _load(self):
+        if self.path is None or not self.path.is_file():
+            return None
+        try:
+            with np.load(self.path, allow_pickle=False) as kept:
+                if str(kept["fingerprint"]) != self.fingerprint:
+                    return None
+                arrays = {key: kept[key] for key in kept if key not in ("fingerprint", "numbers")}
+                return json.loads(str(kept["numbers"])), arrays
+        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
+            return None  # damaged: done again
+
+    def _compute(self, device):
+        numbers, arrays = score(self.backend, self.region, device=device, **self.settings)
+        if self.path is not None:
+            with whole_file(self.path) as stream:
+                words = {"fingerprint": np.array(self.fingerprint), "numbers": np.array(json.dumps(numbers))}
+                np.savez_compressed(stream, **words, **arrays)
+        return numbers, arrays
+
 
 #: Every name that the package answers to, baselines first.
 MODELS = ("bicubic", "enhance", "progressive", "ddpm", "ldm", "ldm-res", "default")
@@ -39,10 +135,10 @@ class Evaluation:
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         The regions that were scored.
-    cards : `dict` of `str` to `~sunpy_magsr.catalog.ModelCard`
+    cards : `dict` of `str` to `~sunpy_magsr.store.card.ModelCard`
         The card of each model, by the name that was asked for.
     identities : `dict` of `str` to `str`
-        The digest of each model (`~sunpy_magsr.validation.parts.identity`), by the same names.
+        The digest of each model (`~sunpy_magsr.validation.evaluate.identity`), by the same names.
     numbers : `dict`
         The numbers of each region, ``[model][region][name]``, from `~sunpy_magsr.validation.scores.score`.
     arrays : `dict`
@@ -52,7 +148,7 @@ class Evaluation:
     failed : `dict` of `str` to `str`
         The reason why a region could not be scored, by the region's name, or why there is no two-samples test of a model.
     two_samples : `dict`
-        The `~sunpy_magsr.validation.two_samples.TwoSamples` of each model, empty if it was not asked for.
+        The `~sunpy_magsr.validation.texture.TwoSamples` of each model, empty if it was not asked for.
     """
 
     regions: list
@@ -177,14 +273,14 @@ def evaluate(
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         Truths and inputs.
     models : sequence
-        Models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.results.Results`. Several names of the same
+        Models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.predictions.Results`. Several names of the same
         model are computed once. Defaults to `MODELS`.
     n_samples : `int`
         Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
         Seed of the samples. Defaults to 0.
     two_samples : `bool`
-        Whether to train a network that tells samples from the truth (`~sunpy_magsr.validation.two_samples.tell_apart`),
+        Whether to train a network that tells samples from the truth (`~sunpy_magsr.validation.texture.tell_apart`),
         about a minute for each model. Defaults to `False`.
     folder : `str` or `pathlib.Path`, optional
         A folder to keep finished parts in (one model on one region). A part that is found there is not computed again if
@@ -253,14 +349,14 @@ def load_model(model, instrument=None):
 
     Parameters
     ----------
-    model : `str` or `~sunpy_magsr.validation.results.Results`
+    model : `str` or `~sunpy_magsr.validation.predictions.Results`
         Name of a model, or results.
     instrument : `str`, optional
         Instrument of the input, which decides on the adapter.
 
     Returns
     -------
-    `~sunpy_magsr.backends.base.Backend` or `~sunpy_magsr.validation.results.Results`
+    `~sunpy_magsr.sampling.backends.Backend` or `~sunpy_magsr.validation.predictions.Results`
         The model with its weights, or the same results.
     """
     return model if isinstance(model, Results) else load_backend(model, instrument=instrument)

@@ -6,7 +6,7 @@ from astropy.table import Table
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr._files import whole_file
 from sunpy_magsr.spectral import Spectrum, plot_coherence, plot_spectra
 from sunpy_magsr.spectral.plot import COLORS
 from sunpy_magsr.uncertainty import plot_reliability
@@ -14,6 +14,7 @@ from sunpy_magsr.validation.judged import draw_members
 from sunpy_magsr.validation.scores import BANDS, panel_window
 
 __all__ = ["draw_figures", "draw_pairs"]
+
 
 _LIMIT = 600.0
 _COLUMNS = 4

@@ -8,16 +8,17 @@ import scipy.ndimage
 from astropy.table import QTable, Table
 
 from sunpy_magsr import metrics
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.consistency import enforcer
-from sunpy_magsr.forward_model import frame_blur, measure_response, without_bad_pixels
-from sunpy_magsr.intercalibration import to_hmi
+from sunpy_magsr.instrument import frame_blur, measure_response, without_bad_pixels
+from sunpy_magsr.instrument.gain import to_hmi
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.sampling.consistency import enforcer
 from sunpy_magsr.spectral import small_features
 from sunpy_magsr.uncertainty import coverage
-from sunpy_magsr.validation.results import Results
+from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.scores import relative_error
 
 __all__ = ["PAIR_BANDS", "PAIR_ROWS", "draw_members", "judge_pairs", "pair_table", "response_table"]
+
 
 #: Bands of wavelengths, longest and shortest, in arcsec.
 PAIR_BANDS = ((16, 8), (8, 4), (4, 2), (2, 4 / 3))
@@ -51,7 +52,7 @@ def judge_pairs(regions, models, *, facts=None, n_samples=8, seed=0, device=None
     ----------
     regions : `list` of `~sunpy_magsr.validation.regions.Region`
         The pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
-    models : sequence of `str` or `~sunpy_magsr.validation.results.Results`
+    models : sequence of `str` or `~sunpy_magsr.validation.predictions.Results`
         Names of the models, as for `sunpy_magsr.superresolve`, and results that were made elsewhere.
     facts : `dict`, optional
         Facts about the pairs, from `~sunpy_magsr.validation.published.read_published_pairs`; results need them.
@@ -86,7 +87,7 @@ def draw_members(region, model, *, facts=None, n_samples=8, seed=0, device=None,
     ----------
     region : `~sunpy_magsr.validation.regions.Region`
         The pair.
-    model : `str` or `~sunpy_magsr.validation.results.Results`
+    model : `str` or `~sunpy_magsr.validation.predictions.Results`
         Name of the model, or the results.
     facts : `dict`, optional
         As for `judge_pairs`.
@@ -193,7 +194,7 @@ def pair_table(found, facts):
 
 def response_table(regions, facts):
     """
-    Measure MDI's response on each pair; see `sunpy_magsr.forward_model.measure_response`.
+    Measure MDI's response on each pair; see `sunpy_magsr.instrument.measure_response`.
 
     Parameters
     ----------

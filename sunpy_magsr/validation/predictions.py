@@ -1,18 +1,243 @@
-"""What a model predicts for a whole disk: members or one result, their mean, spread and intervals."""
+"""What is judged: the predictions of a model, or the results of others."""
 
 import dataclasses
+import hashlib
+import itertools
 import warnings
+from pathlib import Path
 
 import numpy as np
 import scipy.stats
+from astropy.io import fits
 
 from sunpy_magsr import superresolve, superresolve_ensemble
-from sunpy_magsr.backends import load_backend
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.metrics.antithetic import Draws
-from sunpy_magsr.uncertainty.conformal import half_width
+from sunpy_magsr.maps.files import file_digest, reason, stem_of
+from sunpy_magsr.metrics.ensemble import Draws
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.store.card import ModelCard
+from sunpy_magsr.uncertainty.intervals import half_width
+from sunpy_magsr.validation.published import fine_pixels
 
-__all__ = ["LEVELS", "Prediction", "predict", "predict_by_members", "predict_by_result"]
+__all__ = ["LEVELS", "Prediction", "Results", "check_results", "predict", "predict_by_members", "predict_by_result"]
+
+
+_LARGEST_REST = 3  # rows and columns that the average over 4 x 4 pixels leaves out
+
+
+class _Card(ModelCard):
+    """Card of results, of which each file may have members."""
+
+    @property
+    def is_deterministic(self):
+        return self.kind == "result"
+
+
+class Results:
+    """
+    A folder of results for the files of another folder.
+
+    A result has the path and the name of its input in its own folder, ``NAME.fits``, or if there are several independent
+    samples ``NAME.0.fits``, ``NAME.1.fits`` and so on. It is in Gauss on the pixels of the truth; that of a published pair
+    has the name of its MDI image and the pixels of its HMI image. It is judged as it is: no consistency step changes it.
+
+    Parameters
+    ----------
+    name : `str`
+        Name of the results in tables.
+    folder : `str` or `pathlib.Path`
+        The folder.
+
+    Raises
+    ------
+    ValueError
+        If it is no folder.
+    """
+
+    def __init__(self, name, folder):
+        self.name, self.folder = name, Path(folder)
+        if not self.folder.is_dir():
+            msg = f"results must be NAME=DIR with a folder DIR, got {name}={folder}."
+            raise ValueError(msg)
+        paths = sorted(self.folder.rglob("*.fits"))
+        digests = "".join(f"{path.relative_to(self.folder)} {file_digest(path)}\n" for path in paths)
+        kind = "members" if any(self.folder.rglob("*.0.fits")) else "result"
+        sha256 = hashlib.sha256(digests.encode()).hexdigest()
+        self.card = _Card(
+            name=name, kind=kind, summary="Results that were made elsewhere.", sha256=sha256, where=str(self.folder)
+        )
+
+    def __str__(self):
+        return self.name
+
+    @classmethod
+    def read(cls, entry):
+        """
+        Make the results that a command line names.
+
+        Parameters
+        ----------
+        entry : `str`
+            Name and folder, as ``NAME=DIR``.
+
+        Returns
+        -------
+        `Results`
+            The results.
+
+        Raises
+        ------
+        ValueError
+            If it is something else.
+        """
+        name, equals, folder = entry.partition("=")
+        if not (name and equals and folder):
+            msg = f"results must be NAME=DIR, got {entry!r}."
+            raise ValueError(msg)
+        return cls(name, folder)
+
+    def files(self, file):
+        """
+        Find the results for a file.
+
+        Parameters
+        ----------
+        file : `str`
+            Path of the input in its folder.
+
+        Returns
+        -------
+        `list` of `pathlib.Path`
+            The file, or those of all members.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
+        """
+        stem = self.folder / stem_of(file)
+        single = stem.with_name(f"{stem.name}.fits")
+        if single.is_file():
+            return [single]
+        numbered = (stem.with_name(f"{stem.name}.{number}.fits") for number in itertools.count())
+        members = list(itertools.takewhile(Path.is_file, numbered))
+        if not members:
+            msg = f"results must have {single.name} or {stem.name}.0.fits in {single.parent}, got neither."
+            raise ValueError(msg)
+        return members
+
+    def members(self, file, truth, corner=(0, 0), *, whole=True, entry=None):
+        """
+        Read the results for a file, or for a piece of it.
+
+        Parameters
+        ----------
+        file : `str`
+            Path of the input in its folder.
+        truth : `numpy.ndarray`
+            The truth ``[Y, X]``.
+        corner : `tuple` of `int`
+            Row and column in the file of the lower left pixel of the truth. Defaults to ``(0, 0)``.
+        whole : `bool`
+            Whether the truth is that of the whole file. Defaults to `True`.
+        entry : `dict`, optional
+            Entry of a published pair in the table, for results on the pixels of the published HMI image
+            (`~sunpy_magsr.validation.published.fine_pixels`).
+
+        Returns
+        -------
+        `list` of `numpy.ndarray`
+            The members, float32 ``[Y, X]``, NaN where the truth is.
+
+        Raises
+        ------
+        ValueError
+            If a file cannot be read, has another shape, or has no value at a pixel of the truth.
+        """
+        return [self._member(path, truth, corner, whole, entry) for path in self.files(file)]
+
+    def of_region(self, region, entry=None):
+        """
+        Read the results for a region.
+
+        Parameters
+        ----------
+        region : `~sunpy_magsr.validation.regions.Region`
+            The region.
+        entry : `dict`, optional
+            Its entry in the table if it is a published pair.
+
+        Returns
+        -------
+        `list` of `numpy.ndarray`
+            The members, as `members` gives them.
+        """
+        factor = len(region.truth) // len(region.low.data)
+        corner = tuple(factor * start for start in region.corner)
+        return self.members(region.file, region.truth, corner, whole=region.name == region.file, entry=entry)
+
+    def _member(self, path, truth, corner, whole, entry):
+        data = _read_image(path)
+        if entry is not None:
+            data = fine_pixels(data.astype(float), entry)
+        rest = [side - start - size for side, start, size in zip(data.shape, corner, truth.shape, strict=True)]
+        if min(rest) < 0 or (whole and max(rest) > _LARGEST_REST):
+            sides = [start + size for start, size in zip(corner, truth.shape, strict=True)]
+            msg = f"{path.name} must have {sides[0]} rows and {sides[1]} columns as the truth, got {data.shape}."
+            raise ValueError(msg)
+        window = tuple(slice(start, start + size) for start, size in zip(corner, truth.shape, strict=True))
+        field = np.where(np.isfinite(truth), data[window].astype(np.float32), np.float32(np.nan))
+        lacking = np.count_nonzero(np.isfinite(truth) & ~np.isfinite(field))
+        if lacking:
+            msg = f"{path.name} must have a value wherever the truth has one, got {lacking} pixels without."
+            raise ValueError(msg)
+        return field
+
+
+def _read_image(path):
+    """The first image of a FITS file."""
+    try:
+        with fits.open(path) as file:
+            images = (unit.data for unit in file if unit.is_image and unit.header.get("NAXIS") == 2)
+            data = next(images, None)
+    except (OSError, TypeError, ValueError) as error:  # of damaged files too
+        msg = f"{path.name} must be a FITS file, got an error: {reason(error)}."
+        raise ValueError(msg) from error
+    if data is None:
+        msg = f"{path.name} must hold an image of two dimensions, got none."
+        raise ValueError(msg)
+    return data
+
+
+def check_results(results, regions, facts=None):
+    """
+    Leave out the regions that not all results are there for, so that all are judged on the same regions.
+
+    Parameters
+    ----------
+    results : sequence of `Results`
+        The results.
+    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+        The regions.
+    facts : `dict`, optional
+        Entries of published pairs by the names of their regions.
+
+    Returns
+    -------
+    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+        Those that are left.
+    failed : `dict` of `str` to `str`
+        The reason why others are not, by the names of the results and of the file.
+    """
+    failed, left_out = {}, set()
+    for one, region in itertools.product(results, regions):
+        try:
+            one.of_region(region, (facts or {}).get(region.name))
+        except ValueError as error:
+            failed[f"{one.name}: {region.file}"] = reason(error)
+            left_out.add(region.name)
+    return [region for region in regions if region.name not in left_out], failed
+
 
 #: Levels of the central intervals.
 LEVELS = (0.68, 0.9)

@@ -11,12 +11,13 @@ import scipy.ndimage
 from astropy.io import fits
 from sunpy.map import Map
 
-from sunpy_magsr.forward_model import MDI_GAIN, degrade
-from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.files import file_digest, reason
+from sunpy_magsr.instrument import MDI_GAIN, degrade
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.maps.files import file_digest, reason
 from sunpy_magsr.validation.regions import Region, check_any
 
 __all__ = ["TABLE", "fine_pixels", "native_pixels", "read_published_pairs", "shift_to_fit"]
+
 
 #: Name of the file that lists the pairs of a folder. Without it, the package's own list of published pairs is used.
 TABLE = "pairs.toml"

@@ -11,11 +11,12 @@ import numpy as np
 from astropy.table import Table
 
 from sunpy_magsr import metrics
-from sunpy_magsr.atomic import whole_file
+from sunpy_magsr._files import whole_file
 from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, LATTICE_BAND
 from sunpy_magsr.version import version
 
 __all__ = ["ROWS", "table", "write_report"]
+
 
 _LABEL = "random features, seed 0"
 _BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in BANDS]

@@ -5,13 +5,13 @@ import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr import metrics, spectral
-from sunpy_magsr.forward_model.interpolation import bicubic
-from sunpy_magsr.consistency import enforcer, exact
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.intercalibration import to_hmi
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.instrument.gain import to_hmi
+from sunpy_magsr.maps.grid import bicubic
+from sunpy_magsr.sampling.consistency import enforcer, exact
 from sunpy_magsr.uncertainty import coverage, reliability
-from sunpy_magsr.validation.lattice import LATTICE_BANDS, measure_lattice
-from sunpy_magsr.validation.results import Results
+from sunpy_magsr.validation.predictions import Results
+from sunpy_magsr.validation.texture import LATTICE_BANDS, measure_lattice
 
 __all__ = [
     "ASINH_BANDS",
@@ -23,6 +23,7 @@ __all__ = [
     "panel_window",
     "score",
 ]
+
 
 #: Bands of wavelengths, longest and shortest, in arcsec. HMI's heliographic maps have hardly any power below the last one.
 BANDS = ((8, 4), (4, 2), (2, 4 / 3))
@@ -47,7 +48,7 @@ def score(backend, region, *, n_samples, seed, segment, keep_sample=False, devic
 
     Parameters
     ----------
-    backend : `~sunpy_magsr.backends.base.Backend` or `~sunpy_magsr.validation.results.Results`
+    backend : `~sunpy_magsr.sampling.backends.Backend` or `~sunpy_magsr.validation.predictions.Results`
         The model, or results that were made elsewhere, which no consistency step changes.
     region : `~sunpy_magsr.validation.regions.Region`
         The truth and the input.
@@ -299,7 +300,7 @@ def panel_window(region):
     `tuple` of `slice`
         Rows and columns of the truth in that window.
     """
-    from sunpy_magsr.prep.field import read_field
+    from sunpy_magsr.maps.field import read_field
 
     scales = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1]
     sides = [

@@ -16,15 +16,13 @@ import sunpy.map
 from distributed.system import MEMORY_LIMIT
 
 import sunpy_magsr
-from sunpy_magsr.archive.cluster import workers_of
-from sunpy_magsr.archive.frame import work_on_frame
+from sunpy_magsr.archive.frame import QUALITY, work_on_frame
 from sunpy_magsr.archive.ledger import Ledger
 from sunpy_magsr.archive.plan import load_plan
-from sunpy_magsr.archive.quality import QUALITY
-from sunpy_magsr.archive.run import run_plan
-from sunpy_magsr.catalog import bundled_folder
+from sunpy_magsr.archive.run import run_plan, workers_of
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.io import read_fits, write_fits
+from sunpy_magsr.maps.fits import read_fits, write_fits
+from sunpy_magsr.store.card import bundled_folder
 
 from ..processes import start
 

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from sunpy_magsr.metrics.features import feature_split
+from sunpy_magsr.metrics.elements import feature_split
 
 NOISE = 10 * u.G
 

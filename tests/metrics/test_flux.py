@@ -6,9 +6,8 @@ import pytest
 import sunpy.map
 from astropy.constants import au
 
+from sunpy_magsr.maps.field import pixel_areas, read_field
 from sunpy_magsr.metrics import net_flux, unsigned_flux, unsigned_flux_error
-from sunpy_magsr.metrics.geometry import pixel_areas
-from sunpy_magsr.prep.field import read_field
 
 SCALE = 2 * u.arcsec / u.pix
 PIXEL = ((2 * u.arcsec).to_value(u.rad) * au.to_value(u.cm)) ** 2

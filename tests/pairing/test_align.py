@@ -8,18 +8,16 @@ import numpy as np
 import pytest
 import sunpy.map
 
-from sunpy_magsr.data.surface import synthetic_surface
-from sunpy_magsr.data.twins import Errors, make_twins
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.io import write_compressed
-from sunpy_magsr.pairing.align import align_pair
-from sunpy_magsr.pairing.batch import align_folder
-from sunpy_magsr.pairing.geometry import map_pixels
-from sunpy_magsr.pairing.header import is_on_grid
-from sunpy_magsr.pairing.quality import Limits, RefusedPairError
-from sunpy_magsr.prep.exposure import observation_time
-from sunpy_magsr.prep.files import open_magnetogram
-from sunpy_magsr.validation.pairs import paired_region
+from sunpy_magsr.data.twins import Errors, make_twins, synthetic_surface
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.maps.header import observation_time
+from sunpy_magsr.pairs.align import align_pair, is_on_grid
+from sunpy_magsr.pairs.batch import align_folder
+from sunpy_magsr.pairs.geometry import map_pixels
+from sunpy_magsr.pairs.quality import Limits, RefusedPairError
+from sunpy_magsr.validation.regions import paired_region
 
 FARTHER = 4  # a Sun seen from 4 AU: 256 x 256 pixels of MDI
 TIME = "2010-08-30T17:36:00"

@@ -3,17 +3,15 @@
 import pytest
 from safetensors.torch import load_file
 
-from sunpy_magsr.catalog import bundled_folder
-from sunpy_magsr.data.surface import synthetic_surface
-from sunpy_magsr.data.twins import Errors, make_twins
-from sunpy_magsr.io import write_compressed
-from sunpy_magsr.prep.files import open_magnetogram
-from sunpy_magsr.training.cli import main as train
+from sunpy_magsr.cli.train import main as train
+from sunpy_magsr.data.twins import Errors, make_twins, synthetic_surface
+from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.training.config import load_config
 from sunpy_magsr.training.data.store import PatchStore
 from sunpy_magsr.validation.evaluate import evaluate
-from sunpy_magsr.validation.pairs import paired_region
-from sunpy_magsr.validation.regions import window_of
+from sunpy_magsr.validation.regions import paired_region, window_of
 
 from .jsoc_server import JsocServer, record_of, running
 

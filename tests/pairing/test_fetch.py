@@ -10,11 +10,11 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time, TimeDelta
 
-from sunpy_magsr.io import write_compressed
-from sunpy_magsr.pairing.fetch import EMAIL_VARIABLE, fetch_pairs
-from sunpy_magsr.pairing.manifest import MANIFEST, pairs_of
-from sunpy_magsr.prep.files import file_digest
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.maps.files import file_digest
+from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.pairs.downloads import MANIFEST, pairs_of
+from sunpy_magsr.pairs.fetch import EMAIL_VARIABLE, fetch_pairs
 
 from ..processes import start
 from .jsoc_server import JsocServer, record_of, running
@@ -240,7 +240,7 @@ def test_a_kill_at_any_point_loses_nothing(jsoc, tmp_path):
     with running(jsoc) as url:
         arguments = [*command(url, folder), "--workers", "1"]
         for files in (0, 2):
-            process = start("sunpy_magsr.training.cli", *arguments)
+            process = start("sunpy_magsr.cli.train", *arguments)
             deadline = time.monotonic() + 60
             while sum(jsoc.begun.values()) <= files and time.monotonic() < deadline:
                 time.sleep(0.02)

@@ -8,7 +8,7 @@ from sunpy.data.test import get_dummy_map_from_header, get_test_filepath
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.prep.reading import read_map
+from sunpy_magsr.maps.reading import read_map
 
 # sunpy's own header-only samples hold values that astropy or sunpy warn about
 quiet = pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning", "ignore:.*:UserWarning")

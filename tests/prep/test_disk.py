@@ -8,7 +8,7 @@ from astropy.coordinates import SkyCoord
 from sunpy.coordinates import frames
 from sunpy.map.header_helper import make_fitswcs_header
 
-from sunpy_magsr.prep.disk import limb_cosine
+from sunpy_magsr.maps.disk import limb_cosine
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sunpy_magsr.prep import prepare
-from sunpy_magsr.prep.exposure import exposure_time
+from sunpy_magsr.maps import prepare
+from sunpy_magsr.maps.header import exposure_time
 
 
 def test_the_interval_card_says_it(with_meta):

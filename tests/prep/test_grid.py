@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sunpy_magsr.prep.grid import refined_reference_pixel, resample, resampled_size
+from sunpy_magsr.maps.grid import refined_reference_pixel, resample, resampled_size
 
 RATIO = 1.986059 / 4 / 0.5
 

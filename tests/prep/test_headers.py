@@ -12,9 +12,9 @@ from astropy.time import Time
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.prep.files import open_magnetogram
-from sunpy_magsr.prep.header import plain_header
-from sunpy_magsr.prep.reading import read_map
+from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.header import plain_header
+from sunpy_magsr.maps.reading import read_map
 
 PHI = {
     "telescop": "SOLO/PHI/HRT", "instrume": "PHI", "btype": "LOS magnetic field strength", "bunit": "Gauss", "ctype1": "HPLN-TAN",
@@ -251,10 +251,10 @@ def test_a_reprojected_map_is_reported(small):
 @pytest.mark.parametrize("degrees", [0.12, 0.06, 0.03])
 def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
     """A heliographic degree at disk center is 16.8 arcsec from 1 au, whatever the pixel."""
-    from sunpy_magsr.backends.registry import model_card
-    from sunpy_magsr.forward_model import instrument_of
-    from sunpy_magsr.options import told_blur
-    from sunpy_magsr.prep import prepare
+    from sunpy_magsr.inference.settings import told_blur
+    from sunpy_magsr.instrument import instrument_of
+    from sunpy_magsr.maps import prepare
+    from sunpy_magsr.sampling.registry import model_card
 
     cea = {
         "ctype1": "CRLN-CEA",

@@ -7,7 +7,7 @@ from sunpy.data.test import get_dummy_map_from_header
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.prep.products import product_of
+from sunpy_magsr.maps.header import product_of
 
 SKY = {
     "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cunit1": "arcsec", "cunit2": "arcsec", "cdelt1": 2.0, "cdelt2": 2.0, "crpix1": 24.5,

@@ -2,7 +2,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 
-from sunpy_magsr.prep.field import read_field
+from sunpy_magsr.maps.field import read_field
 from sunpy_magsr.spectral import power_spectrum
 
 SCALE = 0.5 * u.arcsec / u.pix

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import sunpy_magsr
-from sunpy_magsr.catalog import ModelCard, bundled_folder
-from sunpy_magsr.forward_model.hmi import earlier_noise
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.instrument.noise import earlier_noise
+from sunpy_magsr.store.card import ModelCard, bundled_folder
+from sunpy_magsr.training.calibrate import sights
 from sunpy_magsr.training.config import CalibrateConfig
-from sunpy_magsr.training.publish.calibrate import sights
 from sunpy_magsr.uncertainty import Calibration
 
 from .magnetograms import write_patch
@@ -79,7 +79,7 @@ def test_noise_of_earlier_years_is_what_was_measured():
 
 
 def test_intervals_follow_the_card_of_the_adapter():
-    kinds = sunpy_magsr.backends.registry.model_card("default+mdi").intervals
+    kinds = sunpy_magsr.sampling.registry.model_card("default+mdi").intervals
     assert set(kinds) == {"los"}
     assert {"pixel", "unsigned_flux", "strong_flux"} <= set(kinds["los"])
 

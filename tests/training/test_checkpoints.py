@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from sunpy_magsr.training.run.checkpoints import latest_checkpoint, save_checkpoint
+from sunpy_magsr.training.loop import latest_checkpoint, save_checkpoint
 
 
 def state(number):
@@ -66,7 +66,7 @@ def test_changed_numbers_are_named(folder, caplog):
 
 FULL = """
 import resource, signal, sys, torch
-from sunpy_magsr.training.run.checkpoints import save_checkpoint
+from sunpy_magsr.training.loop import save_checkpoint
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 try:

@@ -11,12 +11,11 @@ import sunpy.map
 from safetensors.torch import load_file, save_file
 
 import sunpy_magsr
-from sunpy_magsr.catalog import ModelCard
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.models.pipeline import weights_digest
-from sunpy_magsr.training.check import departure, load_exported
-from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.publish.export import export_model
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.store.card import ModelCard
+from sunpy_magsr.store.components import weights_digest
+from sunpy_magsr.training.publish import departure, export_model, load_exported
 
 from .tiny_models import DIFFUSION, REGRESSION, adapter_run, diffusion_run, exported_diffusion, regression_run
 
@@ -94,7 +93,7 @@ def test_the_check_sees_other_weights_than_the_card_says(model):
 @pytest.mark.slow
 def test_a_model_that_answers_otherwise_elsewhere_is_not_put_in_place(run, model, monkeypatch):
     """Another scheduler in the other process stands for whatever may differ there."""
-    from sunpy_magsr.training.publish import export
+    from sunpy_magsr.training import publish as export
 
     before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
 

@@ -7,11 +7,11 @@ import torch
 from safetensors.torch import load_file
 
 import sunpy_magsr
-from sunpy_magsr.backends import load_backend
-from sunpy_magsr.catalog import ModelCard
+from sunpy_magsr.cli.train import main
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.store.card import ModelCard
 from sunpy_magsr.training.config import FinetuneConfig, load_config
 from sunpy_magsr.training.data.pairs import MARGIN, PairSampler
 from sunpy_magsr.training.data.samplers import samplers_of

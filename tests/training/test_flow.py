@@ -6,9 +6,9 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 
 from sunpy_magsr import superresolve
-from sunpy_magsr.forward_model import degrade
-from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.stages.schedule import add_noise, make_sampler, make_scheduler
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.training.stages.stage import add_noise, make_sampler, make_scheduler
 
 from .magnetograms import write_patch
 

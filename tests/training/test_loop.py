@@ -13,12 +13,10 @@ import torch
 from astropy.io import fits
 from torch import nn
 
+from sunpy_magsr.training import loop as bookkeeping
 from sunpy_magsr.training.config import StageConfig
-from sunpy_magsr.training.run import bookkeeping
-from sunpy_magsr.training.run.checkpoints import latest_checkpoint
-from sunpy_magsr.training.run.logs import Table
-from sunpy_magsr.training.run.loop import run_stage
-from sunpy_magsr.training.run.monitor import draw_patches, score_samples
+from sunpy_magsr.training.logs import Table, draw_patches, score_samples
+from sunpy_magsr.training.loop import latest_checkpoint, run_stage
 from sunpy_magsr.training.stages.stage import Stage
 
 TRUTH = fits.getdata(Path(__file__).parents[1] / "data" / "hmi_active_20111217.fits").astype(np.float32)

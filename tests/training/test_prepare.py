@@ -7,7 +7,7 @@ import pytest
 import sunpy.map
 from astropy.io import fits
 
-from sunpy_magsr.training.cli import main
+from sunpy_magsr.cli.train import main
 from sunpy_magsr.training.config import DataConfig, TrainingConfig
 from sunpy_magsr.training.data import prepare as module
 from sunpy_magsr.training.data.fields import noise_class_of

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import sunpy_magsr
-from sunpy_magsr.catalog import ModelCard
-from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.publish.export import export_model
+from sunpy_magsr.cli.train import main
+from sunpy_magsr.store.card import ModelCard
+from sunpy_magsr.training.publish import export_model
 
 from .hub_server import local_hub
 from .tiny_models import REGRESSION, diffusion_run, exported_diffusion, regression_run
@@ -51,7 +51,7 @@ def test_there_and_back(hub, exported, small, tmp_path):
         "HF_HOME": str(tmp_path / "home"),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-P", "-c", "import sys; from sunpy_magsr.training.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-P", "-c", "import sys; from sunpy_magsr.cli.train import main; sys.exit(main())"]
     command += ["push", str(exported), "team/magsr", "--revision", "v1", "--private"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

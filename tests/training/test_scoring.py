@@ -8,14 +8,15 @@ import torch
 from diffusers import DDIMScheduler
 
 import sunpy_magsr
+from sunpy_magsr.cli.train import main
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.models.pipeline import load_components
-from sunpy_magsr.training.cli import main
-from sunpy_magsr.training.stages.moments import bands_of, cosine_transform
+from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.stages.scores import (
     SampleScore,
     band_amplitudes,
+    bands_of,
     border_amplitudes,
+    cosine_transform,
     fair_crps,
     fair_energy,
     place_amplitudes,
@@ -189,7 +190,7 @@ def project(tmp_path_factory, truth):
         assert main([stage, str(folder / "train.toml")]) == 0
     command = ["export", str(folder / "train.toml"), "--card", str(folder / "card.toml"), "-o", str(folder / "model")]
     with pytest.MonkeyPatch.context() as patch:  # the check in another process is tested elsewhere
-        patch.setattr("sunpy_magsr.training.publish.export.check_folder", lambda _: None)
+        patch.setattr("sunpy_magsr.training.publish.check_folder", lambda _: None)
         assert main(command) == 0
     return folder
 

@@ -8,12 +8,12 @@ import pytest
 from astropy.table import Table
 from scipy.ndimage import gaussian_filter
 
-from sunpy_magsr.forward_model import degrade
+from sunpy_magsr.instrument import degrade
 from sunpy_magsr.training.config import AutoencoderConfig, DataConfig, TrainingConfig
+from sunpy_magsr.training.data.fields import window_weights, windows_of
 from sunpy_magsr.training.data.prepare import prepare_store
 from sunpy_magsr.training.data.samplers import PatchSampler, samplers_of
 from sunpy_magsr.training.data.store import PatchStore, StoreWriter
-from sunpy_magsr.training.data.windows import window_weights, windows_of
 
 from .magnetograms import MDI, write_patch
 

@@ -5,14 +5,14 @@ import json
 import pytest
 import torch
 
-from sunpy_magsr.catalog import ModelCard
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
-from sunpy_magsr.models.lora import attach_adapter, widen
 from sunpy_magsr.models.regression import Enhance
-from sunpy_magsr.training.publish.export import export_model
+from sunpy_magsr.store.adapters import attach_adapter, widen
+from sunpy_magsr.store.card import ModelCard
+from sunpy_magsr.training.publish import export_model
 from sunpy_magsr.training.stages.finetune import BASE
-from sunpy_magsr.training.stages.schedule import make_sampler
+from sunpy_magsr.training.stages.stage import make_sampler
 
 DIFFUSION = {
     "name": "tiny",
@@ -42,7 +42,7 @@ def diffusion_run(folder, *, seed=0):
 def exported_diffusion(run, folder):
     """The model folder of a run, without the process that loads it once more."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sunpy_magsr.training.publish.export.check_folder", lambda _: None)
+        patch.setattr("sunpy_magsr.training.publish.check_folder", lambda _: None)
         return export_model(run, folder, card=DIFFUSION)
 
 

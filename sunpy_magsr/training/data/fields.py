@@ -1,25 +1,290 @@
-"""One magnetogram file as training data: its pixels and what is known of them, or the reason why it is none."""
+"""Magnetograms for training: what they are, their split, their windows."""
 
 import dataclasses
+import datetime
 import hashlib
+import itertools
 import re
 
 import numpy as np
 from astropy.time import Time
 
-from sunpy_magsr.forward_model import without_constant_pixels
-from sunpy_magsr.forward_model.noise import mdi_exposure
-from sunpy_magsr.metrics.noise import quiet_noise
-from sunpy_magsr.prep.checks import check_magnetogram
-from sunpy_magsr.prep.disk import limb_cosine
-from sunpy_magsr.prep.exposure import exposure_time, observation_time
-from sunpy_magsr.prep.field import read_field
-from sunpy_magsr.prep.files import open_magnetogram
-from sunpy_magsr.prep.products import product_of
-from sunpy_magsr.prep.reading import read_map
+from sunpy_magsr.instrument import without_constant_pixels
+from sunpy_magsr.instrument.noise import mdi_exposure
+from sunpy_magsr.maps.disk import limb_cosine
+from sunpy_magsr.maps.field import read_field
+from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.header import exposure_time, observation_time, product_of
+from sunpy_magsr.maps.reading import check_magnetogram, read_map
+from sunpy_magsr.metrics.agreement import quiet_noise
 from sunpy_magsr.validation.regions import COARSEST, component_of
 
-__all__ = ["TrainingField", "content_digest", "describe", "noise_class_of", "read_training_field"]
+__all__ = [
+    "TrainingField",
+    "check_leak",
+    "content_digest",
+    "describe",
+    "is_in_gap",
+    "noise_class_of",
+    "read_training_field",
+    "side_of",
+    "split_fields",
+    "window_weights",
+    "windows_of",
+]
+
+
+def side_of(field, *, harps=(), dates=(), test_dates=()):
+    """
+    Whether a field is set aside for validation or a test, by region or by date, never by patch.
+
+    Parameters
+    ----------
+    field : `dict` or `~astropy.table.Row`
+        With ``name``, ``harp`` and ``date`` (ISO).
+    harps : sequence of `int`
+        Regions to set aside.
+    dates, test_dates : sequence of `str`
+        First and last day (ISO) of a span to set aside for validation, and for a test; empty for none.
+
+    Returns
+    -------
+    `str`
+        ``"training"``, ``"validation"`` or ``"test"``.
+
+    Raises
+    ------
+    ValueError
+        If the span is not one, or the field has no date and something is set aside.
+    """
+    for key, span in (("validation_dates", dates), ("test_dates", test_dates)):
+        if span and len(span) != 2:
+            msg = f"data.{key} must be empty or the first and last day, got {list(span)!r}."
+            raise ValueError(msg)
+    if not (harps or dates or test_dates):
+        return "training"
+    try:
+        day = datetime.date.fromisoformat(field["date"][:10])
+    except ValueError as error:
+        msg = f"data must have dates to be split, got {field['date']!r} for {field['name']}."
+        raise ValueError(msg) from error
+    if _is_within(day, test_dates):
+        return "test"
+    return "validation" if field["harp"] in harps or _is_within(day, dates) else "training"
+
+
+def _is_within(day, span):
+    first, last = (datetime.date.fromisoformat(text) for text in span) if span else (day, None)
+    return bool(span) and first <= day <= last
+
+
+def is_in_gap(field, *, dates=(), test_dates=(), least_gap=3.0):
+    """
+    Whether a field is too near in time to dates that are set aside, and not of them.
+
+    Parameters
+    ----------
+    field : `dict` or `~astropy.table.Row`
+        With ``date`` (ISO).
+    dates, test_dates : sequence of `str`
+        See `side_of`. What is of the former must not be near the latter either.
+    least_gap : `float`
+        Days.
+
+    Returns
+    -------
+    `bool`
+    """
+    spans = [span for span in (dates, test_dates) if span]
+    day = datetime.date.fromisoformat(field["date"][:10]) if spans else None
+    if not spans or _is_within(day, test_dates):
+        return False
+    time = np.datetime64(field["date"], "s")
+    for span in [test_dates] if _is_within(day, dates) else spans:
+        if not span:
+            continue
+        first, last = np.datetime64(span[0], "s"), np.datetime64(span[1], "s") + np.timedelta64(1, "D")
+        if max(first - time, time - last) / np.timedelta64(1, "D") < least_gap:
+            return True
+    return False
+
+
+def split_fields(fields, *, harps=(), dates=(), test_dates=(), least_gap=3.0):
+    """
+    Set fields aside for validation and for a test; see `side_of`.
+
+    Parameters
+    ----------
+    fields : `list` of `dict`, or `~astropy.table.Table`
+        All of them, with ``name``, ``harp``, ``date`` and ``sha256`` (of the content).
+    harps : sequence of `int`
+        Regions to set aside.
+    dates, test_dates : sequence of `str`
+        First and last day (ISO) of a span to set aside for validation, and for a test; empty for none.
+    least_gap : `float`
+        Days between fields of different sides.
+
+    Returns
+    -------
+    `list` of `str`
+        The side of each.
+
+    Raises
+    ------
+    ValueError
+        If the span is not one, a region asked for is not there, nothing is left to train on, or something leaks; see
+        `check_leak`.
+    """
+    unknown = sorted(set(harps) - {int(field["harp"]) for field in fields})
+    if unknown:
+        msg = f"data.validation_harps must be regions of the data, got {unknown}."
+        raise ValueError(msg)
+    sides = [side_of(field, harps=harps, dates=dates, test_dates=test_dates) for field in fields]
+    training, validation, test = (
+        [field for field, of_field in zip(fields, sides, strict=True) if of_field == side]
+        for side in ("training", "validation", "test")
+    )
+    if (harps or dates) and not (training and validation):
+        msg = f"data must hold fields to train on and to validate on, got {len(training)} and {len(validation)}."
+        raise ValueError(msg)
+    check_leak(training, validation, least_gap=least_gap)
+    check_leak([*training, *validation], test, least_gap=least_gap, kind="test")
+    return sides
+
+
+def check_leak(training, validation, *, least_gap=3.0, kind="validation"):
+    """
+    Raise if a field that was set aside is nearly in the training data.
+
+    Two fields of one HARP, two with the same content, or two of one Sun that has hardly changed in between: frames of
+    neighboring dates show the same network, and patches of one date can overlap on the disk.
+
+    Parameters
+    ----------
+    training, validation : `list` of `dict` or `~astropy.table.Row`
+        The two sides; see `split_fields`.
+    least_gap : `float`
+        Days.
+    kind : {"validation", "test"}
+        What the second are for.
+
+    Raises
+    ------
+    ValueError
+        The message names the first pair that leaks.
+    """
+    if not (training and validation):
+        return
+    harps = {field["harp"]: field for field in training if field["harp"]}
+    contents = {field["sha256"]: field for field in training}
+    times = np.array([field["date"] for field in training], dtype="datetime64[s]")
+    for field in validation:
+        if field["harp"] in harps:
+            _leak(field, harps[field["harp"]], f"both are of HARP {field['harp']}", kind)
+        if field["sha256"] in contents:
+            _leak(field, contents[field["sha256"]], "they hold the same data", kind)
+        gaps = np.abs(times - np.datetime64(field["date"], "s")) / np.timedelta64(1, "D")
+        nearest = int(np.argmin(gaps))
+        if gaps[nearest] < least_gap:
+            why = f"they are {gaps[nearest]:.1f} days apart, less than data.least_gap_days = {least_gap:g}"
+            _leak(field, training[nearest], why, kind)
+
+
+def _leak(aside, training, why, kind):
+    msg = f"{kind} data leak: {aside['name']} ({kind}) and {training['name']} (training): {why}."
+    raise ValueError(msg)
+
+
+def windows_of(data, mu, *, side, strong_field, max_missing):
+    """
+    Cut a field into windows that overlap by half.
+
+    Parameters
+    ----------
+    data : `numpy.ndarray`
+        Gauss ``[y, x]``, NaN where there is no measurement.
+    mu : `numpy.ndarray`
+        Cosine of the heliocentric angle ``[y, x]``.
+    side : `int`
+        Pixels; where the field is smaller, its whole side is taken.
+    strong_field : `float`
+        Gauss; a pixel above it is a strong one.
+    max_missing : `float`
+        Largest share of a window that is missing.
+
+    Returns
+    -------
+    `list` of `dict`
+        ``y``, ``x``, ``height``, ``width`` in pixels, the share ``finite`` that is measured and the share ``strong``
+        that is strong, the median ``mu`` and the root mean square ``rms`` in Gauss of what is measured.
+    """
+    height, width = (min(side, length) for length in data.shape)
+    windows = []
+    for y, x in itertools.product(_starts(data.shape[0], height), _starts(data.shape[1], width)):
+        part = (slice(y, y + height), slice(x, x + width))
+        finite = np.isfinite(data[part])
+        share = float(finite.mean())
+        if not share or 1 - share > max_missing:
+            continue
+        values = data[part][finite]
+        windows.append(
+            {
+                "y": y,
+                "x": x,
+                "height": height,
+                "width": width,
+                "finite": share,
+                "mu": float(np.median(mu[part][finite])),
+                "rms": float(np.sqrt(np.mean(np.square(values, dtype=float)))),
+                "strong": float((np.abs(values) > strong_field).sum() / finite.size),
+            }
+        )
+    return windows
+
+
+def _starts(length, side):
+    starts = list(range(0, length - side + 1, max(1, side // 2)))
+    return starts if starts[-1] == length - side else [*starts, length - side]
+
+
+def window_weights(patches, fields, *, helioprojective_share=0.0):
+    """
+    Chance of each window: its measured area, balanced between regions by a square root.
+
+    Parameters
+    ----------
+    patches, fields : `~astropy.table.Table`
+        Of the store.
+    helioprojective_share : `float`
+        Share of the weight of the windows on the pixels of a detector. With 0, the areas decide.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        Sums to 1 over each side of the split, and over its true pairs; 0 in fields that are too coarse to be the truth
+        of anything.
+    """
+    area = np.asarray(patches["finite"] * patches["height"] * patches["width"], dtype=float)
+    number = np.asarray(patches["field"])
+    area[~np.asarray(fields["is_fine"])[number]] = 0
+    kinds = [(row["side"], bool(row["low_offset"] >= 0)) for row in fields]
+    regions = [(*kind, row["harp"], row["component"]) for kind, row in zip(kinds, fields, strict=True)]
+    weights = area / np.sqrt(_totals(area, [regions[field] for field in number]))
+    if helioprojective_share:
+        on_detector = np.array(["arcsec" in row["plate_scale_unit"] for row in fields])[number]
+        grids = [(*kinds[field], is_on) for field, is_on in zip(number, on_detector, strict=True)]
+        shares = np.where(on_detector, helioprojective_share, 1 - helioprojective_share)
+        weights = weights / _totals(weights, grids) * shares
+    return weights / _totals(weights, [kinds[field] for field in number])
+
+
+def _totals(values, keys):
+    """Sum over all with the same key, for each; 1 where it is 0."""
+    known = {key: position for position, key in enumerate(dict.fromkeys(keys))}
+    position = np.array([known[key] for key in keys])
+    totals = np.bincount(position, weights=values)[position]
+    return np.where(totals == 0, 1, totals)
+
 
 _HARP = re.compile(r"sharp_cea_720s\.(\d+)\.")
 _T_REC = re.compile(r"\.(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_TAI")

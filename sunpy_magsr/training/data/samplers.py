@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from sunpy_magsr.configuration import check_range
+from sunpy_magsr._options import check_range
 from sunpy_magsr.training.data.store import PatchStore, store_folder
 
 __all__ = ["PatchSampler", "samplers_of"]
+
 
 _FACTOR = 4
 _ATTEMPTS = 100

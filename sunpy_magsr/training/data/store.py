@@ -8,6 +8,7 @@ from astropy.table import Table
 
 __all__ = ["PatchStore", "StoreWriter", "is_store", "store_folder"]
 
+
 VERSION = 2
 STEPS_PER_GAUSS = 8  # up to 4096 G, half a step of 1/16 G is far below any magnetogram's noise
 _FACTOR = 4

@@ -4,13 +4,14 @@ import torch
 from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
-from sunpy_magsr.models.normalization import normalize
-from sunpy_magsr.models.pipeline import NETWORKS
+from sunpy_magsr.models.layers import normalize
 from sunpy_magsr.models.regression import Critic
+from sunpy_magsr.store.components import NETWORKS
 from sunpy_magsr.training.stages.diffusion import DiffusionStage
 from sunpy_magsr.training.stages.stage import Stage
 
 __all__ = ["RegressionStage", "baseline_stage", "regression_loss"]
+
 
 _FACTOR = 4
 _SQUARED_UNIT = 100.0  # Gauss

@@ -4,15 +4,14 @@ from pathlib import Path
 
 import torch
 
-from sunpy_magsr.catalog import bundled_folder
-from sunpy_magsr.models.autoencoder import block_mean
+from sunpy_magsr.models.autoencoder import PixelCodec, block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
-from sunpy_magsr.models.pipeline import load_codec
-from sunpy_magsr.models.pixels import PixelCodec
-from sunpy_magsr.training.stages.schedule import add_noise, make_sampler, make_scheduler, sample_patches
-from sunpy_magsr.training.stages.stage import Stage
+from sunpy_magsr.store.card import bundled_folder
+from sunpy_magsr.store.components import load_codec
+from sunpy_magsr.training.stages.stage import Stage, add_noise, make_sampler, make_scheduler, sample_patches
 
 __all__ = ["DiffusionStage", "diffusion_loss", "target_rms"]
+
 
 _STRONGEST = 4000.0  # Gauss
 
@@ -48,7 +47,7 @@ def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
         Noise of the magnetogram that each patch is from, Gauss ``[N]``.
     generator : `torch.Generator`
         The source of times and noise.
-    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.pixels.PixelCodec`
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.autoencoder.PixelCodec`
         What turns fields into latents and back; it is not trained.
     scheduler : `diffusers.SchedulerMixin`
         From `make_scheduler`.

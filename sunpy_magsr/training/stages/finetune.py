@@ -7,20 +7,20 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sunpy_magsr.atomic import whole_file
-from sunpy_magsr.backends.registry import model_folder
-from sunpy_magsr.catalog import ModelCard, adapter_folders
-from sunpy_magsr.configuration import check_range
+from sunpy_magsr._files import whole_file
+from sunpy_magsr._options import check_range
 from sunpy_magsr.models.autoencoder import block_mean
-from sunpy_magsr.models.lora import attach_adapter, attach_decoder_adapter, load_adapters, widen
-from sunpy_magsr.models.pipeline import load_components
+from sunpy_magsr.sampling.registry import model_folder
+from sunpy_magsr.store.adapters import attach_adapter, attach_decoder_adapter, load_adapters, widen
+from sunpy_magsr.store.card import ModelCard, adapter_folders
+from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.data.pairs import MARGIN, PairSampler
 from sunpy_magsr.training.stages.autoencoder import reconstruction_loss
-from sunpy_magsr.training.stages.schedule import add_noise, make_scheduler, solve
 from sunpy_magsr.training.stages.scoring import finished, score_of
-from sunpy_magsr.training.stages.stage import Stage
+from sunpy_magsr.training.stages.stage import Stage, add_noise, make_scheduler, solve
 
 __all__ = ["BASE", "FinetuneStage", "adapter_loss", "draw_adapted"]
+
 
 #: In the folder of a trained adapter, what it was trained on.
 BASE = "base.json"
@@ -46,7 +46,7 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
     generator : `torch.Generator`
         The source of times and noise.
     scheduler : `diffusers.SchedulerMixin`
-        From `~sunpy_magsr.training.stages.schedule.make_scheduler`.
+        From `~sunpy_magsr.training.stages.stage.make_scheduler`.
     low_weight : `float`
         Weight of the low-resolution field relative to one channel of the latent.
 
@@ -92,7 +92,7 @@ def draw_adapted(model, given, *, solver, steps, generator, members=1):
     solver : `diffusers.SchedulerMixin`
         The solver of the base.
     steps, generator, members
-        As for `~sunpy_magsr.training.stages.schedule.sample_patches`.
+        As for `~sunpy_magsr.training.stages.stage.sample_patches`.
 
     Returns
     -------

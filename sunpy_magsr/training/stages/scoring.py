@@ -6,12 +6,12 @@ import torch
 from torch import nn
 
 from sunpy_magsr.models.autoencoder import block_mean
-from sunpy_magsr.models.pipeline import load_components
-from sunpy_magsr.training.stages.schedule import make_scheduler, sample_patches
+from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.stages.scores import SampleScore
-from sunpy_magsr.training.stages.stage import Stage
+from sunpy_magsr.training.stages.stage import Stage, make_scheduler, sample_patches
 
 __all__ = ["ScoringStage", "finished", "score_of"]
+
 
 _BATCHES = 20
 _SCORED = "scored"

@@ -1,0 +1,191 @@
+"""Options and configurations: what is given is checked against what is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import astropy.units as u
+import numpy as np
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["apply_override", "build", "check_range", "read_option", "read_toml"]
+
+
+_Settings = TypeVar("_Settings", bound="DataclassInstance")
+_IN_WORDS = {str: " (text in quotes)", bool: " (true or false)", int: " (a whole number)"}
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """
+    Read a TOML file.
+
+    Parameters
+    ----------
+    path : `str` or `pathlib.Path`
+        The file.
+
+    Returns
+    -------
+    `dict`
+        Its tables and values by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If the file is not TOML.
+    """
+    if not Path(path).is_file():
+        msg = f"{path} must be a TOML file, and there is no file of this name."
+        raise FileNotFoundError(msg)
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        msg = f"{path} is not valid TOML: {error}."
+        raise ValueError(msg) from error
+
+
+def apply_override(tree: dict[str, Any], override: str) -> None:
+    """
+    Change one value of a configuration that `read_toml` has read.
+
+    Parameters
+    ----------
+    tree : `dict`
+        The configuration. It is changed in place.
+    override : `str`
+        The change, ``"section.key=value"``, with the value in TOML syntax. A word without quotes is a string.
+
+    Raises
+    ------
+    ValueError
+        If the change has another form, or if it names a value as if it were a section.
+    """
+    key, separator, text = override.partition("=")
+    if not separator:
+        msg = f"overrides must have the form section.key=value, got {override!r}."
+        raise ValueError(msg)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, name = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            msg = f"--set {override}: {section} is a value, not a section."
+            raise ValueError(msg)
+    tree[name] = value
+
+
+def build(kind: type[_Settings], tree: dict[str, Any], *, what: str, prefix: str = "") -> _Settings:
+    """
+    Make an instance of a dataclass from a configuration that `read_toml` has read.
+
+    Parameters
+    ----------
+    kind : `type`
+        The dataclass. Its fields are plain types or dataclasses.
+    tree : `dict`
+        The values by the names of the fields.
+    what : `str`
+        The name of the configuration in the message.
+    prefix : `str`
+        The sections of the configuration that the values belong to, in the message. Defaults to none.
+
+    Returns
+    -------
+    object
+        The instance. Fields without a value have their defaults.
+
+    Raises
+    ------
+    ValueError
+        If a key is unknown, or a value has the wrong type.
+    """
+    types = typing.get_type_hints(kind)
+    fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in tree.items():
+        if name not in fields:
+            msg = f"unknown key {prefix}{name} in {what}; known here: {', '.join(fields)}."
+            raise ValueError(msg)
+        wanted: Any = fields[name]
+        if isinstance(wanted, type) and dataclasses.is_dataclass(wanted) and isinstance(value, dict):
+            values[name] = build(wanted, value, what=what, prefix=f"{prefix}{name}.")
+        elif wanted is float and type(value) is int:
+            values[name] = float(value)
+        elif type(value) is wanted:
+            values[name] = value
+        else:
+            msg = f"{prefix}{name} must be {wanted.__name__}{_IN_WORDS.get(wanted, '')}, got {value!r}."
+            raise ValueError(msg)
+    return kind(**values)
+
+
+def check_range(name: str, limits: Sequence[float], *, is_logarithmic: bool = False) -> None:
+    """
+    Check that a setting is a range: its lowest and its highest number.
+
+    Parameters
+    ----------
+    name : `str`
+        The name of the setting in the message.
+    limits : sequence of `float`
+        The value of the setting.
+    is_logarithmic : `bool`
+        Whether the lowest number must be above 0. Defaults to `False`: it may be 0.
+
+    Raises
+    ------
+    ValueError
+        If the value is something else.
+    """
+    numbers = len(limits) == 2 and all(isinstance(one, int | float) for one in limits)
+    if not numbers or limits[0] > limits[1] or limits[0] < 0 or (is_logarithmic and limits[0] == 0):
+        least = "above 0" if is_logarithmic else "of 0 or more"
+        msg = f"{name} must be the lowest and the highest of a range {least}, got {limits!r}."
+        raise ValueError(msg)
+
+
+def read_option(value: u.Quantity, unit: u.UnitBase, name: str, *, zero: bool = True) -> float:
+    """
+    Check a scalar option and give its number in a unit.
+
+    Parameters
+    ----------
+    value : `~astropy.units.Quantity`
+        The option: a scalar that is finite and not negative.
+    unit : `~astropy.units.Unit`
+        The unit of the number.
+    name : `str`
+        What the message of an error calls the option.
+    zero : `bool`
+        Whether 0 is allowed. Defaults to `True`.
+
+    Returns
+    -------
+    `float`
+        The number in ``unit``.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    kind = "non-negative" if zero else "positive"
+    msg = f"{name} must be a {kind} Quantity in {unit}, got {value!r}."
+    if not (isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(unit)):
+        raise ValueError(msg)
+    number = float(value.to_value(unit))
+    if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
+        raise ValueError(msg)
+    return number

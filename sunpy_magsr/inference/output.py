@@ -1,0 +1,136 @@
+"""What a super-resolution gives: the finer grid, its header, and the Maps on it."""
+
+import dataclasses
+
+import astropy.units as u
+import numpy as np
+from astropy.nddata import StdDevUncertainty
+
+from sunpy_magsr.inference.header import finer_header, provenance
+from sunpy_magsr.maps.grid import resampled_size
+from sunpy_magsr.maps.wcs import plate_scale as plate_scale_of
+from sunpy_magsr.version import version
+
+__all__ = ["Output"]
+
+
+#: Settings that the header tells.
+_TOLD = (
+    *("seed", "n_samples", "steps", "calibration", "consistency"),
+    *("blur", "bad_pixels", "noise_lifetime", "is_paired"),
+)
+#: Cards by which a result is known to be that of the same input, model and settings.
+_TELLING = (
+    *(f"magsr{card}" for card in ("mod", "sha", "sed", "ns", "stp", "cal", "bad", "psf", "pse", "nlt", "drw")),
+    "crpix1",
+    "crpix2",
+    "date-obs",
+)
+
+
+@dataclasses.dataclass
+class Output:
+    """
+    The grid of a result, its header, and Maps of fields on it.
+
+    Parameters
+    ----------
+    smap : `sunpy.map.GenericMap`
+        The input; never changed.
+    measured : `numpy.ndarray`
+        The pixels of the input that are measurements, bool ``[y, x]``.
+    ratio : `tuple` of `float`
+        Output pixels along one input pixel, in x and y.
+    card : `~sunpy_magsr.store.card.ModelCard`
+        The model.
+    settings : `dict`
+        How the samples are drawn, for the header; see `~sunpy_magsr.inference.job.Job`.
+
+    Raises
+    ------
+    ValueError
+        If the input's class of Map does not read of the result's header what it should.
+    """
+
+    smap: object
+    measured: np.ndarray
+    ratio: tuple
+    card: object
+    settings: dict
+
+    def __post_init__(self):
+        rows, columns = self.measured.shape
+        sides = zip((columns, rows), self.ratio, strict=True)
+        (self._columns, x), (self._rows, y) = (resampled_size(side, ratio) for side, ratio in sides)
+        self._offset = (x, y)
+        self._check_class()
+
+    @property
+    def valid(self):
+        """Output pixels whose center lies in a measured input pixel, bool ``[Y, X]``."""
+        return self.on_grid(self.measured)
+
+    def on_grid(self, low):
+        """Give each output pixel the value of the input pixel that holds its center, ``[y, x]`` to ``[Y, X]``."""
+        sizes, sides = (self._columns, self._rows), reversed(low.shape)
+        x, y = (
+            np.minimum(((np.arange(size) + 0.5 + offset) / ratio).astype(int), side - 1)
+            for size, offset, ratio, side in zip(sizes, self._offset, self.ratio, sides, strict=True)
+        )
+        return low[np.ix_(y, x)]
+
+    def describes(self, header):
+        """Whether a header is that of a result on this grid with these settings, whatever its statistic and version."""
+        expected = self._header((self._rows, self._columns), "")
+        same_shape = (header["naxis1"], header["naxis2"]) == (self._columns, self._rows)
+        return same_shape and all(header.get(card) == expected.get(card) for card in _TELLING)
+
+    def map(self, data, statistic, *, std=None, flagged=None):
+        """
+        Make a Map of the input's class.
+
+        Parameters
+        ----------
+        data : `numpy.ndarray`
+            Gauss ``[Y, X]``.
+        statistic : `str`
+            What it is, for the header: ``"sample"``, ``"mean"`` and so on.
+        std : `numpy.ndarray`, optional
+            Standard deviation in Gauss, for the map's ``uncertainty``.
+        flagged : `numpy.ndarray`, optional
+            bool ``[Y, X]``: what to mask beside the missing.
+
+        Returns
+        -------
+        `sunpy.map.GenericMap`
+            With mask and provenance.
+        """
+        uncertainty = None if std is None else StdDevUncertainty(std, unit=u.G)
+        header = self._header(data.shape, statistic)
+        mask = ~self.valid if flagged is None else ~self.valid | flagged
+        return type(self.smap)(data, header, mask=mask, uncertainty=uncertainty)
+
+    def _header(self, shape, statistic):
+        header = finer_header(self.smap, self.ratio, self._offset, shape)
+        settings = {key: self.settings[key] for key in _TOLD}
+        cards = provenance(self.card, version=version, statistic=statistic, **settings)
+        earlier = str(header.pop("history", "") or "").strip()
+        return {**header, **cards, "history": f"{earlier}\n{cards['history']}".strip()}
+
+    def _check_class(self):
+        advice = "make a sunpy.map.GenericMap of its data, with a header that holds its WCS."
+        name = type(self.smap).__name__
+        try:
+            probe = type(self.smap)(np.zeros((2, 2)), self._header((2, 2), ""))
+        except Exception as error:
+            msg = (
+                f"smap must be of a class that takes the header of a result, got {name}, which says: {error}; {advice}"
+            )
+            raise ValueError(msg) from error
+        wanted = [scale / ratio for scale, ratio in zip(plate_scale_of(self.smap), self.ratio, strict=True)]
+        if not all(u.isclose(*pair, rtol=1e-6) for pair in zip(plate_scale_of(probe), wanted, strict=True)):
+            msg = f"smap must be of a class that reads its plate scale from CDELT, got {name}; {advice}"
+            raise ValueError(msg)
+        if not u.isclose(probe.rsun_obs, self.smap.rsun_obs, rtol=1e-6):
+            msg = f"smap must be of a class that reads the Sun's radius in arcsec, not in pixels, got {name}; {advice}"
+            raise ValueError(msg)

@@ -1,0 +1,411 @@
+"""Fields in Gauss with the size and the place of their pixels, from Maps or arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+
+import astropy.units as u
+import numpy as np
+import sunpy.map
+from astropy.constants import R_sun, au
+from sunpy.map.maputils import all_coordinates_from_map
+
+from sunpy_magsr.maps.header import plain_header
+from sunpy_magsr.maps.reading import read_map
+from sunpy_magsr.maps.wcs import angular_scale, linear_transformation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+    from sunpy.map import GenericMap
+
+__all__ = [
+    "AREA_PLATE_SCALE",
+    "FIELD",
+    "MINIMUM_MU",
+    "PAIR",
+    "PARAMETERS",
+    "PLATE_SCALE",
+    "RAISES",
+    "Field",
+    "FieldLike",
+    "PixelGeometry",
+    "described_with",
+    "pixel_areas",
+    "pixel_lengths",
+    "read_field",
+    "read_pair",
+    "read_pair_areas",
+]
+
+
+#: What `~sunpy_magsr.maps.field.read_field` reads.
+FieldLike: TypeAlias = "GenericMap | u.Quantity | npt.ArrayLike"
+
+PARAMETERS = "Parameters\n----------\n"
+RAISES = "Raises\n------\n"
+FIELD = """\
+field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+    Magnetic field ``[y, x]``; a plain array is in Gauss.
+"""
+PAIR = """\
+result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+    Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+    True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+"""
+PLATE_SCALE = """\
+plate_scale : `~astropy.units.Quantity`, optional
+    Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+    (CEA) grid. A Map knows its own.
+"""
+
+_Function = TypeVar("_Function", bound="Callable[..., Any]")
+_PLACEHOLDER = re.compile(r"^([ \t]*)\{(\w+)\}$", re.MULTILINE)
+
+
+def described_with(**texts: str) -> Callable[[_Function], _Function]:
+    """
+    Put texts that several docstrings share into the docstring of a function.
+
+    A line of the docstring that holds a name in braces and nothing else, such as ``{pair}``, becomes the text of that
+    name, indented like the line. The function itself is returned. Without docstrings (``python -OO``) nothing is done.
+
+    Parameters
+    ----------
+    **texts : `str`
+        The text for each name, without indentation.
+
+    Returns
+    -------
+    callable
+        A decorator.
+
+    Raises
+    ------
+    KeyError
+        When the decorator meets a name that has no text.
+
+    Examples
+    --------
+    >>> from sunpy_magsr.maps.field import described_with
+    >>> @described_with(unit="In Gauss.")
+    ... def noise():
+    ...     '''
+    ...     Noise of a field.
+    ...
+    ...     {unit}
+    ...     '''
+    >>> print(noise.__doc__.strip())
+    Noise of a field.
+    <BLANKLINE>
+        In Gauss.
+    """
+
+    def describe(function: _Function) -> _Function:
+        if function.__doc__:
+            function.__doc__ = _PLACEHOLDER.sub(
+                lambda line: textwrap.indent(texts[line[2]].strip("\n"), line[1]), function.__doc__
+            )
+        return function
+
+    return describe
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """
+    Magnetic field with its plate scale, for measurements.
+
+    Parameters
+    ----------
+    data : `numpy.ndarray`
+        Field in Gauss ``[y, x]``, float64, NaN where there is no measurement.
+    plate_scale : `tuple` of `~astropy.units.Quantity` or `None`
+        Plate scale along x and y in arcsec/pix, or in deg/pix of heliographic longitude and latitude. `None` if it is not
+        known.
+    smap : `sunpy.map.GenericMap` or `None`
+        Map from which the field was read, if it was.
+    is_radial : `bool`
+        Whether the Map says that it shows a component of the vector field. Defaults to `False`.
+    """
+
+    data: npt.NDArray[np.float64]
+    plate_scale: tuple[u.Quantity, ...] | None
+    smap: GenericMap | None = None
+    is_radial: bool = False
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """Measured pixels, bool ``[y, x]``."""
+        return np.isfinite(self.data)
+
+    @property
+    def is_cea(self) -> bool:
+        """Whether the plate scale is in heliographic degrees."""
+        return self.plate_scale is not None and self.plate_scale[0].unit == u.deg / u.pix
+
+    @property
+    def arcsec(self) -> tuple[float, ...]:
+        """Plate scale along x and y as numbers in arcsec, see `~sunpy_magsr.maps.wcs.angular_scale`."""
+        if self.plate_scale is None:
+            msg = (
+                "plate_scale must be given for an array without one, as a Quantity in arcsec/pix or deg/pix, got None."
+            )
+            raise ValueError(msg)
+        return angular_scale(self.plate_scale)
+
+
+def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name: str = "field") -> Field:
+    """
+    Read a Map, a Quantity or an array, which is not changed.
+
+    Parameters
+    ----------
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Two-dimensional magnetic field. A plain array is in Gauss. Pixels that are NaN, masked or (in helioprojective Maps)
+        off the disk count as not measured.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Plate scale of a Quantity or an array: one value, or two along x and y, in arcsec/pix, or in deg/pix for
+        heliographic (CEA) grids. The plate scale of a Map is read from its header.
+    name : `str`
+        Name of the argument in error messages. Defaults to ``"field"``.
+
+    Returns
+    -------
+    `Field`
+        The field in Gauss with its plate scale.
+
+    Raises
+    ------
+    ValueError
+        If it is not a two-dimensional magnetic field with a measured pixel, or the plate scale has another unit.
+    """
+    if isinstance(field, sunpy.map.GenericMap):
+        field, _ = plain_header(field)
+        reading = read_map(field, name=name)
+        data = np.where(reading.valid, reading.data, np.nan)
+        return Field(_checked(data, name), reading.plate_scale, field, reading.product.is_radial)
+    if isinstance(field, u.Quantity):
+        if not field.unit.is_equivalent(u.G):
+            msg = f"{name} must have a unit of magnetic field, got {field.unit}."
+            raise ValueError(msg)
+        data = field.to_value(u.G).astype(float)
+    else:
+        data = np.ma.filled(np.ma.asarray(field).astype(float), np.nan)
+    return Field(_checked(data, name), _scales(plate_scale))
+
+
+def read_pair(result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None) -> tuple[Field, Field]:
+    """
+    Read two fields that are on the same grid; see `read_field`.
+
+    Parameters
+    ----------
+    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        The two fields, of the same shape.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Plate scale of fields that are no Maps.
+
+    Returns
+    -------
+    result, truth : `Field`
+        The two fields. Both are NaN where one of them has no measurement.
+
+    Raises
+    ------
+    ValueError
+        If `read_field` does not accept one of them, their shapes differ, or no pixel is measured in both.
+    """
+    first = read_field(result, plate_scale=plate_scale, name="result")
+    second = read_field(truth, plate_scale=plate_scale, name="truth")
+    if first.data.shape != second.data.shape:
+        msg = f"result must have the shape of truth, {second.data.shape}, got {first.data.shape}."
+        raise ValueError(msg)
+    both = first.valid & second.valid
+    if not both.any():
+        msg = "result and truth must have a measured pixel in common, got none."
+        raise ValueError(msg)
+    known = first.plate_scale or second.plate_scale
+    first, second = (
+        dataclasses.replace(one, data=np.where(both, one.data, np.nan), plate_scale=one.plate_scale or known)
+        for one in (first, second)
+    )
+    return first, second
+
+
+def _checked(data, name):
+    if data.ndim != 2:
+        msg = f"{name} must be two-dimensional, got shape {data.shape}."
+        raise ValueError(msg)
+    if not np.isfinite(data).any():
+        msg = f"{name} must have a measured pixel, got none (all NaN, masked or off the disk)."
+        raise ValueError(msg)
+    return np.where(np.isfinite(data), data, np.nan)
+
+
+def _scales(value):
+    if value is None:
+        return None
+    message = f"plate_scale must be a positive Quantity in arcsec/pix or deg/pix, got {value!r}."
+    if not isinstance(value, u.Quantity) or not value.unit.is_equivalent(u.arcsec / u.pix):
+        raise ValueError(message)
+    unit = u.deg / u.pix if value.unit == u.deg / u.pix else u.arcsec / u.pix
+    scales = np.broadcast_to(value.to_value(unit), 2)
+    if not (np.isfinite(scales).all() and (scales > 0).all()):
+        raise ValueError(message)
+    return tuple(scale * unit for scale in scales)
+
+
+MINIMUM_MU = 0.1
+"""Cosine of the heliocentric angle below which nothing is deprojected."""
+
+#: What docstrings say of ``plate_scale`` where areas are measured.
+AREA_PLATE_SCALE = f"{PLATE_SCALE}    An array counts as lying at disk center, 1 AU away.\n"
+
+
+class PixelGeometry(NamedTuple):
+    """
+    Areas of the pixels of a field, and how far each lies from the center of the disk.
+
+    Parameters
+    ----------
+    sky_area : `numpy.ndarray`
+        Area of each pixel on the plane of the sky, in cm^2 ``[y, x]``.
+    surface_area : `numpy.ndarray`
+        Area of each pixel on the solar surface, in cm^2 ``[y, x]``. NaN where ``mu`` is below 0.1.
+    mu : `numpy.ndarray`
+        Cosine of the angle between the line of sight and the normal of the surface, ``[y, x]``. It is 0 where the
+        observer does not see the pixel.
+    """
+
+    sky_area: npt.NDArray[np.float64]
+    surface_area: npt.NDArray[np.float64]
+    mu: npt.NDArray[np.float64]
+
+
+def pixel_areas(field: Field) -> PixelGeometry:
+    r"""
+    Area of every pixel of a field, and the cosine of its heliocentric angle.
+
+    On the plane of the sky the area is :math:`\Omega D^2`: the solid angle of the pixel times the squared distance
+    from the observer to Sun center. On the surface it is :math:`\Omega D^2 / \mu` with
+    :math:`\mu^2 = 1 - \sin^2 \rho / \sin^2 \rho_\odot` at the elongation :math:`\rho`. In the equal-area projection
+    (CEA; coordinates after Thompson 2006, :doi:`10.1051/0004-6361:20054262`) it is
+    :math:`R_\odot^2 \Delta\phi \Delta\lambda` on the surface, and :math:`\mu` times that on the plane of the sky.
+
+    There are three approximations. The surface counts as lying at the distance of Sun center, which makes areas of a
+    plane-of-sky Map 0.9 % too large at disk center and right at the limb. A pixel has one :math:`\mu`, that of its
+    center. The change of :math:`\Omega` across a gnomonic (TAN) image, below 1e-4 on the disk, is left out.
+
+    Parameters
+    ----------
+    field : `~sunpy_magsr.maps.field.Field`
+        A field with a plate scale. One without a Map counts as lying at disk center, 1 AU away.
+
+    Returns
+    -------
+    `PixelGeometry`
+        The areas in cm^2 and the cosines.
+
+    Raises
+    ------
+    ValueError
+        If the field has no plate scale, or its Map is in a heliographic projection that is not CEA.
+    """
+    if field.smap is not None:
+        return _of_cea_map(field.smap) if field.is_cea else _of_image(field.smap)
+    area = float(np.prod([(length * u.Mm).to_value(u.cm) for length in pixel_lengths(field)]))
+    full = np.full(field.data.shape, area)
+    return PixelGeometry(full, full, np.ones(full.shape))
+
+
+@described_with(parameters=PARAMETERS + PAIR + PLATE_SCALE)
+def read_pair_areas(
+    result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None
+) -> tuple[tuple[Field, Field], PixelGeometry]:
+    """
+    Read two fields on one grid and measure their pixels once for both.
+
+    {parameters}
+
+    Returns
+    -------
+    fields : `tuple` of `~sunpy_magsr.maps.field.Field`
+        The result and the truth.
+    geometry : `PixelGeometry`
+        The pixels of the truth, or those of the result where only the result is a Map.
+    """
+    fields = read_pair(result, truth, plate_scale=plate_scale)
+    return fields, pixel_areas(fields[0] if fields[1].smap is None else fields[1])
+
+
+def pixel_lengths(field: Field) -> tuple[float, float]:
+    r"""
+    Lengths of the sides of a pixel at disk center.
+
+    Parameters
+    ----------
+    field : `~sunpy_magsr.maps.field.Field`
+        A field with a plate scale.
+
+    Returns
+    -------
+    x : `float`
+        Length along x in Mm: on the plane of the sky, or on the surface if the plate scale is in heliographic degrees.
+    y : `float`
+        Length along y, in the same way.
+
+    Raises
+    ------
+    ValueError
+        If the field has no plate scale.
+    """
+    if field.plate_scale is None:
+        msg = "plate_scale must be given for an array, as a Quantity in arcsec/pix or deg/pix, got None."
+        raise ValueError(msg)
+    if field.is_cea:
+        distance = R_sun if field.smap is None else field.smap.rsun_meters
+    else:
+        distance = au if field.smap is None else field.smap.observer_coordinate.radius
+    x, y = (float(scale.to_value(u.rad / u.pix) * distance.to_value(u.Mm)) for scale in field.plate_scale)
+    return x, y
+
+
+def _of_image(smap: GenericMap) -> PixelGeometry:
+    coordinates = all_coordinates_from_map(smap)
+    elongation = np.arccos(np.clip(np.cos(coordinates.Tx) * np.cos(coordinates.Ty), -1, 1))
+    mu = np.sqrt(np.clip(1 - (np.sin(elongation) / np.sin(smap.rsun_obs)).to_value("") ** 2, 0, None))
+    distance = smap.observer_coordinate.radius.to_value(u.cm)
+    sky = np.full(mu.shape, _pixel_solid_angle(smap) * distance**2)
+    return PixelGeometry(sky, sky / _deprojectable(mu), mu)
+
+
+def _of_cea_map(smap: GenericMap) -> PixelGeometry:
+    if not str(smap.coordinate_system.axis1).upper().endswith("CEA"):
+        msg = f"field must be in the CEA projection if it is heliographic, got {smap.coordinate_system.axis1!r}."
+        raise ValueError(msg)
+    pixels = all_coordinates_from_map(smap)
+    observer = smap.observer_coordinate.transform_to(smap.coordinate_frame)
+    cosine = np.sin(pixels.lat) * np.sin(observer.lat)
+    cosine += np.cos(pixels.lat) * np.cos(observer.lat) * np.cos(pixels.lon - observer.lon)
+    # angle at the surface between the normal and the direction to an observer at a finite distance
+    distance = (smap.observer_coordinate.radius / smap.rsun_meters).to_value("")
+    mu = (distance * cosine.value - 1) / np.sqrt(distance**2 - 2 * distance * cosine.value + 1)
+    mu = np.clip(np.nan_to_num(mu), 0, 1)
+    area = _pixel_solid_angle(smap) * smap.rsun_meters.to_value(u.cm) ** 2
+    surface = np.where(np.isnan(_deprojectable(mu)), np.nan, area)
+    return PixelGeometry(area * mu, surface, mu)
+
+
+def _pixel_solid_angle(smap: GenericMap) -> float:
+    units = [unit.to(u.rad) for unit in smap.spatial_units]
+    return float(abs(np.linalg.det(linear_transformation(smap))) * np.prod(units))
+
+
+def _deprojectable(mu: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.where(mu >= MINIMUM_MU, mu, np.nan)

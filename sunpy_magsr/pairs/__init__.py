@@ -1,0 +1,1 @@
+"""Pairs of MDI and HMI of the same minute: fetched, aligned, judged."""

@@ -1,0 +1,295 @@
+"""Folders of pairs, aligned, with a picture of each."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import io
+import json
+import logging
+import multiprocessing
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from astropy.table import Table
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+from tqdm.auto import tqdm
+
+from sunpy_magsr._files import whole_file
+from sunpy_magsr.instrument import MDI_GAIN
+from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
+from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.pairs.align import align_pair
+from sunpy_magsr.pairs.geometry import LEAST_CORRELATION
+from sunpy_magsr.pairs.quality import Limits, PairQuality, RefusedPairError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Alignment", "align_folder", "draw_pair"]
+
+
+_GAUSS = 150.0
+_STRONGEST = 1500.0  # Gauss, of the comparison of readings
+
+
+def draw_pair(pair, path, *, title, refused=""):
+    """
+    Draw MDI's readings, what HMI lets expect of them, their difference, the local shifts, and the gain.
+
+    Parameters
+    ----------
+    pair : `~sunpy_magsr.pairs.align.AlignedPair`
+        The pair.
+    path : `str` or `pathlib.Path`
+        PNG file. A file that is there is replaced.
+    title : `str`
+        Name of the pair, for the title.
+    refused : `str`
+        Reason for which the pair was refused. Defaults to an empty string, for a pair that was not.
+
+    Returns
+    -------
+    `pathlib.Path`
+        The file.
+    """
+    figure = Figure(figsize=(15, 9.4), layout="constrained")
+    axes = figure.subplots(2, 3)
+    quality = pair.quality
+    figure.suptitle(
+        f"{title}: likeness {quality.likeness:.3f}, MDI displaced by ({quality.shift_x:+.2f}, {quality.shift_y:+.2f}) arcsec, "
+        f"gain {quality.gain:.3f} ± {quality.gain_error:.3f}, blur {quality.psf_fwhm:.1f} arcsec"
+        + (f"\nrefused: {refused}" if refused else ""),
+        color="firebrick" if refused else "black",
+        wrap=True,
+    )
+    known = np.where(pair.valid, 1.0, np.nan)
+    panels = (
+        ("MDI (G)", pair.reading, _GAUSS),
+        ("what MDI should read of HMI (G)", pair.expected, _GAUSS),
+        ("difference (G)", pair.reading - pair.expected, _GAUSS / 2),
+    )
+    for axis, (label, field, limit) in zip(axes.flat, panels, strict=False):
+        image = axis.imshow(
+            field * known, origin="lower", cmap="gray", vmin=-limit, vmax=limit, interpolation="nearest"
+        )
+        axis.set(title=label, xlabel="pixel of MDI")
+        figure.colorbar(image, ax=axis, shrink=0.8)
+    _shifts(axes[1, 0], pair)
+    _readings(axes[1, 1], pair)
+    _gains(axes[1, 2], pair)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=90)
+    with whole_file(path) as stream:
+        stream.write(content.getbuffer())
+    return path
+
+
+def _shifts(axis, pair):
+    """Draw the shifts of neighborhoods relative to the shift of disk center."""
+    shifts, disk = pair.shifts, pair.displacement.disk
+    used = shifts["correlation"] > LEAST_CORRELATION
+    middle = pair.displacement.at(disk.y, disk.x)
+    arrows = [shifts["x"][used], shifts["y"][used], shifts["dx"][used] - middle[1], shifts["dy"][used] - middle[0]]
+    quiver = axis.quiver(*arrows, shifts["correlation"][used], cmap="viridis", clim=(0, 1), units="dots", width=1.5)
+    axis.quiverkey(quiver, 0.1, 0.95, 0.5, "0.5 pixel", labelpos="S")
+    axis.set(
+        title="shifts of neighborhoods, less that of disk center",
+        xlabel=f"pixel of MDI; alignment to {pair.quality.alignment_error:.3f}, scatter {pair.quality.scatter:.3f} pixels",
+        aspect="equal",
+    )
+
+
+def _readings(axis, pair):
+    limits = (-_STRONGEST, _STRONGEST)
+    expected, reading = pair.expected[pair.valid], pair.reading[pair.valid]
+    axis.hist2d(expected, reading, bins=150, range=[limits, limits], norm="log", cmap="gray_r")
+    axis.plot(limits, limits, color="tab:orange", linewidth=1)
+    axis.set(title="readings", xlabel="expected (G)", ylabel="MDI (G)")
+
+
+def _gains(axis, pair):
+    table = pair.gains[pair.gains["by"] == "strength"]
+    axis.axhline(1 / MDI_GAIN, color="tab:gray", linestyle=":", label=f"{1 / MDI_GAIN:.3f} (Liu et al. 2025)")
+    if len(table):
+        strength = np.sqrt(table["from"] * table["to"])
+        axis.errorbar(strength, table["hmi_per_mdi"], table["error"], fmt="o", label="this pair")
+        axis.plot(strength, table["known"], color="tab:orange", label="sunpy_magsr.instrument.hmi_per_mdi")
+    axis.set(
+        xscale="log", ylim=(0.4, 1.1), title="HMI / MDI", xlabel="field strength at MDI's resolution, HMI's scale (G)"
+    )
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.legend(loc="lower right")
+
+
+#: Version of the method. Pairs that were aligned by another version are aligned again.
+_METHOD = 2
+_NUMBERS = tuple(field.name for field in dataclasses.fields(PairQuality))
+_COLUMNS = ("pair", "mdi", "hmi", "aligned", "refused", *_NUMBERS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Alignment:
+    """
+    Result of `align_folder`.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        One row for each pair: its name (``pair``), the names of its files (``mdi`` and ``hmi``), the file of the aligned HMI
+        magnetogram (``aligned``, empty if the pair was refused), the reason if it was refused (``refused``, else empty), and
+        the numbers of `~sunpy_magsr.pairs.quality.PairQuality`.
+    path : `pathlib.Path`
+        ECSV file that holds the table.
+    """
+
+    table: Table
+    path: Path
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """The pairs that were refused: the reason by the name of the pair."""
+        return {row["pair"]: row["refused"] for row in self.table if row["refused"]}
+
+    def summary(self) -> str:
+        """
+        Summarize the result for a terminal.
+
+        Returns
+        -------
+        `str`
+            Number of aligned pairs, and percentiles of their likeness and gain.
+        """
+        kept = self.table[self.table["refused"] == ""]
+        lines = [f"{len(kept)} of {len(self.table)} pairs aligned: {self.path}"]
+        if len(kept):
+            likeness, gain = (np.percentile(kept[name], [5, 50, 95]) for name in ("likeness", "gain"))
+            lines.append("likeness {:.3f} / {:.3f} / {:.3f} (5, 50, 95 %)".format(*likeness))
+            reads = "MDI reads {:.3f} / {:.3f} / {:.3f} G for 1 G of HMI".format(*gain)
+            lines.append(f"{reads} ({MDI_GAIN:.3f} is published)")
+        return "\n".join(lines)
+
+
+def align_folder(
+    pairs: Sequence[tuple[str, str | Path, str | Path]],
+    folder: str | Path,
+    *,
+    limits: Limits | None = None,
+    workers: int = 1,
+    pictures: bool = True,
+    progress: bool = True,
+) -> Alignment:
+    """
+    Align pairs and write the HMI magnetograms of those that are good enough.
+
+    Afterwards ``folder`` holds the aligned HMI magnetograms (``hmi/YYYY/MM/*.fits``), pictures of the pairs
+    (``pictures/*.png``), what was measured on each (``facts/*.json``), and the table ``alignment.ecsv``. If a pair was
+    aligned before, from the same two files, by the same method and with the same limits, it is not computed again. So the
+    same call continues a run that was interrupted.
+
+    Parameters
+    ----------
+    pairs : sequence of `tuple`
+        Name, path of the MDI file and path of the HMI file of each pair, as
+        `~sunpy_magsr.pairs.downloads.pairs_of` returns them.
+    folder : `str` or `pathlib.Path`
+        Folder for the results.
+    limits : `~sunpy_magsr.pairs.quality.Limits`, optional
+        Limits beyond which a pair is refused. Defaults to ``Limits()``.
+    workers : `int`
+        Number of processes. Each takes 2.1 GiB of memory for full disks. Defaults to 1.
+    pictures : `bool`
+        Whether to draw a picture of each pair. Defaults to `True`.
+    progress : `bool`
+        Whether to show a progress bar on a terminal. Defaults to `True`.
+
+    Returns
+    -------
+    `Alignment`
+        Table of the pairs.
+
+    Raises
+    ------
+    ValueError
+        If ``pairs`` is empty, or ``workers`` is not positive.
+    """
+    folder, limits = Path(folder), limits or Limits()
+    if not pairs:
+        msg = "pairs must hold a pair of MDI and HMI files, got none."
+        raise ValueError(msg)
+    if workers < 1:
+        msg = f"workers must be 1 or more, got {workers}."
+        raise ValueError(msg)
+    jobs = [(*pair, folder, limits, pictures) for pair in pairs]
+    bar = {"total": len(jobs), "desc": "align", "unit": "pair", "disable": None if progress else True}
+    if workers == 1:
+        rows = [_row(job) for job in tqdm(jobs, **bar)]
+    else:
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+            futures = [pool.submit(_row, job) for job in jobs]
+            try:
+                for _ in tqdm(concurrent.futures.as_completed(futures), **bar):
+                    pass
+                rows = [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    table = Table(rows=[{key: row[key] for key in _COLUMNS} for row in rows])
+    for name in _NUMBERS:
+        table[name].info.format = ".5g"
+    path = folder / "alignment.ecsv"
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv", delimiter=",")
+    with whole_file(path) as stream:
+        stream.write(text.getvalue().encode())
+    return Alignment(table, path)
+
+
+def _row(job):
+    """Row of the table for one pair, from the file of its facts if that is there and still valid."""
+    name, low_path, high_path, folder, limits, pictures = job
+    inputs = {
+        "method": _METHOD,
+        "limits": dataclasses.asdict(limits),
+        "sha256": [file_digest(path) for path in (low_path, high_path)],
+    }
+    inputs = json.loads(json.dumps(inputs))
+    facts = folder / "facts" / f"{name}.json"
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        row = json.loads(facts.read_text())
+        if row.pop("inputs") == inputs and (row["refused"] or (folder / row["aligned"]).is_file()):
+            return {key: np.nan if value is None else value for key, value in row.items()}
+        if row["aligned"]:  # made of other files, or with other limits
+            (folder / row["aligned"]).unlink(missing_ok=True)
+    logging.getLogger("sunpy").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of FITS headers
+        row = _aligned(name, Path(low_path), Path(high_path), folder, limits=limits, pictures=pictures)
+    stored = {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}
+    with whole_file(facts) as stream:
+        stream.write((json.dumps({**stored, "inputs": inputs}, indent=2) + "\n").encode())
+    return row
+
+
+def _aligned(name, low_path, high_path, folder, *, limits, pictures):
+    row = {"pair": name, "mdi": low_path.name, "hmi": high_path.name, "aligned": "", "refused": ""}
+    pair = None
+    try:
+        pair = align_pair(open_magnetogram(low_path), open_magnetogram(high_path), limits=limits)
+    except RefusedPairError as error:
+        pair, row["refused"] = error.pair, reason(error)
+    except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
+        row["refused"] = reason(error)
+    else:
+        time = pair.high.meta["date-obs"]
+        row["aligned"] = f"hmi/{time[:4]}/{time[5:7]}/{high_path.name}"
+        write_compressed(pair.high.data, pair.high.fits_header, folder / row["aligned"])
+    if pair is not None and pictures:
+        draw_pair(pair, folder / "pictures" / f"{name}.png", title=name, refused=row["refused"])
+    quality = {} if pair is None else dataclasses.asdict(pair.quality)
+    return row | {key: quality.get(key, np.nan) for key in _NUMBERS}

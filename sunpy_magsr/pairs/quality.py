@@ -1,0 +1,444 @@
+"""Gain and quality of an aligned pair."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.optimize
+from astropy.stats import mad_std
+from astropy.table import Table
+from scipy.ndimage import uniform_filter
+
+from sunpy_magsr.instrument import MDI_GAIN, hmi_per_mdi
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from sunpy_magsr.pairs.align import AlignedPair
+
+__all__ = [
+    "WIDTHS",
+    "Gain",
+    "Limits",
+    "PairQuality",
+    "RefusedPairError",
+    "check_pair",
+    "damaged_windows",
+    "fit_gain",
+    "frame_noise",
+    "gain_table",
+]
+
+
+#: Widths of MDI's point-spread function (FWHM in arcsec) for which HMI is blurred. For other widths the blurred images
+#: are interpolated.
+WIDTHS = (0.8, 1.8, 2.8, 3.8)
+_LEAST_FIELD = 20.0  # Gauss; weaker pixels are left out of the table by place on the disk
+_BOUNDS = (0.0, 4.5)  # of the width, arcsec
+_RESPONSE_ERROR = 0.1  # of the reading, beside the noise
+_PARTS = 4  # along each axis, for the errors
+_LEAST_MU = 0.35  # cosine of the heliocentric angle; pixels nearer to the limb are left out
+_STRENGTHS = (20, 50, 100, 200, 400, 800, 1600)
+_MUS = (0.3, 0.5, 0.7, 0.85, 0.95, 1.0)
+_FEWEST = 200  # pixels of a slope
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """
+    Gain and blur of an MDI frame.
+
+    Parameters
+    ----------
+    value, error : `float`
+        What MDI reads where HMI reads 1 G, and its standard error.
+    psf_fwhm : `float`
+        Full width at half maximum in arcsec of the Gaussian by which HMI must be blurred, before it is averaged over MDI's
+        pixels, to look like MDI.
+    """
+
+    value: float
+    error: float
+    psf_fwhm: float
+
+
+def blurred(images, width):
+    """Blurred image for any width (FWHM in arcsec), by cubic interpolation in its square between those of `WIDTHS`."""
+    squares, at = np.square(WIDTHS), width**2
+    weights = [np.prod([(at - other) / (one - other) for other in squares if other != one]) for one in squares]
+    return sum(np.float32(weight) * image for weight, image in zip(weights, images, strict=True))
+
+
+def fit_gain(
+    reading: npt.NDArray,
+    images: Sequence[npt.NDArray],
+    valid: npt.NDArray[np.bool_],
+    mu: npt.NDArray,
+    *,
+    noise: float,
+    seen_noise: npt.ArrayLike,
+) -> Gain:
+    r"""
+    Fit the gain and the blur of an MDI frame together.
+
+    The fit is by least squares. Each pixel is weighted by MDI's noise and by an error of the response of 10 % of the
+    reading. HMI's own noise would make the gain too small (by 1 % in a quiet frame), so its variance :math:`v` is
+    subtracted: the gain is :math:`g = \sum w\,d\,m / \sum w\,(m^2 - v)` with MDI's readings :math:`d`, HMI's blurred field
+    :math:`m` and the weights :math:`w` (Fuller 1987, Measurement Error Models, section 1.2). Only pixels whose cosine of the
+    heliocentric angle is above 0.35 are used. The error is that of a jackknife over 4 x 4 parts of the frame (Efron & Stein
+    1981, :doi:`10.1214/aos/1176345462`).
+
+    Parameters
+    ----------
+    reading : `numpy.ndarray`
+        MDI's magnetogram in Gauss ``[y, x]``.
+    images : sequence of `numpy.ndarray`
+        HMI's magnetogram at MDI's pixels in Gauss ``[y, x]``, blurred by each of `WIDTHS`.
+    valid : `numpy.ndarray`
+        Pixels in which both are known, bool ``[y, x]``.
+    mu : `numpy.ndarray`
+        Cosine of the heliocentric angle ``[y, x]``.
+    noise : `float`
+        Standard deviation of MDI's noise in Gauss.
+    seen_noise : sequence of `float`
+        Standard deviation of HMI's noise in each of the images, in Gauss.
+
+    Returns
+    -------
+    `Gain`
+        The gain with its error, and the width of the blur.
+
+    Raises
+    ------
+    ValueError
+        If fewer than 200 pixels can be used.
+    """
+    used = valid & (mu > _LEAST_MU)
+    if used.sum() < _FEWEST:
+        msg = f"a pair must have {_FEWEST} pixels with mu above {_LEAST_MU} to fit its gain, got {used.sum()}."
+        raise ValueError(msg)
+    read, seen = reading[used].astype(float), [image[used].astype(float) for image in images]
+    rows, columns = (place * _PARTS // size for place, size in zip(np.nonzero(used), used.shape, strict=True))
+    part = rows * _PARTS + columns
+
+    def solved(kept, guess):
+        weight = 1 / (noise**2 + (_RESPONSE_ERROR * guess * seen[-1][kept]) ** 2)
+
+        def slope(width):
+            model = blurred([one[kept] for one in seen], width)
+            variance = np.interp(width, WIDTHS, seen_noise) ** 2
+            gain = (weight * model * read[kept]).sum() / (weight * (model**2 - variance)).sum()
+            return gain, (weight * ((read[kept] - gain * model) ** 2 - gain**2 * variance)).sum()
+
+        found = scipy.optimize.minimize_scalar(lambda width: slope(width)[1], bounds=_BOUNDS, method="bounded")
+        return slope(found.x)[0], found.x
+
+    everything = np.ones(len(part), bool)
+    gain, _ = solved(everything, MDI_GAIN)
+    gain, width = solved(everything, gain)
+    others = np.array([solved(part != one, gain)[0] for one in np.unique(part)])
+    count = len(others)
+    error = np.sqrt((count - 1) / count * ((others - others.mean()) ** 2).sum())
+    return Gain(float(gain), float(error), float(width))
+
+
+def gain_table(reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], mu: npt.NDArray) -> Table:
+    """
+    Measure the gain in bins of field strength and of place on the disk, for a comparison with published values.
+
+    Parameters
+    ----------
+    reading : `numpy.ndarray`
+        MDI's magnetogram in Gauss ``[y, x]``.
+    expected : `numpy.ndarray`
+        HMI's magnetogram at MDI's resolution and pixels, in Gauss on HMI's scale ``[y, x]``.
+    valid, mu : `numpy.ndarray`
+        Pixels in which both are known, and the cosine of the heliocentric angle, as for `fit_gain`.
+
+    Returns
+    -------
+    `astropy.table.Table`
+        One row for each bin: the quantity that is binned (``by``: ``"strength"`` for HMI's field in Gauss, or ``"mu"``), its
+        bounds (``from`` and ``to``), the ratio of HMI to MDI as measured (``hmi_per_mdi``) with its standard ``error``,
+        the ratio that `~sunpy_magsr.instrument.hmi_per_mdi` gives for the same readings (``known``), and the number of
+        ``pixels``. Bins of fewer than 200 pixels are left out.
+    """
+    strength = np.abs(expected)
+    near = valid & (mu > _LEAST_MU)
+    strong = valid & (strength > _LEAST_FIELD)
+    bins: list[tuple] = [
+        ("strength", edges, near & _between(strength, edges)) for edges in itertools.pairwise(_STRENGTHS)
+    ]
+    bins += [("mu", edges, strong & _between(mu, edges)) for edges in itertools.pairwise(_MUS)]
+    rows = []
+    for by, (low, high), used in bins:
+        if used.sum() < _FEWEST:
+            continue
+        read, seen = reading[used].astype(float), expected[used].astype(float)
+        gain = (read @ seen) / (seen @ seen)
+        error = np.sqrt(((read - gain * seen) ** 2 * seen**2).sum()) / (seen @ seen)
+        known = (np.abs(read) * hmi_per_mdi(read)).sum() / np.abs(read).sum()
+        row = {"by": by, "from": low, "to": high, "hmi_per_mdi": 1 / gain, "error": error / gain**2}
+        rows.append(row | {"known": known, "pixels": int(used.sum())})
+    table = Table(rows, names=("by", "from", "to", "hmi_per_mdi", "error", "known", "pixels") if not rows else None)
+    for name in ("hmi_per_mdi", "error", "known"):
+        table[name].info.format = ".3f"
+    return table
+
+
+def _between(values, edges):
+    with np.errstate(invalid="ignore"):
+        return (values > edges[0]) & (values <= edges[1])
+
+
+_WINDOWS = (16, 32, 64)  # pixels of MDI
+_RESPONSE_ERROR_QUALITY = 0.3  # of the reading: field that evolves, saturates or is badly modelled is not damaged
+_LARGEST_MISFIT = 3.0  # of the expected root mean square; MDI's noise differs by a factor of 2 over its detector
+_LEAST_MEASURED = 0.8  # of a window
+_TOLD = 12.8  # expected correlation times the side in pixels; windows that expect less are not judged by it
+_LOST = 0.5  # of the expected correlation
+
+
+class RefusedPairError(ValueError):
+    """
+    Raised for a pair that is not good enough. The message says why.
+
+    Parameters
+    ----------
+    message : `str`
+        The reasons.
+    pair : `~sunpy_magsr.pairs.align.AlignedPair`
+        The pair, for example to draw it. It is also an attribute of the error.
+    """
+
+    def __init__(self, message: str, pair: AlignedPair) -> None:
+        super().__init__(message)
+        self.pair = pair
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """
+    Limits beyond which a pair is refused; see `PairQuality` for what is limited.
+
+    Parameters
+    ----------
+    shift : `float`
+        Largest displacement of disk center in arcsec. Defaults to 12.
+    roll : `float`
+        Largest roll in degrees. Defaults to 1.
+    stretch : `float`
+        Largest relative error of the plate scale. Defaults to 0.01.
+    clock : `float`
+        Largest error of the time in seconds. Defaults to 600.
+    likeness : `float`
+        Smallest likeness. Defaults to 0.7.
+    alignment_error : `float`
+        Largest standard error of the alignment in MDI pixels. Defaults to 0.1.
+    gain : `tuple` of `float`
+        Smallest and largest gain. Defaults to 1 and 2. `~sunpy_magsr.instrument.MDI_GAIN` is the published value, and
+        true pairs have 1.26 to 1.39.
+    missing : `float`
+        Largest share of the disk's pixels that may be missing. Defaults to 0.02.
+    constant : `int`
+        Largest number of pixels of a constant value. Defaults to 100.
+    damaged : `int`
+        Largest number of damaged windows. Defaults to 0.
+    """
+
+    shift: float = 12.0
+    roll: float = 1.0
+    stretch: float = 0.01
+    clock: float = 600.0
+    likeness: float = 0.7
+    alignment_error: float = 0.1
+    gain: tuple[float, float] = (1.0, 2.0)
+    missing: float = 0.02
+    constant: int = 100
+    damaged: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class PairQuality:
+    """
+    Numbers that say how good an aligned pair is.
+
+    Parameters
+    ----------
+    likeness : `float`
+        Correlation of MDI's readings with what HMI lets expect of them, within 0.9 solar radii, divided by the correlation
+        that MDI's noise leaves possible. It is 1 if the two differ by nothing but white noise.
+    correlation : `float`
+        The correlation itself.
+    shift_y, shift_x : `float`
+        Displacement of disk center along y and x, in arcsec.
+    roll : `float`
+        Degrees by which MDI is rolled beyond CROTA2.
+    stretch : `float`
+        Relative error of MDI's plate scale.
+    clock : `float`
+        Seconds by which MDI shows the Sun later than its header says, from how far the Sun has rotated.
+    clock_error : `float`
+        Standard error of ``clock`` in seconds.
+    alignment_error : `float`
+        Standard error of the alignment within 0.9 solar radii, in MDI pixels along one axis.
+    scatter : `float`
+        Root mean square of what the alignment leaves of the shifts of neighborhoods, in MDI pixels along one axis.
+    neighborhoods, outliers : `int`
+        Number of neighborhoods that the alignment was fitted to, and number of those that it left out as outliers.
+    gain, gain_error : `float`
+        What MDI reads where HMI reads 1 G, and its standard error.
+    psf_fwhm : `float`
+        Width of the blur between HMI and MDI, in arcsec; see `~sunpy_magsr.pairs.quality.Gain`.
+    noise : `float`
+        Noise of MDI in Gauss, from what the pair differs by where the field is weak.
+    missing : `float`
+        Share of the disk's pixels that either instrument has not measured.
+    constant : `int`
+        Number of pixels of MDI's size in lines or blocks of one value, in both frames together.
+    damaged : `int`
+        Number of windows in which MDI does not show what HMI shows; see `damaged_windows`.
+    """
+
+    likeness: float
+    correlation: float
+    shift_y: float
+    shift_x: float
+    roll: float
+    stretch: float
+    clock: float
+    clock_error: float
+    alignment_error: float
+    scatter: float
+    neighborhoods: int
+    outliers: int
+    gain: float
+    gain_error: float
+    psf_fwhm: float
+    noise: float
+    missing: float
+    constant: int
+    damaged: int
+
+
+def frame_noise(reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_]) -> float:
+    """
+    Measure the noise of a reading from its difference to what is expected of it.
+
+    Parameters
+    ----------
+    reading, expected : `numpy.ndarray`
+        What the instrument read and what is expected of it, in Gauss ``[y, x]``.
+    valid : `numpy.ndarray`
+        Pixels in which both are known, bool ``[y, x]``.
+
+    Returns
+    -------
+    `float`
+        Standard deviation of the difference in Gauss, where the expected field is below its 60th percentile. It is found
+        from the median absolute deviation, so that outliers do not matter.
+    """
+    weak = valid & (np.abs(expected) < np.nanpercentile(np.abs(expected[valid]), 60))
+    return float(mad_std((reading - expected)[weak]))
+
+
+def damaged_windows(
+    reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], *, noise: npt.NDArray
+) -> npt.NDArray[np.int_]:
+    """
+    Find square windows in which a reading does not show what is expected of it.
+
+    The windows have sides of 16, 32 and 64 pixels and overlap by half. A window is damaged if one of two things is so:
+
+    - Its root mean square difference is more than three times as large as the noise of the frame and an error of the
+      response of 30 % explain.
+    - The noise of its pixels allows a correlation above 0.8, 0.4 or 0.2 (for the three sides), and the correlation is less
+      than half of what is allowed.
+
+    Parameters
+    ----------
+    reading, expected, valid : `numpy.ndarray`
+        What was read, what is expected, and where both are known, as for `frame_noise`.
+    noise : `numpy.ndarray`
+        Standard deviation of each pixel's noise in Gauss ``[y, x]``.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The damaged windows ``[n, 3]``: y and x of the middle, and the side, in pixels.
+    """
+    frame = np.mean(noise[valid] ** 2)
+    reading, expected = (np.where(valid, one, 0.0).astype(float) for one in (reading, expected))
+    products = [valid, reading**2, expected**2, reading * expected, np.where(valid, noise, 0.0) ** 2]
+    found = []
+    for side in _WINDOWS:
+        sampled = (slice(side // 2, None, side // 2),) * 2
+        means = [uniform_filter(one.astype(float), side, mode="constant")[sampled] for one in products]
+        share = np.maximum(means[0], 1 / side**2)
+        both = means[3] / share
+        read, power, variance = (np.maximum(means[one] / share, 0) for one in (1, 2, 4))
+        left = read - 2 * both + power
+        misfit = left > _LARGEST_MISFIT**2 * (frame + _RESPONSE_ERROR_QUALITY**2 * power)
+        likely = np.sqrt(power / (power + variance + 1e-12))
+        likeness = both / np.sqrt(power * read + 1e-12)
+        unlike = (likely > _TOLD / side) & (likeness < _LOST * likely)
+        bad = np.argwhere((share > _LEAST_MEASURED) & (misfit | unlike))
+        found += [(side // 2 * (y + 1), side // 2 * (x + 1), side) for y, x in bad]
+    return np.array(found, dtype=int).reshape(-1, 3)
+
+
+def check_pair(pair: AlignedPair, limits: Limits) -> None:
+    """
+    Raise an error if a pair is beyond limits.
+
+    Parameters
+    ----------
+    pair : `~sunpy_magsr.pairs.align.AlignedPair`
+        The pair that is judged by its ``quality``.
+    limits : `Limits`
+        The limits.
+
+    Raises
+    ------
+    RefusedPairError
+        If the pair is beyond a limit. The message names all such limits.
+    """
+    quality = pair.quality
+    shift = np.hypot(quality.shift_y, quality.shift_x)
+    reasons = [
+        (
+            quality.likeness < limits.likeness,
+            f"the two are alike to {quality.likeness:.2f} of what noise allows, and {limits.likeness:g} is asked",
+        ),
+        (
+            abs(quality.clock) > limits.clock + 3 * quality.clock_error,
+            f"the Sun has turned by {abs(quality.clock) / 60:.0f} minutes {'more' if quality.clock > 0 else 'less'} than the "
+            "headers' times say",
+        ),
+        (shift > limits.shift, f'MDI is displaced by {shift:.1f}", and {limits.shift:g}" is allowed'),
+        (abs(quality.roll) > limits.roll, f"MDI is rolled by {quality.roll:.2f} degrees beyond CROTA2"),
+        (abs(quality.stretch) > limits.stretch, f"MDI's plate scale is off by {100 * quality.stretch:.2f} %"),
+        (
+            not quality.alignment_error <= limits.alignment_error,
+            f"the alignment is uncertain by {quality.alignment_error:.2f} pixels",
+        ),
+        (
+            not limits.gain[0] <= quality.gain <= limits.gain[1],
+            f"MDI reads {quality.gain:.2f} G for 1 G of HMI, and {limits.gain[0]:g} to {limits.gain[1]:g} is allowed",
+        ),
+        (quality.missing > limits.missing, f"{100 * quality.missing:.1f} % of the disk are missing"),
+        (quality.constant > limits.constant, f"{quality.constant} pixels hold a constant value"),
+        (
+            quality.damaged > limits.damaged,
+            f"{quality.damaged} windows do not show what the other instrument shows",
+        ),
+    ]
+    found = [text for is_wrong, text in reasons if is_wrong]
+    if found:
+        msg = f"{'; '.join(found)}."
+        raise RefusedPairError(msg, pair)

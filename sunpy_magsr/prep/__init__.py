@@ -1,5 +1,0 @@
-"""Preparation of Maps: from a Map to the array, mask and plate scale that a model needs."""
-
-from sunpy_magsr.prep.magnetogram import Magnetogram, prepare
-
-__all__ = ["Magnetogram", "prepare"]

@@ -1,0 +1,382 @@
+"""Tiles of a frame, and networks evaluated on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+import scipy.ndimage
+import torch
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+__all__ = ["Frame", "Tile", "on_device", "on_host", "tiles", "usable_device"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    """
+    One tile of a frame: windows of pixels along y and x.
+
+    Parameters
+    ----------
+    core : `tuple` of `slice`
+        Window of the frame for which the tile is computed.
+    padded : `tuple` of `slice`
+        Window of the frame with the core and its halo, as far as the frame reaches.
+    inner : `tuple` of `slice`
+        Window of the core within ``padded``.
+    """
+
+    core: tuple[slice, ...]
+    padded: tuple[slice, ...]
+    inner: tuple[slice, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Numbers of rows and columns of ``padded``."""
+        return tuple(window.stop - window.start for window in self.padded)
+
+    def scaled(self, factor: float) -> Tile:
+        """
+        Convert the tile to a finer or coarser grid.
+
+        Parameters
+        ----------
+        factor : `float`
+            Pixels of the new grid along one pixel of the old one; 0.5 for a grid that is twice coarser.
+
+        Returns
+        -------
+        `Tile`
+            The same tile on that grid.
+        """
+        return Tile(
+            *(
+                tuple(slice(int(window.start * factor), int(window.stop * factor)) for window in windows)
+                for windows in (self.core, self.padded, self.inner)
+            )
+        )
+
+
+def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: npt.NDArray[np.bool_] | None = None) -> list[Tile]:
+    """
+    Cut a frame into tiles.
+
+    Parameters
+    ----------
+    shape : `tuple` of `int`
+        Numbers of rows and columns of the frame.
+    size : `int`
+        Side of a core in pixels.
+    halo : `int`
+        Number of pixels around a core on which its result depends.
+    wanted : `numpy.ndarray`, optional
+        Pixels of the frame whose result is wanted, bool. By default all are. Tiles whose core has no wanted pixel are left
+        out. If the frame is larger than one core, the cores are trimmed to their wanted pixels, by multiples of 2 pixels.
+
+    Returns
+    -------
+    `list` of `Tile`
+        The tiles, row by row.
+    """
+    result = []
+    for y in range(0, shape[0], size):
+        for x in range(0, shape[1], size):
+            core = tuple(slice(start, min(start + size, side)) for start, side in zip((y, x), shape, strict=True))
+            if wanted is not None:
+                if not wanted[core].any():
+                    continue
+                if max(shape) > size:
+                    core = _trimmed(core, wanted[core])
+            padded = tuple(
+                slice(max(0, window.start - halo), min(side, window.stop + halo))
+                for window, side in zip(core, shape, strict=True)
+            )
+            inner = tuple(
+                slice(window.start - around.start, window.stop - around.start)
+                for window, around in zip(core, padded, strict=True)
+            )
+            result.append(Tile(core, padded, inner))
+    return result
+
+
+def _trimmed(core, wanted):
+    found = [np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0)]
+    return tuple(
+        slice(window.start + places[0] // 2 * 2, min(window.start + (places[-1] // 2 + 1) * 2, window.stop))
+        for window, places in zip(core, found, strict=True)
+    )
+
+
+_MARGIN = 8
+_FINE = 256
+
+# The threads of a parent's PyTorch are not there in a forked child, which would wait for them for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))
+
+
+def usable_device(name=None):
+    """
+    Find a torch device and check that it works.
+
+    Parameters
+    ----------
+    name : `str`, optional
+        The name of the device. Defaults to CUDA if there is one, else the CPU.
+
+    Returns
+    -------
+    `torch.device`
+        The device.
+
+    Raises
+    ------
+    ValueError
+        If this machine has no such device.
+    """
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        probe = torch.ones(1, device=name)
+        probe.cpu()
+    except (AssertionError, NotImplementedError, RuntimeError, TypeError) as error:  # "meta" has no numbers
+        msg = f"device must be a torch device of this machine, such as 'cpu' or 'cuda', got {name!r}."
+        raise ValueError(msg) from error
+    return probe.device
+
+
+def on_device(array, device):
+    """
+    Copy an array to a device.
+
+    On the way to a GPU it goes through pinned memory, from which it is copied while the CPU continues.
+
+    Parameters
+    ----------
+    array : `numpy.ndarray`
+        The array.
+    device : `torch.device`
+        The device.
+
+    Returns
+    -------
+    `torch.Tensor`
+        The tensor on the device.
+    """
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def on_host(tensor):
+    """
+    Copy a tensor to the memory of the CPU.
+
+    From a GPU it is copied into pinned memory at once, which saves a second copy.
+
+    Parameters
+    ----------
+    tensor : `torch.Tensor`
+        The tensor.
+
+    Returns
+    -------
+    `numpy.ndarray`
+        The array.
+    """
+    if tensor.device.type != "cuda":
+        return tensor.cpu().numpy()
+    host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
+    return host.copy_(tensor).numpy()
+
+
+class Frame:
+    """
+    An input that is continued beyond its edges and cut into tiles.
+
+    The edges of the frame lie at even places of the absolute grid of the input's pixels, so that a cutout gives the
+    same blocks of 2 x 2 pixels as the whole frame.
+
+    Parameters
+    ----------
+    magnetogram : `~sunpy_magsr.maps.Magnetogram`
+        The input.
+    tile : `int`
+        The side of a tile in input pixels, without its halo. At the resolution of the output it is at most 256.
+    device : `torch.device`
+        The device.
+    batch_size : `int` or `None`
+        The number of tiles that are computed at once; `None` for 1 on a CPU and 16 on a GPU.
+    """
+
+    def __init__(self, magnetogram, tile, device, batch_size):
+        before = [_MARGIN + (start - _MARGIN) % 2 for start in magnetogram.origin]
+        after = [_MARGIN + (side + first) % 2 for side, first in zip(magnetogram.data.shape, before, strict=True)]
+        self.around = tuple(zip(before, after, strict=True))
+        self.device = device
+        valid = np.pad(magnetogram.valid, self.around)
+        self.shape = valid.shape
+        self.origin = tuple(start - first for start, first in zip(magnetogram.origin, before, strict=True))
+        self.window = tuple(
+            slice(first, first + side) for first, side in zip(before, magnetogram.data.shape, strict=True)
+        )
+        self.low = self.continued(magnetogram.data)
+        near = scipy.ndimage.maximum_filter(valid, 2 * _MARGIN + 1)
+        self.active = (
+            near.reshape(near.shape[0] // 2, 2, near.shape[1] // 2, 2).max(axis=(1, 3)).repeat(2, 0).repeat(2, 1)
+        )
+        self.tile, self.fine = tile, min(tile, _FINE)
+        self.batch_size = batch_size or (1 if device.type == "cpu" else 16)
+        self.bar = None
+
+    def continued(self, plane):
+        """
+        Continue an array beyond the edges of the input.
+
+        Parameters
+        ----------
+        plane : `numpy.ndarray`
+            The array, with the pixels of the input.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The array with the pixels of the frame, ``[1, 1, y, x]``.
+        """
+        return on_device(np.pad(plane, self.around, mode="edge"), self.device)[None, None]
+
+    def count(self, *, decoded=False):
+        """
+        Count the tiles of one evaluation of a network.
+
+        Parameters
+        ----------
+        decoded : `bool`
+            Whether it is an evaluation by `decoded`, at the resolution of the output. Defaults to `False`.
+
+        Returns
+        -------
+        `int`
+            The number of tiles.
+        """
+        size = self.fine if decoded else self.tile
+        return len(tiles(self.shape, size=size, halo=0, wanted=self.active))
+
+    def near(self, factor):
+        """
+        Mark the pixels that are near a measured pixel.
+
+        Parameters
+        ----------
+        factor : `float`
+            The number of pixels of the result along one pixel of the frame, such as 1 or 1/2.
+
+        Returns
+        -------
+        `torch.Tensor`
+            1 near measured pixels and 0 elsewhere, ``[1, 1, y, x]``.
+        """
+        step = round(1 / factor)
+        return on_device(self.active[::step, ::step].astype(np.float32), self.device)[None, None]
+
+    def batches(self, halo, sources, *, size=None):
+        """
+        Cut tensors into tiles, several tiles at once.
+
+        Parameters
+        ----------
+        halo : `int`
+            The width of the halo around each tile in input pixels.
+        sources : sequence of `tuple`
+            The tensors, ``[1, c, y, x]``, each with the number of its pixels along one pixel of the frame.
+        size : `int`, optional
+            The side of a tile in input pixels. Defaults to that of the frame.
+
+        Yields
+        ------
+        chosen : `list` of `~sunpy_magsr.sampling.Tile`
+            Tiles that have the same shape.
+        cut : `list` of `torch.Tensor`
+            The parts of each tensor in these tiles, ``[N, c, h, w]``.
+        """
+        groups = {}
+        for tile in tiles(self.shape, size=size or self.tile, halo=halo + halo % 2, wanted=self.active):
+            groups.setdefault(tile.shape, []).append(tile)
+        for group in groups.values():
+            for start in range(0, len(group), self.batch_size):
+                chosen = group[start : start + self.batch_size]
+                cut = []
+                for tensor, factor in sources:
+                    windows = [tile.scaled(factor).padded for tile in chosen]
+                    parts = [tensor[:, :, y, x] for y, x in windows]
+                    cut.append(torch.cat(parts) if len(parts) > 1 else parts[0])
+                yield chosen, cut
+                self.bar.update(len(chosen))
+
+    def put(self, target, chosen, values, factor=1, *, add=False):
+        """
+        Write the values of tiles into a tensor for the whole frame, without the halos of the tiles.
+
+        Parameters
+        ----------
+        target : `torch.Tensor` or `None`
+            The tensor for the whole frame, ``[1, c, y, x]``. If it is `None`, a tensor of zeros is made, or the values
+            themselves are taken if there is one tile for the whole frame.
+        chosen : `list` of `~sunpy_magsr.sampling.Tile`
+            The tiles.
+        values : `torch.Tensor`
+            Their values, ``[N, c, h, w]``, with the halos.
+        factor : `float`
+            The number of pixels of the values along one pixel of the frame. Defaults to 1.
+        add : `bool`
+            Whether the values are added to those of the tensor. Defaults to `False`: they replace them.
+
+        Returns
+        -------
+        `torch.Tensor`
+            The tensor for the whole frame.
+        """
+        shape = tuple(int(side * factor) for side in self.shape)
+        if target is None:
+            if values.shape[2:] == shape:
+                return values
+            target = torch.zeros((1, values.shape[1], *shape), device=self.device)
+        for tile, value in zip(chosen, values, strict=True):
+            place = tile.scaled(factor)
+            y, x = place.inner
+            core = target[0][(slice(None), *place.core)]
+            core.copy_(core + value[:, y, x] if add else value[:, y, x])
+        return target
+
+    def decoded(self, halo, sources, network, factor):
+        """
+        Evaluate a network whose result has the resolution of the output.
+
+        Parameters
+        ----------
+        halo : `int`
+            How many input pixels around a tile have an influence on its result.
+        sources : sequence of `tuple`
+            The tensors that the network is given, as in `batches`.
+        network : callable
+            The network. It maps the parts of the tensors in some tiles to fields in Gauss,
+            ``[N, 1, factor h, factor w]``.
+        factor : `int`
+            The number of output pixels along one input pixel.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            The field in Gauss for the pixels of the input, float32 ``[factor y, factor x]``. It is 0 far from any
+            measured pixel.
+        """
+        high = torch.zeros([factor * side for side in self.shape], device=self.device)
+        for chosen, cut in self.batches(halo, sources, size=self.fine):
+            for tile, field in zip(chosen, network(*cut), strict=True):
+                fine = tile.scaled(factor)
+                high[fine.core] = field[0][fine.inner]
+        return on_host(high[tuple(slice(factor * part.start, factor * part.stop) for part in self.window)])

@@ -1,0 +1,1 @@
+"""Model folders: cards, weights, the bundled models, the Hub."""

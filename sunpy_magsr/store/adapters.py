@@ -1,0 +1,203 @@
+"""Adapters: small sets of weights, saved apart, that make of a denoiser one for another instrument."""
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file
+
+from sunpy_magsr.models.denoiser import MagnetogramDenoiser
+from sunpy_magsr.store.weights import check_weights, load_tensors, read_json, shapes
+
+__all__ = [
+    "attach_adapter",
+    "attach_decoder_adapter",
+    "load_adapters",
+    "merge_adapter",
+    "merge_decoder_adapter",
+    "widen",
+]
+
+
+# Small ones: the ends, whose sizes change, and the depthwise filters.
+_WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
+_SETTINGS = ("r", "lora_alpha", "target_modules", "modules_to_save")  # of a saved adapter, all that is read
+_DECODER_BLOCKS = r"decoder\..*conv[12]"
+
+
+def widen(denoiser):
+    """
+    Copy a denoiser, and give the copy the inputs and outputs of one with ``draws_low``.
+
+    The copy also draws the low-resolution field without noise and blur, and its input includes the width of the blur.
+    Before it is trained, it draws the same latents as the original does at its reference noise.
+
+    Parameters
+    ----------
+    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The original, with ``whitened`` and ``residual`` and without ``draws_low``. It is not changed.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The copy.
+
+    Raises
+    ------
+    ValueError
+        If the original has other settings.
+    """
+    config = dict(denoiser.config)
+    if config["draws_low"] or not config["whitened"] or not config["residual"]:
+        msg = "denoiser must have a whitened residual and not draw the low-resolution field, got " + ", ".join(
+            f"{key} = {config[key]}" for key in ("whitened", "residual", "draws_low")
+        )
+        raise ValueError(msg)
+    settings = {key: value for key, value in config.items() if not key.startswith("_")}
+    wide = MagnetogramDenoiser(**{**settings, "draws_low": True})
+    old = denoiser.state_dict()
+    new = wide.state_dict()
+    area, packed = denoiser.patch**2, config["latent_channels"] * denoiser.patch**2
+    with torch.no_grad():
+        for name, value in old.items():
+            if new[name].shape == value.shape:
+                new[name].copy_(value)
+        new["embed_low.weight"].zero_()[:, : 2 * area] = old["embed_low.weight"][:, : 2 * area]
+        new["embed_noisy.weight"].zero_()[:, :packed] = old["embed_noisy.weight"]
+        for part in ("weight", "bias"):
+            new[f"velocity.{part}"].zero_()[:packed] = old[f"velocity.{part}"]
+            mean, log_sigma = old[f"moments.{part}"].chunk(2)
+            halves = new[f"moments.{part}"].zero_().chunk(2)
+            halves[0][:packed], halves[1][:packed] = mean, log_sigma
+    return wide
+
+
+def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=_WHOLE_MODULES):
+    """
+    Add a new adapter to a denoiser (LoRA: Hu et al. 2022, arXiv:2106.09685).
+
+    Parameters
+    ----------
+    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        A denoiser that `widen` made. Its own weights are frozen.
+    rank : `int`
+        The rank of the updates of weight matrices. Defaults to 16.
+    targets : sequence of `str`
+        The ends of the names of the linear layers whose weights get a low-rank update.
+    whole : sequence of `str`
+        The ends of the names of the modules of which all weights are trained.
+
+    Returns
+    -------
+    `peft.PeftModel`
+        The denoiser with its adapter, of which only the adapter is trained.
+    """
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), modules_to_save=list(whole))
+    return get_peft_model(denoiser, config)
+
+
+def attach_decoder_adapter(codec, *, rank=0):
+    """
+    Freeze an autoencoder, and add a new adapter to its decoder if one is wanted.
+
+    Parameters
+    ----------
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        The autoencoder. Its own weights are frozen.
+    rank : `int`
+        The rank of the updates in the residual blocks of the decoder. Defaults to 0, no adapter.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `peft.PeftModel`
+        The autoencoder, with its adapter if there is one.
+    """
+    codec.requires_grad_(False)
+    if not rank:
+        return codec
+    return get_peft_model(codec, LoraConfig(r=rank, lora_alpha=rank, target_modules=_DECODER_BLOCKS))
+
+
+def load_adapters(folder, model):
+    """
+    Load saved weights into new adapters.
+
+    Parameters
+    ----------
+    folder : `pathlib.Path`
+        The folder of the saved adapters, with ``denoiser`` and, if the autoencoder has an adapter, ``decoder``.
+    model : mapping
+        ``denoiser`` and ``codec``, from `attach_adapter` and `attach_decoder_adapter` with the settings of the saved
+        adapters.
+
+    Raises
+    ------
+    ValueError
+        If the saved adapters have other settings.
+    """
+    for part, name in (("denoiser", "denoiser"), ("codec", "decoder")):
+        if isinstance(model[part], PeftModel):
+            found = set_peft_model_state_dict(model[part], load_file(folder / name / "adapter_model.safetensors"))
+            if found.unexpected_keys:
+                msg = f"finetune.start must hold an adapter of the same settings, got {folder}."
+                raise ValueError(msg)
+
+
+def merge_decoder_adapter(codec, folder):
+    """
+    Merge an adapter into the decoder of an autoencoder.
+
+    Parameters
+    ----------
+    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        The autoencoder. Unlike the denoiser in `merge_adapter`, it is changed.
+    folder : `str` or `pathlib.Path`
+        The folder of the adapter, as `peft.PeftModel.save_pretrained` writes it.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
+        The autoencoder.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no adapter for this autoencoder, or one that is out of bounds.
+    """
+    return _merged(codec, folder)
+
+
+def merge_adapter(denoiser, folder):
+    """
+    Copy a denoiser, and merge an adapter into the weights of the copy.
+
+    Parameters
+    ----------
+    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The denoiser for which the adapter was trained. It is not changed.
+    folder : `str` or `pathlib.Path`
+        The folder of the adapter, as `peft.PeftModel.save_pretrained` writes it.
+
+    Returns
+    -------
+    `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+        The copy, which has ``draws_low``.
+
+    Raises
+    ------
+    ValueError
+        If the folder has no adapter for this denoiser, or one that is out of bounds.
+    """
+    return _merged(widen(denoiser), folder)
+
+
+def _merged(network, folder):
+    config = read_json(folder, "adapter_config.json", "LORA")
+    settings = {key: config[key] for key in _SETTINGS if config.get(key) is not None}
+    try:
+        adapted = get_peft_model(network, LoraConfig(**settings))
+    except ValueError as error:  # no such modules
+        msg = f"adapter_config.json in {folder} must be of an adapter for {type(network).__name__}, and is not: {error}"
+        raise ValueError(msg) from error
+    expected = shapes(get_peft_model_state_dict(adapted))
+    path = check_weights(folder, "adapter_model.safetensors", expected)
+    set_peft_model_state_dict(adapted, load_tensors(path))
+    return adapted.merge_and_unload()

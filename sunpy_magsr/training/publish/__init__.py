@@ -1,1 +1,0 @@
-"""From a trained run to a model folder: calibration, export, the check of the folder, and a Hub."""
