@@ -25,10 +25,12 @@ import sunpy.map
 from astropy.stats import mad_std
 
 import sunpy_magsr
-from sunpy_magsr import metrics, spectral
+from sunpy_magsr import metrics
 from sunpy_magsr.instrument import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
 from sunpy_magsr.maps import prepare
+from sunpy_magsr.metrics.agreement import quiet_pixels
 from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.spectral.features import border_steps, grid_excess
 from sunpy_magsr.validation.regions import read_regions
 from sunpy_magsr.validation.report import ROWS
 from sunpy_magsr.validation.scores import score
@@ -64,7 +66,7 @@ def real(path, model):
     result = sunpy_magsr.superresolve(mdi, model=model, plate_scale=None)
     seconds = time.monotonic() - began
     magnetogram = prepare(mdi)
-    quiet = metrics.quiet_pixels(magnetogram.data, magnetogram.valid)
+    quiet = quiet_pixels(magnetogram.data, magnetogram.valid)
     where = quiet.repeat(4, 0).repeat(4, 1) & np.isfinite(result.data)
     agreement = metrics.forward_agreement(result, mdi)
     return {
@@ -75,8 +77,8 @@ def real(path, model):
         "sigma in (G)": mad_std(magnetogram.data[quiet]),
         "sigma out (G)": mad_std(result.data[where]),
         "rms out (G)": result.data[where].std(),
-        "grid": spectral.grid_excess(result.data, where=where).max(),
-        "borders": spectral.border_steps(result.data, where=where).max(),
+        "grid": grid_excess(result.data, where=where).max(),
+        "borders": border_steps(result.data, where=where).max(),
         "max (G)": np.nanmax(np.abs(result.data)),
         "seconds": seconds,
     }

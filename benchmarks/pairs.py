@@ -1,7 +1,7 @@
 """
 Alignment of MDI and HMI, judged by synthetic twins whose errors are known.
 
-``python benchmarks/pairs.py`` makes full-disk frames of synthetic Suns (`sunpy_magsr.data.twins`) with a wrong pointing, roll
+``python benchmarks/pairs.py`` makes full-disk frames of synthetic Suns (``sunpy_magsr.data.twins``) with a wrong pointing, roll
 and plate scale, another gain, blur, noise and time, aligns them, and compares every pixel's place with the true one. The
 geometry of the twins is written out apart from the WCS libraries that the alignment uses. Then pairs that must be refused.
 

@@ -1,7 +1,7 @@
 """
 The whole chain from the archive to the judged model, on synthetic twins behind a local server of JSOC's protocol.
 
-``python benchmarks/pairs_chain.py`` makes twins (`sunpy_magsr.data.twins`) whose Suns hold patches that HMI observed, those
+``python benchmarks/pairs_chain.py`` makes twins (``sunpy_magsr.data.twins``) whose Suns hold patches that HMI observed, those
 of the test of regions that no model was trained on, serves them with every fault that archives have, and runs
 ``magsr-train fetch``, ``align``, ``prepare``, ``finetune``, ``export`` and ``magsr evaluate --paired``. It prints how
 the fine-tuned adapter does beside the base without one and with its bundled one, and measured rates.

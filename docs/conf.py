@@ -25,8 +25,6 @@ extensions = [
     "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    "sphinx_automodapi.automodapi",
-    "sphinx_automodapi.smart_resolver",
     "sphinx_changelog",
     "sphinx_copybutton",
     "sphinx_design",
@@ -40,7 +38,6 @@ napoleon_use_rtype = False
 maximum_signature_line_length = 80
 autoclass_content = "both"
 autodoc_typehints = "none"
-automodapi_toctreedirnm = "generated/api"
 plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False

@@ -76,7 +76,7 @@ plt.show()
 # random numbers stay on the detector, and a part of the structure stays with them. Orange: the numbers rotate with the
 # Sun.
 #
-# The movie. `sunpy_magsr.maps.movie.write_movie` writes it as MP4 or GIF, and so does ``magsr movie`` from files.
+# The movie. `sunpy_magsr.io.write_movie` writes it as MP4 or GIF, and so does ``magsr movie`` from files.
 
 for smap in finer:
     smap.plot_settings["norm"] = ImageNormalize(vmin=-300, vmax=300)

@@ -11,29 +11,9 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["check_new", "whole_file"]
-
 
 def check_new(path: str | Path, *, overwrite: bool, name: str = "path", what: str = "file") -> None:
-    """
-    Raise if something has the name of a file that is to be written and may not be replaced.
-
-    Parameters
-    ----------
-    path : `str` or `pathlib.Path`
-        The file or folder that is to be written.
-    overwrite : `bool`
-        Whether the user allows to replace what is there.
-    name : `str`
-        The argument of the public function that gave the path, for the message. Defaults to ``"path"``.
-    what : `str`
-        What is written, for the message: ``"file"`` (the default) or ``"folder"``.
-
-    Raises
-    ------
-    FileExistsError
-        If ``path`` exists and ``overwrite`` is false.
-    """
+    """Raise if something has the name of a file that is to be written and may not be replaced."""
     if not overwrite and Path(path).exists():
         raise _exists(path, name, what)
 
@@ -49,25 +29,6 @@ def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[BinaryIO
 
     After an exception, the new file is deleted and a file that had the name before is unchanged. A process that is
     killed leaves a hidden file ``.NAME.*.partial`` behind, which nothing reads.
-
-    Parameters
-    ----------
-    path : `str` or `pathlib.Path`
-        The name of the file. Folders that do not exist are made.
-    overwrite : `bool`
-        Whether to replace a file that exists. Defaults to `True`.
-
-    Yields
-    ------
-    `io.BufferedWriter`
-        The file, open for writing bytes.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists at the end of the block and ``overwrite`` is false.
-    OSError
-        If the disk is full or the folder cannot be written.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,34 +15,13 @@ import numpy as np
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-__all__ = ["apply_override", "build", "check_range", "read_option", "read_toml"]
-
 
 _Settings = TypeVar("_Settings", bound="DataclassInstance")
 _IN_WORDS = {str: " (text in quotes)", bool: " (true or false)", int: " (a whole number)"}
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
-    """
-    Read a TOML file.
-
-    Parameters
-    ----------
-    path : `str` or `pathlib.Path`
-        The file.
-
-    Returns
-    -------
-    `dict`
-        Its tables and values by name.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file is not TOML.
-    """
+    """Read a TOML file."""
     if not Path(path).is_file():
         msg = f"{path} must be a TOML file, and there is no file of this name."
         raise FileNotFoundError(msg)
@@ -54,21 +33,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 
 def apply_override(tree: dict[str, Any], override: str) -> None:
-    """
-    Change one value of a configuration that `read_toml` has read.
-
-    Parameters
-    ----------
-    tree : `dict`
-        The configuration. It is changed in place.
-    override : `str`
-        The change, ``"section.key=value"``, with the value in TOML syntax. A word without quotes is a string.
-
-    Raises
-    ------
-    ValueError
-        If the change has another form, or if it names a value as if it were a section.
-    """
+    """Change one value of a configuration that `read_toml` has read."""
     key, separator, text = override.partition("=")
     if not separator:
         msg = f"overrides must have the form section.key=value, got {override!r}."
@@ -87,30 +52,7 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
 
 
 def build(kind: type[_Settings], tree: dict[str, Any], *, what: str, prefix: str = "") -> _Settings:
-    """
-    Make an instance of a dataclass from a configuration that `read_toml` has read.
-
-    Parameters
-    ----------
-    kind : `type`
-        The dataclass. Its fields are plain types or dataclasses.
-    tree : `dict`
-        The values by the names of the fields.
-    what : `str`
-        The name of the configuration in the message.
-    prefix : `str`
-        The sections of the configuration that the values belong to, in the message. Defaults to none.
-
-    Returns
-    -------
-    object
-        The instance. Fields without a value have their defaults.
-
-    Raises
-    ------
-    ValueError
-        If a key is unknown, or a value has the wrong type.
-    """
+    """Make an instance of a dataclass from a configuration that `read_toml` has read."""
     types = typing.get_type_hints(kind)
     fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
     values: dict[str, Any] = {}
@@ -132,23 +74,7 @@ def build(kind: type[_Settings], tree: dict[str, Any], *, what: str, prefix: str
 
 
 def check_range(name: str, limits: Sequence[float], *, is_logarithmic: bool = False) -> None:
-    """
-    Check that a setting is a range: its lowest and its highest number.
-
-    Parameters
-    ----------
-    name : `str`
-        The name of the setting in the message.
-    limits : sequence of `float`
-        The value of the setting.
-    is_logarithmic : `bool`
-        Whether the lowest number must be above 0. Defaults to `False`: it may be 0.
-
-    Raises
-    ------
-    ValueError
-        If the value is something else.
-    """
+    """Check that a setting is a range: its lowest and its highest number."""
     numbers = len(limits) == 2 and all(isinstance(one, int | float) for one in limits)
     if not numbers or limits[0] > limits[1] or limits[0] < 0 or (is_logarithmic and limits[0] == 0):
         least = "above 0" if is_logarithmic else "of 0 or more"
@@ -157,30 +83,7 @@ def check_range(name: str, limits: Sequence[float], *, is_logarithmic: bool = Fa
 
 
 def read_option(value: u.Quantity, unit: u.UnitBase, name: str, *, zero: bool = True) -> float:
-    """
-    Check a scalar option and give its number in a unit.
-
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity`
-        The option: a scalar that is finite and not negative.
-    unit : `~astropy.units.Unit`
-        The unit of the number.
-    name : `str`
-        What the message of an error calls the option.
-    zero : `bool`
-        Whether 0 is allowed. Defaults to `True`.
-
-    Returns
-    -------
-    `float`
-        The number in ``unit``.
-
-    Raises
-    ------
-    ValueError
-        If it is anything else.
-    """
+    """Check a scalar option and give its number in a unit."""
     kind = "non-negative" if zero else "positive"
     msg = f"{name} must be a {kind} Quantity in {unit}, got {value!r}."
     if not (isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(unit)):

@@ -4,5 +4,3 @@ try:
     from sunpy_magsr._version import version
 except ImportError:  # a checkout that was never installed
     version = "0.0.dev0"
-
-__all__ = ["version"]

@@ -8,7 +8,8 @@ import sunpy.map
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.instrument import MDI_PSF_FWHM, degrade, find_bad_pixels, instrument_of, without_constant_pixels
+from sunpy_magsr.instrument import MDI_PSF_FWHM, degrade, find_bad_pixels, instrument_of
+from sunpy_magsr.instrument.defects import without_constant_pixels
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.validation.regions import degraded_region
 

@@ -6,19 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from sunpy_magsr.instrument import (
-    MDI_GAIN,
-    MDI_GAIN_SPREAD,
-    MDI_NOISE,
-    MDI_PSF_FWHM,
-    MDI_RESPONSE_ERROR,
-    Blur,
-    degrade,
-    input_noise,
-    instrument_of,
-    local_noise,
-    sampling_kernel,
-)
+from sunpy_magsr.instrument import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, Blur, degrade, input_noise, instrument_of
+from sunpy_magsr.instrument.gain import MDI_GAIN_SPREAD
+from sunpy_magsr.instrument.noise import MDI_RESPONSE_ERROR, local_noise
+from sunpy_magsr.instrument.psf import sampling_kernel
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.sampling.registry import model_card
 from sunpy_magsr.training.data.pairs import observe

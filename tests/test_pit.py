@@ -6,9 +6,9 @@ from scipy import stats
 
 import sunpy_magsr
 from sunpy_magsr.metrics.ensemble import Draws
-from sunpy_magsr.uncertainty import Calibration, Ensemble, pit, pit_histogram, plot_pit, plot_reliability, plot_strata
+from sunpy_magsr.uncertainty import Calibration, Ensemble, pit, pit_histogram, plot_pit, plot_reliability
 from sunpy_magsr.uncertainty.calibration import Facts
-from sunpy_magsr.uncertainty.diagnostics import case_pit, draw_diagnostics, reliability_of_regions
+from sunpy_magsr.uncertainty.diagnostics import case_pit, draw_diagnostics, plot_strata, reliability_of_regions
 from sunpy_magsr.uncertainty.intervals import Case
 
 SHAPE = (100, 100)

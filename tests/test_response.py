@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from sunpy_magsr.instrument import MDI_GAIN_SPREAD, degrade, gain_factor, hmi_per_mdi, measure_response
-from sunpy_magsr.instrument.gain import to_hmi
+from sunpy_magsr.instrument import degrade, hmi_per_mdi, measure_response
+from sunpy_magsr.instrument.gain import MDI_GAIN_SPREAD, gain_factor, to_hmi
 
 SCALE = 0.5 * u.arcsec / u.pix
 

@@ -28,9 +28,6 @@ from sunpy_magsr.maps.header import observation_time, product_of
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import keep_members
 
-__all__ = ["QUALITY", "frame_quality", "work_on_frame"]
-
-
 #: The numbers that are measured of each frame, and their units.
 QUALITY = {
     "chi_squared": "",  # of the input against what the instrument would have seen of the first sample
@@ -55,25 +52,7 @@ _WIDTHS = 5
 
 
 def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndarray | None = None) -> dict[str, float]:
-    """
-    Measure the quality of one frame.
-
-    Parameters
-    ----------
-    job : `~sunpy_magsr.inference.job.Job`
-        The input, the model and the options.
-    native : `numpy.ndarray`
-        The first sample in Gauss on the grid of the model, the first of `~sunpy_magsr.inference.job.Job.native_fields`.
-    sample : `numpy.ndarray`
-        The same sample in Gauss on the grid of the result.
-    std : `numpy.ndarray`, optional
-        The standard deviation of the samples in Gauss on the grid of the result, if there are several.
-
-    Returns
-    -------
-    `dict` of `float`
-        The numbers that `QUALITY` lists, by name. A number that the frame does not have is NaN.
-    """
+    """Measure the quality of one frame."""
     magnetogram: Any = job.magnetogram
     backend: Any = job.backend
     card = backend.card
@@ -144,18 +123,6 @@ def work_on_frame(task: dict[str, Any]) -> dict[str, Any]:
     Super-resolve one frame, write the results that the plan keeps, and measure its quality.
 
     It never raises an exception: a frame that fails has the state ``"failed"``, and ``reason`` says why.
-
-    Parameters
-    ----------
-    task : `dict`
-        ``name`` and ``path`` of the frame; ``folder`` of the results; ``settings``, from
-        `~sunpy_magsr.archive.plan.Plan.settings`; ``machine``, with ``device``, ``batch_size`` and ``threads``; and
-        ``known``, the SHA-256 of the file from which the results that exist were made, or ``""``.
-
-    Returns
-    -------
-    `dict`
-        Columns of the `~sunpy_magsr.archive.ledger.Ledger` by name.
     """
     started = time.perf_counter()
     logging.getLogger("sunpy").setLevel(logging.ERROR)
@@ -196,7 +163,7 @@ def _superresolved(task):
 
 
 def _opened(task):
-    """The `~sunpy_magsr.inference.job.Job` of a frame."""
+    """The ``Job`` of a frame."""
     machine, options = task["machine"], options_of(task["settings"])
     path = Path(task["path"])
     smap = open_magnetogram(path)

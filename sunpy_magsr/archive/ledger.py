@@ -18,14 +18,12 @@ from sunpy_magsr.maps.files import stem_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COLUMNS", "STATES", "Ledger"]
-
 
 # Of a frame that has left the plan, what is known is kept for when it comes back, but it is in no answer.
 _PLANNED = "CREATE VIEW IF NOT EXISTS planned AS SELECT * FROM frames WHERE in_plan"
 
 STATES = ("pending", "running", "done", "failed")
-#: Columns and their types in SQLite; the numbers of `~sunpy_magsr.archive.frame.QUALITY` follow.
+#: Columns and their types in SQLite; the numbers of ``QUALITY`` follow.
 COLUMNS = {
     "name": "TEXT PRIMARY KEY",
     "state": "TEXT NOT NULL",
@@ -183,7 +181,7 @@ class Ledger:
         Parameters
         ----------
         record : `dict`
-            Values of the `COLUMNS` by name, as `~sunpy_magsr.archive.frame.work_on_frame` returns them. The state
+            Values of the `COLUMNS` by name, as ``work_on_frame`` returns them. The state
             ``"same"`` says that the results of the frame are there already.
         settings : `str`
             The digest of the settings.

@@ -27,38 +27,9 @@ from sunpy_magsr.sampling import consistency
 from sunpy_magsr.sampling.registry import model_card, model_folders
 from sunpy_magsr.store.card import bundled_folder
 
-__all__ = [
-    "ArchiveModel",
-    "ArchiveOutput",
-    "Cluster",
-    "Input",
-    "Plan",
-    "check_plan",
-    "load_plan",
-    "model_identity",
-    "options_of",
-    "precision_of",
-    "quantity",
-    "select_frames",
-]
-
 
 def select_frames(source: Input, results: Path) -> dict[str, Path]:
-    """
-    Find the frames of a plan; see `sunpy_magsr.archive.plan.Plan.frames`.
-
-    Parameters
-    ----------
-    source : `~sunpy_magsr.archive.plan.Input`
-        The part of the plan that describes the frames.
-    results : `pathlib.Path`
-        The folder of the results, in which no frames are looked for.
-
-    Returns
-    -------
-    `dict` of `pathlib.Path`
-        The file of each frame by its name.
-    """
+    """Find the frames of a plan; see `sunpy_magsr.archive.Plan.frames`."""
     folder = Path(source.folder)
     if source.manifest:
         if not Path(source.manifest).is_file():
@@ -92,24 +63,7 @@ _NONE = "none"
 
 
 def options_of(settings: dict[str, Any]) -> dict[str, Any]:
-    """
-    Translate the settings of a plan into arguments of `sunpy_magsr.superresolve`.
-
-    Parameters
-    ----------
-    settings : `dict`
-        What `sunpy_magsr.archive.plan.Plan.settings` returns.
-
-    Returns
-    -------
-    `dict`
-        The arguments by name.
-
-    Raises
-    ------
-    ValueError
-        If a text is not a quantity with the right unit.
-    """
+    """Translate the settings of a plan into arguments of `sunpy_magsr.superresolve`."""
     model = settings["model"]
     native, lifetime, width = model["plate_scale"] == "native", model["noise_lifetime"], model["psf_fwhm"]
     return {
@@ -129,51 +83,13 @@ def options_of(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def precision_of(settings: dict[str, Any]) -> u.Quantity | None:
-    """
-    Find the step to which the values in the files of a plan are rounded.
-
-    Parameters
-    ----------
-    settings : `dict`
-        The settings of the plan, as for `options_of`.
-
-    Returns
-    -------
-    `~astropy.units.Quantity` or `None`
-        The step, a magnetic field; `None` if nothing is rounded.
-
-    Raises
-    ------
-    ValueError
-        If the text is not a quantity with the right unit.
-    """
+    """Find the step to which the values in the files of a plan are rounded."""
     text = settings["output"]["precision"]
     return None if text == _NONE else quantity("output.precision", text, u.G)
 
 
 def quantity(name: str, text: str, unit: u.UnitBase) -> u.Quantity:
-    """
-    Read a quantity that a plan gives as text.
-
-    Parameters
-    ----------
-    name : `str`
-        The key in the plan, for the message.
-    text : `str`
-        The text, such as ``"0.5 G"``.
-    unit : `~astropy.units.UnitBase`
-        A unit to which that of the quantity must be convertible.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        The quantity in the unit of the text.
-
-    Raises
-    ------
-    ValueError
-        If the text is not a number with such a unit.
-    """
+    """Read a quantity that a plan gives as text."""
     try:
         value = u.Quantity(text)
     except (TypeError, ValueError):
@@ -189,16 +105,6 @@ def model_identity(name: str) -> str:
     Compute a digest that changes when a model or one of its adapters changes.
 
     It is the SHA-256 of their cards, which hold the SHA-256 of the weights.
-
-    Parameters
-    ----------
-    name : `str`
-        The model, as for `sunpy_magsr.superresolve`.
-
-    Returns
-    -------
-    `str`
-        The digest in hexadecimal digits, or ``"bicubic"`` for interpolation, which has no files.
     """
     digest = hashlib.sha256()
     if name == model_card(name).name == "bicubic":
@@ -210,19 +116,7 @@ def model_identity(name: str) -> str:
 
 
 def check_plan(plan: Plan) -> None:
-    """
-    Check the values of a plan, before any frame is opened.
-
-    Parameters
-    ----------
-    plan : `~sunpy_magsr.archive.plan.Plan`
-        The plan.
-
-    Raises
-    ------
-    ValueError
-        If a value is not allowed. The message names the key, what is allowed and what the plan says.
-    """
+    """Check the values of a plan, before any frame is opened."""
     options, card = plan.options(), model_card(plan.model.name)
     check_options(n_samples=plan.model.n_samples, seed=plan.model.seed, steps=options["steps"], batch_size=None)
     check_plate_scale(options["plate_scale"])

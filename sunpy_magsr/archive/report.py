@@ -18,8 +18,6 @@ from sunpy_magsr.archive.frame import QUALITY
 if TYPE_CHECKING:
     from sunpy_magsr.archive.ledger import Ledger
 
-__all__ = ["conspicuous", "status_lines", "write_report"]
-
 
 _NEIGHBORS = 25  # frames, before and after one, that it is compared with
 _LEAST_NEIGHBORS = 8
@@ -38,19 +36,7 @@ _LEAST_OF = {
 
 
 def status_lines(ledger: Ledger) -> list[str]:
-    """
-    Say how far the work on a plan is, how fast it goes, and what failed.
-
-    Parameters
-    ----------
-    ledger : `~sunpy_magsr.archive.ledger.Ledger`
-        The ledger. Another process may write to it at the same time.
-
-    Returns
-    -------
-    `list` of `str`
-        Lines of text.
-    """
+    """Say how far the work on a plan is, how fast it goes, and what failed."""
     counts = ledger.counts()
     total = sum(counts.values())
     lines = [
@@ -86,18 +72,6 @@ def conspicuous(table: Table) -> Table:
     A number is conspicuous if it differs from the median of the 25 frames before and the 25 frames after by more than 6
     of their robust standard deviations. This standard deviation is taken to be at least 2 % of the median, and at least
     a smallest value that each quantity has, such as one bad pixel.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        The rows of all frames, from `~sunpy_magsr.archive.ledger.Ledger.table`.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        One row for each conspicuous number: the ``name`` and ``date`` of the frame, ``what`` was measured (a name in
-        `~sunpy_magsr.archive.frame.QUALITY`), its ``value``, the ``usual`` value (the median), and by how many robust
-        standard deviations it is ``off``. The number that is farthest off comes first.
     """
     done = table[table["state"] == "done"]
     rows = []
@@ -125,7 +99,7 @@ def write_report(ledger: Ledger, folder: str | Path) -> dict[str, Path]:
 
     Parameters
     ----------
-    ledger : `~sunpy_magsr.archive.ledger.Ledger`
+    ledger : `~sunpy_magsr.archive.Ledger`
         The ledger of the plan.
     folder : `str` or `pathlib.Path`
         The folder for the report. Three files are written: ``quality.ecsv`` with the rows of all frames,

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.archive.plan import Cluster, Plan
 
-__all__ = ["run_plan", "workers_of"]
-
 
 # Dask has glibc give memory back to the system at once, so that a frame's arrays are paged in again and again: 33 s a full
 # disk against 22 s with these, which give back blocks of a GiB only.
@@ -41,30 +39,7 @@ _WATCH = {
 
 @contextlib.contextmanager
 def workers_of(cluster: Cluster) -> Iterator[tuple[Client, int]]:
-    """
-    Connect to the workers of a plan, and end the workers that were started for it when the block ends.
-
-    Parameters
-    ----------
-    cluster : `~sunpy_magsr.archive.plan.Cluster`
-        The part of the plan that describes the workers.
-
-    Yields
-    ------
-    client : `distributed.Client`
-        The client that hands work to the workers.
-    threads : `int`
-        The threads of PyTorch in each task; 0 if a task leaves them as they are.
-
-    Raises
-    ------
-    ImportError
-        If Dask's distributed scheduler or the class of the cluster is not installed.
-    ConnectionError
-        If no scheduler answers at the address.
-    ValueError
-        If ``kind`` is not the name of a class, or ``memory`` is not a size.
-    """
+    """Connect to the workers of a plan, and end the workers that were started for it when the block ends."""
     try:
         import dask
         from distributed import Client, LocalCluster
@@ -147,7 +122,7 @@ def run_plan(
 
     Parameters
     ----------
-    plan : `~sunpy_magsr.archive.plan.Plan`
+    plan : `~sunpy_magsr.archive.Plan`
         The plan.
     retry : `bool`
         Whether frames that failed in an earlier run are tried again. Defaults to `False`.
@@ -157,7 +132,7 @@ def run_plan(
         A function that is called with a line of text: where the work can be watched, and the reason of each failure. By
         default nothing is said.
     work : callable
-        The function that a worker calls for each frame. Defaults to `~sunpy_magsr.archive.frame.work_on_frame`.
+        The function that a worker calls for each frame. Defaults to ``work_on_frame``.
 
     Returns
     -------

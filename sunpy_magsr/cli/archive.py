@@ -10,8 +10,6 @@ from sunpy_magsr.archive.plan import load_plan, precision_of
 from sunpy_magsr.archive.report import status_lines, write_report
 from sunpy_magsr.archive.run import run_plan
 
-__all__ = ["archive"]
-
 
 def archive(options):
     """Do one of the actions of ``magsr archive`` with a plan."""

@@ -5,9 +5,6 @@ from pathlib import Path
 
 from sunpy_magsr.version import version
 
-__all__ = ["new_command", "output_folder", "parser", "shown_examples"]
-
-
 _COMPONENTS = ["los", "br", "bp", "bt"]
 _DEVICE = "torch device, such as cpu or cuda (default: CUDA if there is one, else the CPU)"
 
@@ -96,14 +93,7 @@ _MODELS = """
 
 
 def parser():
-    """
-    Make the parser of the command line.
-
-    Returns
-    -------
-    `argparse.ArgumentParser`
-        It sets ``command``, the name of the command, and the options of that command.
-    """
+    """Make the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="magsr",
         description="Super-resolution of solar magnetograms.",
@@ -129,24 +119,7 @@ def new_command(commands, name, summary, examples):
 
 
 def output_folder(options):
-    """
-    Read the folder for the results from the options of a command.
-
-    Parameters
-    ----------
-    options : `argparse.Namespace`
-        The options, with ``output``.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The folder. It may not exist yet.
-
-    Raises
-    ------
-    ValueError
-        If ``-o`` names a file.
-    """
+    """Read the folder for the results from the options of a command."""
     folder = Path(options.output)
     if folder.exists() and not folder.is_dir():
         msg = f"-o must be a folder, got the file {folder}."

@@ -21,8 +21,6 @@ from sunpy_magsr.maps.header import product_of
 from sunpy_magsr.maps.movie import write_movie
 from sunpy_magsr.sampling import load_backend, model_card
 
-__all__ = ["demo", "models", "movie", "superresolve"]
-
 
 def movie(options):
     """Make a movie of files, which are read one after the other."""

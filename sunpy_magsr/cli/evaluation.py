@@ -19,8 +19,6 @@ from sunpy_magsr.validation.evaluate import evaluate as run
 from sunpy_magsr.validation.predictions import Results, check_results
 from sunpy_magsr.validation.regions import check_any, read_pairs, read_regions
 
-__all__ = ["evaluate"]
-
 
 def evaluate(options):
     """Measure every model on every magnetogram. A run that was interrupted resumes."""

@@ -8,9 +8,6 @@ import threading
 from sunpy_magsr.cli.arguments import parser
 from sunpy_magsr.cli.messages import exit_code, lasting_streams, parse
 
-__all__ = ["main"]
-
-
 _MODULES = {"archive": "archive", "evaluate": "evaluation"}
 _WRONG = (ValueError, TypeError, FileExistsError, FileNotFoundError, NotADirectoryError, PermissionError)
 _FAILED = (RuntimeError, MemoryError, OSError, ImportError)
@@ -18,19 +15,7 @@ _STOPPED = "finished files are kept; run the same command again to resume."
 
 
 def main(arguments=None):
-    """
-    Run the command ``magsr``.
-
-    Parameters
-    ----------
-    arguments : `list` of `str`, optional
-        The arguments. Defaults to those of the command line.
-
-    Returns
-    -------
-    `int`
-        The exit code: 0 if all is done, 1 if something failed, 2 for a wrong usage, 130 for an interruption.
-    """
+    """Run the command ``magsr``."""
     options = parse(parser(), arguments)
     with lasting_streams(), _ended_by_sigterm():
         return exit_code("magsr", lambda: _run(options), wrong=_WRONG, failed=_FAILED, stopped=_STOPPED)

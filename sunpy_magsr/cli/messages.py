@@ -8,8 +8,6 @@ import warnings
 
 from sunpy_magsr.exceptions import MagsrUserWarning
 
-__all__ = ["exit_code", "in_the_command", "lasting_streams", "named_warnings", "one_line", "parse", "parsers_of"]
-
 
 class _Lasting:
     """A text stream that never fails: what is written is dropped once nobody reads it."""
@@ -47,14 +45,7 @@ class _Lasting:
 
 @contextlib.contextmanager
 def lasting_streams():
-    """
-    Replace stdout and stderr during the block by streams that never fail.
-
-    Yields
-    ------
-    `None`
-        Nothing.
-    """
+    """Replace stdout and stderr during the block by streams that never fail."""
     with contextlib.redirect_stdout(_Lasting(sys.stdout)), contextlib.redirect_stderr(_Lasting(sys.stderr)):
         yield
 
@@ -87,46 +78,12 @@ _WORDS = {
 
 
 def one_line(error):
-    """
-    Put the message of an exception on one line.
-
-    Parameters
-    ----------
-    error : `BaseException`
-        An exception or a warning.
-
-    Returns
-    -------
-    `str`
-        The text without line breaks, or the name of the class if there is no text.
-    """
+    """Put the message of an exception on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def exit_code(program, work, *, wrong, failed, stopped, words=_WORDS):
-    """
-    Run a command, and say on one line why it ended if it did not end well.
-
-    Parameters
-    ----------
-    program : `str`
-        The name of the program, with which the line begins.
-    work : callable
-        The command, a function without arguments. It returns the exit code of a command that ended well.
-    wrong : `tuple` of `type`
-        The exceptions that stand for a wrong usage.
-    failed : `tuple` of `type`
-        The exceptions that stand for a failure.
-    stopped : `str`
-        What is said if the user has interrupted the command.
-    words : `dict` of `str` to `str`
-        Words in messages for Python, and those of the command. Defaults to those of ``magsr``.
-
-    Returns
-    -------
-    `int`
-        The exit code: that of the command, 2 for a wrong usage, 1 for a failure, or 130 for an interruption.
-    """
+    """Run a command, and say on one line why it ended if it did not end well."""
     try:
         return work()
     except wrong as error:
@@ -142,19 +99,7 @@ def exit_code(program, work, *, wrong, failed, stopped, words=_WORDS):
 
 @contextlib.contextmanager
 def named_warnings(name):
-    """
-    Write the warnings of the block on one line each; warnings that do not come from this package are left out.
-
-    Parameters
-    ----------
-    name : `str`
-        The name of the file or the model that the warnings are about.
-
-    Yields
-    ------
-    `None`
-        Nothing.
-    """
+    """Write the warnings of the block on one line each; warnings that do not come from this package are left out."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -173,42 +118,14 @@ def _is_about_what_was_assumed(warning):
 
 
 def in_the_command(message, words=_WORDS):
-    """
-    Replace the names of Python's arguments in a message by the options of the command.
-
-    Parameters
-    ----------
-    message : `str`
-        The message of an exception or a warning.
-    words : `dict` of `str` to `str`
-        Words in messages for Python, and those of the command. Defaults to those of ``magsr``.
-
-    Returns
-    -------
-    `str`
-        The message for the user of the command.
-    """
+    """Replace the names of Python's arguments in a message by the options of the command."""
     for python, of_command in words.items():
         message = message.replace(python, of_command)
     return message
 
 
 def parse(top, arguments=None):
-    """
-    Parse a command line, and suggest the option that was meant if one is not known.
-
-    Parameters
-    ----------
-    top : `argparse.ArgumentParser`
-        The parser of the program.
-    arguments : `list` of `str`, optional
-        The arguments. Defaults to those of the command line.
-
-    Returns
-    -------
-    `argparse.Namespace`
-        The options.
-    """
+    """Parse a command line, and suggest the option that was meant if one is not known."""
     options, unknown = top.parse_known_args(arguments)
     if unknown:
         known = sorted({option for command in parsers_of(top) for option in command._option_string_actions})
@@ -218,19 +135,7 @@ def parse(top, arguments=None):
 
 
 def parsers_of(top):
-    """
-    Give the parsers of a program and of all its commands.
-
-    Parameters
-    ----------
-    top : `argparse.ArgumentParser`
-        The parser of the program.
-
-    Yields
-    ------
-    `argparse.ArgumentParser`
-        The parser itself, then those of its commands.
-    """
+    """Give the parsers of a program and of all its commands."""
     yield top
     for action in top._actions:
         if isinstance(action.choices, dict):

@@ -9,9 +9,6 @@ from matplotlib.patches import Rectangle
 from sunpy_magsr._files import whole_file
 from sunpy_magsr.maps.header import observation_time
 
-__all__ = ["draw"]
-
-
 _DETAIL_ARCSEC = 90.0
 _LIMIT = 800.0
 
@@ -39,21 +36,7 @@ def _window(smap, center):
 
 
 def draw(mdi, sample, mean, path):
-    """
-    Draw the input, one sample and the uncertainty, whole and in detail.
-
-    Parameters
-    ----------
-    mdi, sample, mean : `sunpy.map.GenericMap`
-        The input, one sample, and the mean of an ensemble with its uncertainty.
-    path : `pathlib.Path`
-        The name of the PNG file. A write that fails leaves no file behind.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The name of the file.
-    """
+    """Draw the input, one sample and the uncertainty, whole and in detail."""
     center = _strongest(mdi)
     spread = mean.uncertainty.array
     model = f"{sample.meta['magsrmod']}, {sample.meta['magsrns']} samples"

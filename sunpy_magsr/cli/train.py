@@ -10,9 +10,6 @@ from sunpy_magsr.cli.arguments import new_command, shown_examples
 from sunpy_magsr.cli.messages import exit_code, parse
 from sunpy_magsr.training.config import load_config
 
-__all__ = ["main", "parser"]
-
-
 _EXAMPLES = """
   magsr-train prepare recipe.toml --set data.root=hmi
       Make the store of training data of a folder of FITS files.
@@ -64,14 +61,7 @@ _PIN = """
 
 
 def parser():
-    """
-    Make the parser of the command line.
-
-    Returns
-    -------
-    `argparse.ArgumentParser`
-        It sets ``stage``, the name of the command, and the options of that command.
-    """
+    """Make the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="magsr-train", description="Train models for sunpy_magsr.", **shown_examples(_EXAMPLES)
     )
@@ -152,7 +142,7 @@ def _add_pin(commands):
 
 #: Module, and the function that does it.
 _TASKS = {"prepare": ("data.prepare", "prepare_store"), "calibrate": ("calibrate", "calibrate_model")}
-#: Module, and what makes of a configuration a `~sunpy_magsr.training.stages.stage.Stage`.
+#: Module, and what makes of a configuration a ``Stage``.
 _STAGES = {
     "autoencoder": ("stages.autoencoder", "AutoencoderStage"),
     "diffusion": ("stages.diffusion", "DiffusionStage"),
@@ -167,19 +157,7 @@ _STOPPED = "the same command resumes from the last checkpoint."
 
 
 def main(arguments=None):
-    """
-    Run one stage; a stage that was stopped resumes from its last checkpoint.
-
-    Parameters
-    ----------
-    arguments : `list` of `str`, optional
-        The command line's by default.
-
-    Returns
-    -------
-    `int`
-        0: done; 1: training failed, or some of the pairs; 2: wrong usage.
-    """
+    """Run one stage; a stage that was stopped resumes from its last checkpoint."""
     options = parse(parser(), arguments)
     ends = {"wrong": _WRONG, "failed": _FAILED, "stopped": _STOPPED, "words": _WORDS}
     return exit_code("magsr-train", lambda: _done(options), **ends)

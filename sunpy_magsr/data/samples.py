@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
-__all__ = ["View", "bipole", "flux_tubes", "mdi_cutout", "network", "sample_map", "sample_truth"]
-
 
 _FILE = "mdi_20110401.fits"
 
@@ -88,21 +86,7 @@ class View:
         return np.degrees(np.arcsin(RSUN / self.distance)) * 3600
 
     def surface(self, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
-        """
-        Find the places on the Sun that are seen in pixels.
-
-        Parameters
-        ----------
-        x, y : `numpy.ndarray`
-            Pixels, counted from 0.
-
-        Returns
-        -------
-        longitude, latitude : `numpy.ndarray`
-            Carrington longitude and latitude in degrees, NaN off the disk.
-        mu : `numpy.ndarray`
-            Cosine of the angle between the normal of the surface and the line of sight.
-        """
+        """Find the places on the Sun that are seen in pixels."""
         pixel = np.radians(self.plate_scale / 3600)
         dx, dy = (x + 1 - self.crpix[0]) * pixel, (y + 1 - self.crpix[1]) * pixel
         cosine, sine = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
@@ -119,19 +103,7 @@ class View:
         return self.longitude + np.degrees(np.arctan2(west, toward)), np.degrees(np.arcsin(up)), mu
 
     def pixel(self, longitude: npt.NDArray, latitude: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """
-        Find the pixels in which places on the near side of the Sun are seen. This is the inverse of `surface`.
-
-        Parameters
-        ----------
-        longitude, latitude : `numpy.ndarray`
-            Carrington longitude and latitude of the places in degrees.
-
-        Returns
-        -------
-        x, y : `numpy.ndarray`
-            Pixels, counted from 0.
-        """
+        """Find the pixels in which places on the near side of the Sun are seen. This is the inverse of `surface`."""
         away, place, tilt = (np.radians(one) for one in (longitude - self.longitude, latitude, self.latitude))
         toward, up = np.cos(place) * np.cos(away), np.sin(place)
         near = RSUN * (toward * np.cos(tilt) + up * np.sin(tilt))
@@ -152,25 +124,7 @@ _SHARE = 0.16  # of the places in the middle of a border that have a flux tube
 def flux_tubes(
     positions: npt.NDArray, flux: npt.NDArray, size: float, shape: tuple[int, int]
 ) -> npt.NDArray[np.float64]:
-    """
-    Make the field of flux tubes with a Gaussian profile.
-
-    Parameters
-    ----------
-    positions : `numpy.ndarray`
-        Positions along y and x in pixels ``[n, 2]``. Flux tubes off the image are left out.
-    flux : `numpy.ndarray`
-        Field in the middle of each flux tube in Gauss ``[n]``.
-    size : `float`
-        Standard deviation of the profile in pixels.
-    shape : `tuple` of `int`
-        Numbers of rows and columns of the image.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Field in Gauss ``[y, x]``.
-    """
+    """Make the field of flux tubes with a Gaussian profile."""
     index = np.round(positions).astype(int)
     inside = ((index >= 0) & (index < shape)).all(axis=1)
     field = np.zeros(shape)
@@ -179,23 +133,7 @@ def flux_tubes(
 
 
 def network(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> npt.NDArray[np.float64]:
-    """
-    Make a supergranular network: flux tubes of both polarities along the borders of random cells.
-
-    Parameters
-    ----------
-    rng : `numpy.random.Generator`
-        Source of the random numbers.
-    shape : `tuple` of `int`
-        Numbers of rows and columns of the image.
-    cell : `float`
-        Size of the cells in pixels.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Field in Gauss ``[y, x]``.
-    """
+    """Make a supergranular network: flux tubes of both polarities along the borders of random cells."""
     sides = np.array(shape)
     count = int(np.prod(sides / cell + 2))
     centers = cKDTree(rng.uniform(-cell, sides + cell, (count, 2)))
@@ -232,29 +170,7 @@ def bipole(
     tilt: float,
     tubes: int,
 ) -> npt.NDArray[np.float64]:
-    """
-    Make an active region: a compact leading spot, a fragmented following polarity with pores, and plage.
-
-    Parameters
-    ----------
-    rng : `numpy.random.Generator`
-        Random numbers, of which each call takes the next ones.
-    shape : `tuple` of `int`
-        Shape of the image that is returned.
-    center : `tuple` of `float`
-        Middle of the region along y and x, in pixels.
-    separation : `float`
-        Distance of the two polarities in pixels.
-    tilt : `float`
-        Angle of the axis of the region against the rows, in radians.
-    tubes : `int`
-        Number of flux tubes of each polarity.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Field of the region in Gauss ``[y, x]``, to be added to other fields.
-    """
+    """Make an active region: a compact leading spot, a fragmented following polarity with pores, and plage."""
     axis = separation / 2 * np.array([np.sin(tilt), np.cos(tilt)])
     leading, following = np.array(center) + axis, np.array(center) - axis
     field = _spot(leading, 0.13 * separation, 2300, shape)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["Errors", "Surface", "Twins", "make_twins", "synthetic_surface"]
-
 
 #: Degrees of longitude from column to column by default: the pixel of HMI's heliographic patches.
 STEP = 0.03
@@ -58,19 +56,7 @@ class Surface:
         self._splines = scipy.ndimage.spline_filter(data, order=3, output=np.float32, mode="nearest")
 
     def at(self, longitude: npt.NDArray, latitude: npt.NDArray) -> npt.NDArray[np.float64]:
-        """
-        Interpolate the field at places by cubic splines.
-
-        Parameters
-        ----------
-        longitude, latitude : `numpy.ndarray`
-            Carrington coordinates in degrees, two arrays of the same shape.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            Radial field in Gauss, NaN where the place is NaN.
-        """
+        """Interpolate the field at places by cubic splines."""
         rows, columns = self.data.shape
         away = (longitude - self.longitude + 180) % 360 - 180
         place = [(np.sin(np.radians(latitude)) + 1) * rows / 2 - 0.5, away / self.step + (columns - 1) / 2]
@@ -88,30 +74,7 @@ def synthetic_surface(
     regions: int = 6,
     patches: Sequence[npt.NDArray] = (),
 ) -> Surface:
-    """
-    Make a synthetic surface with network everywhere and with active regions.
-
-    Parameters
-    ----------
-    seed : `int`
-        Seed of the random numbers.
-    longitude : `float`
-        Carrington longitude of the middle column in degrees. Defaults to 0.
-    step : `float`
-        Degrees of longitude from column to column. Defaults to 0.03. The features have fixed sizes in pixels, so that a
-        coarser grid shows a Sun that is seen from farther away.
-    regions : `int`
-        Number of synthetic active regions. Defaults to 6.
-    patches : sequence of `numpy.ndarray`
-        Observed radial fields in Gauss ``[y, x]`` on pixels of ``step``, such as HMI's heliographic patches, which are put
-        onto the surface at random places. Each is rotated by half a turn or mirrored at random, and fades into the network
-        at its edges. None by default.
-
-    Returns
-    -------
-    `Surface`
-        The surface.
-    """
+    """Make a synthetic surface with network everywhere and with active regions."""
     rng = np.random.default_rng(seed)
     shape = (round(360 / np.pi / step), round(2 * _HALF_WIDTH / step))
     field = (_NETWORK * network(rng, shape, _CELL)).astype(np.float32)
@@ -215,7 +178,7 @@ class Twins:
         FITS cards of HMI's magnetogram, as in the series ``hmi.M_720s``.
     errors : `Errors`
         The errors with which the frames were made.
-    views : `tuple` of `~sunpy_magsr.data.samples.View`
+    views : `tuple` of ``View``
         True views of MDI, on a grid with four times finer pixels, and of HMI.
     """
 
@@ -227,19 +190,7 @@ class Twins:
     views: tuple[View, View]
 
     def place(self, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """
-        Find the pixels in which HMI saw what MDI saw.
-
-        Parameters
-        ----------
-        x, y : `numpy.ndarray`
-            Pixels of MDI's grid with four times finer pixels, counted from 0.
-
-        Returns
-        -------
-        x, y : `numpy.ndarray`
-            Pixels of HMI, counted from 0, NaN off the disk.
-        """
+        """Find the pixels in which HMI saw what MDI saw."""
         mdi, hmi = self.views
         longitude, latitude, _ = mdi.surface(x, y)
         return hmi.pixel(longitude - _drift(latitude, self.errors.delay), latitude)
@@ -261,32 +212,7 @@ def make_twins(
     rolls: tuple[float, float] = (0.0, 180.0),
     seed: int = 0,
 ) -> Twins:
-    """
-    Observe a synthetic surface with MDI and with HMI.
-
-    Parameters
-    ----------
-    surface : `~sunpy_magsr.data.twins.Surface`
-        Surface at the time when HMI observes it.
-    time : `str`
-        Time of HMI's observation in ISO format (TAI).
-    errors : `Errors`, optional
-        Errors of the MDI frame. Defaults to ``Errors()``, a header without errors.
-    farther : `int`
-        Factor by which both observers are farther away and their images have fewer pixels along a side. The ``step`` of the
-        surface should be larger by the same factor. It makes small images for tests. Defaults to 1.
-    parallax : `tuple` of `float`
-        Degrees by which MDI is west and north of HMI, seen from the Sun. Defaults to 0.2 and 0.1.
-    rolls : `tuple` of `float`
-        CROTA2 of MDI and of HMI in degrees. Defaults to 0 and 180.
-    seed : `int`
-        Seed of the noise. Defaults to 0.
-
-    Returns
-    -------
-    `Twins`
-        The two frames with their headers.
-    """
+    """Observe a synthetic surface with MDI and with HMI."""
     errors = errors or Errors()
     high = _view(_HMI, surface.longitude, -5.0, rolls[1], farther)
     told = errors.delay - errors.clock

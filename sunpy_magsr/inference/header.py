@@ -12,6 +12,7 @@ import numpy as np
 
 from sunpy_magsr.maps.grid import refined_reference_pixel
 from sunpy_magsr.maps.wcs import CD_CARDS, linear_transformation, unread_roll
+from sunpy_magsr.metrics.ensemble import ANTITHETIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
     from sunpy_magsr.instrument import Blur
     from sunpy_magsr.store.card import ModelCard
 
-__all__ = ["ANTITHETIC", "finer_header", "provenance"]
-
 
 #: Card MAGSRDRW of a result whose samples are pairs of noise and its negative.
-ANTITHETIC = "antithetic"
 
 # Cards that describe the input's pixels, values or file and would be wrong beside the output.
 _STALE = {
@@ -132,22 +130,6 @@ def finer_header(
 
     The cards of the WCS are changed to describe the finer grid. Cards that describe the pixels, the values or the file
     of the input are left out. All other cards stay.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        The input. It is not changed.
-    ratio : sequence of `float`
-        The number of output pixels along one input pixel, in x and y.
-    offset : sequence of `float`
-        The distance of the lower edges of the output above those of the input, in output pixels, in x and y.
-    shape : `tuple` of `int`
-        The number of rows and columns of the output.
-
-    Returns
-    -------
-    `dict`
-        The values of the FITS cards by their keywords in lower case. BUNIT is G.
     """
     header = {
         key: value
@@ -207,43 +189,7 @@ def provenance(
     noise_lifetime: float | None = None,
     is_paired: bool = False,
 ) -> dict[str, Any]:
-    """
-    Make the cards that say that a map is the output of a model, of which model, and with which options.
-
-    Parameters
-    ----------
-    card : `~sunpy_magsr.store.card.ModelCard`
-        The facts about the model.
-    version : `str`
-        The version of this package.
-    seed : `int`
-        The seed of the random numbers.
-    n_samples : `int`
-        The number of samples.
-    steps : `int`
-        The number of sampling steps.
-    calibration : `str`
-        The scale of the values: ``"none"`` for that of the instrument, or ``"hmi"``.
-    consistency : `str`
-        How the result agrees with the input: ``"exact"`` or ``"noise"``.
-    statistic : `str`
-        What the map shows: ``"sample"``, ``"mean"``, ...
-    blur : `~sunpy_magsr.instrument.Blur`, optional
-        The width of the point-spread function that the model was given, with its error and its origin.
-    bad_pixels : `int`
-        The number of input pixels that were treated as missing. Defaults to 0.
-    noise_lifetime : `float`, optional
-        How many seconds the structure that the model adds stays with a place on the Sun. By default it stays with the
-        pixels of the detector.
-    is_paired : `bool`
-        Whether the samples are antithetic pairs. Defaults to `False`.
-
-    Returns
-    -------
-    `dict`
-        The values of the cards by their keywords, which have at most 8 characters, and the paragraph ``history``. All
-        text is ASCII.
-    """
+    """Make the cards that say that a map is the output of a model, of which model, and with which options."""
     story = (
         f"Super-resolved x{card.factor} by sunpy_magsr {version}, model {card.name} revision {card.revision or 'none'} "
         f"({card.kind}). This is the output of a model, not an observation at this resolution: structure below the "

@@ -31,9 +31,6 @@ from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.sampling.noise import SolarNoise
 from sunpy_magsr.uncertainty.calibration import Calibration, Facts
 
-__all__ = ["Job", "check_memory"]
-
-
 _MOST_PIXELS = 1e9  # of a result, whatever the memory
 # Measured for a full disk of 1024 x 1024 pixels on the x4 grid (benchmarks/speed.py): 1.6 GiB for 16.8 million pixels.
 _BYTES = 100  # a pixel of the x4 grid
@@ -48,11 +45,6 @@ def available() -> int | None:
 
     It is the smaller of two numbers: the memory that is free, and what is left of the limit of the control group of
     this process. Files that the system keeps in memory count as free.
-
-    Returns
-    -------
-    `int` or `None`
-        The memory in bytes; `None` if the system does not say it. Linux does.
     """
     found = []
     with contextlib.suppress(OSError, ValueError, StopIteration):
@@ -68,25 +60,7 @@ def available() -> int | None:
 
 
 def check_memory(rows: int, columns: int, ratio: tuple[float, float], factor: int, *, members: int = 1) -> None:
-    """
-    Check that a result fits into memory.
-
-    Parameters
-    ----------
-    rows, columns : `int`
-        The number of pixels of the input along y and x.
-    ratio : `tuple` of `float`
-        The number of output pixels along one input pixel, in x and y.
-    factor : `int`
-        The number of pixels along one input pixel on the grid of the model.
-    members : `int`
-        The number of samples that are in memory at once. Defaults to 1.
-
-    Raises
-    ------
-    ValueError
-        If it does not fit. The message says how much memory is needed, how much is free, and what would fit.
-    """
+    """Check that a result fits into memory."""
     pixels = rows * columns * ratio[0] * ratio[1]
     own = _BYTES * rows * columns * factor**2 + (_RESAMPLED_BYTES * pixels if ratio != (factor, factor) else 0)
     needed, free = own + _MEMBER_BYTES * members * pixels, available()
@@ -121,14 +95,14 @@ class Job:
         The input; never changed.
     magnetogram : `~sunpy_magsr.maps.Magnetogram`
         Its array form.
-    backend : `~sunpy_magsr.sampling.backends.Backend`
+    backend : ``Backend``
         The model.
     settings : `dict`
         ``n_samples``, ``seed``, ``steps``, ``consistency``, ``calibration``, ``blur`` (a `Blur` or `None`),
         ``bad_pixels`` (how many were masked), ``noise_lifetime`` (seconds or `None`), ``is_paired`` (whether the samples
         are antithetic pairs), and the backend's ``device``,
         ``batch_size`` and ``progress``.
-    output : `~sunpy_magsr.inference.output.Output`
+    output : ``Output``
         The grid and the Maps of the result.
     """
 
@@ -140,26 +114,7 @@ class Job:
 
     @classmethod
     def open(cls, smap, *, model, plate_scale, psf_fwhm=None, bad_pixels="mask", component=None, kept=1, **options):
-        """
-        Read a Map, load the model and check everything that can be checked before the work begins.
-
-        Parameters
-        ----------
-        smap, model, plate_scale, psf_fwhm, bad_pixels, component, **options
-            As for `sunpy_magsr.superresolve`.
-        kept : `int`
-            Fields of the output's size that will be in memory at once.
-
-        Returns
-        -------
-        `Job`
-            Ready to draw.
-
-        Raises
-        ------
-        TypeError, ValueError, OSError
-            As `sunpy_magsr.superresolve`.
-        """
+        """Read a Map, load the model and check everything that can be checked before the work begins."""
         check_options(**{name: options[name] for name in ("n_samples", "seed", "steps", "batch_size")})
         check_plate_scale(plate_scale)
         check_bad_pixels(bad_pixels)
@@ -209,7 +164,7 @@ class Job:
             yield self.finished(field, number, valid=valid)
 
     def facts(self):
-        """Gather what an ensemble of this job's fields should know, as `~sunpy_magsr.uncertainty.calibration.Facts`."""
+        """Gather what an ensemble of this job's fields should know, as ``Facts``."""
         card = self.backend.card
         as_calibrated = self.settings["steps"] == card.steps and self.settings["consistency"] == card.consistency
         kind = "radial" if self.magnetogram.is_radial else "los"
@@ -229,7 +184,7 @@ class Job:
         )
 
     def _condition(self, axis):
-        """One of `~sunpy_magsr.uncertainty.calibration.AXES`, of each input pixel ``[y, x]`` or as a number of all."""
+        """One of ``AXES``, of each input pixel ``[y, x]`` or as a number of all."""
         if axis == "date":
             return float(observation_time(self.smap).decimalyear)
         if axis == "noise":

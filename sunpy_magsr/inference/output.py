@@ -11,9 +11,6 @@ from sunpy_magsr.maps.grid import resampled_size
 from sunpy_magsr.maps.wcs import plate_scale as plate_scale_of
 from sunpy_magsr.version import version
 
-__all__ = ["Output"]
-
-
 #: Settings that the header tells.
 _TOLD = (
     *("seed", "n_samples", "steps", "calibration", "consistency"),
@@ -41,10 +38,10 @@ class Output:
         The pixels of the input that are measurements, bool ``[y, x]``.
     ratio : `tuple` of `float`
         Output pixels along one input pixel, in x and y.
-    card : `~sunpy_magsr.store.card.ModelCard`
+    card : `~sunpy_magsr.store.ModelCard`
         The model.
     settings : `dict`
-        How the samples are drawn, for the header; see `~sunpy_magsr.inference.job.Job`.
+        How the samples are drawn, for the header; see ``Job``.
 
     Raises
     ------
@@ -86,25 +83,7 @@ class Output:
         return same_shape and all(header.get(card) == expected.get(card) for card in _TELLING)
 
     def map(self, data, statistic, *, std=None, flagged=None):
-        """
-        Make a Map of the input's class.
-
-        Parameters
-        ----------
-        data : `numpy.ndarray`
-            Gauss ``[Y, X]``.
-        statistic : `str`
-            What it is, for the header: ``"sample"``, ``"mean"`` and so on.
-        std : `numpy.ndarray`, optional
-            Standard deviation in Gauss, for the map's ``uncertainty``.
-        flagged : `numpy.ndarray`, optional
-            bool ``[Y, X]``: what to mask beside the missing.
-
-        Returns
-        -------
-        `sunpy.map.GenericMap`
-            With mask and provenance.
-        """
+        """Make a Map of the input's class."""
         uncertainty = None if std is None else StdDevUncertainty(std, unit=u.G)
         header = self._header(data.shape, statistic)
         mask = ~self.valid if flagged is None else ~self.valid | flagged

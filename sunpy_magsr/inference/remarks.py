@@ -17,28 +17,12 @@ if TYPE_CHECKING:
     from sunpy_magsr.maps import Magnetogram
     from sunpy_magsr.store.card import ModelCard
 
-__all__ = ["outside_training", "remarks_on"]
-
 
 def outside_training(magnetogram: Magnetogram, mu: np.ndarray, card: ModelCard) -> np.ndarray:
     """
     Find the pixels that are unlike all pixels that a model was trained on.
 
     These are pixels whose field is stronger, whose noise is less or more, or which lie closer to the limb.
-
-    Parameters
-    ----------
-    magnetogram : `~sunpy_magsr.maps.Magnetogram`
-        The input.
-    mu : `numpy.ndarray`
-        The cosine of the heliocentric angle of each pixel, ``[y, x]``; NaN beyond the limb.
-    card : `~sunpy_magsr.store.card.ModelCard`
-        The facts about the model, whose ``trained`` describes the training data.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Whether a pixel is unlike them, bool ``[y, x]``. Pixels beyond the limb are.
     """
     trained = card.trained
     outside = ~(mu >= trained.get("mu", 0)) | (np.abs(magnetogram.data) > trained.get("field", np.inf))
@@ -56,23 +40,7 @@ _SQUARE = 0.01  # by which the sides of a pixel may differ, relative
 
 
 def remarks_on(smap, magnetogram, card, settings):
-    """
-    Say what is unlike the data that a model was trained on, and what is done about an input's defects.
-
-    Parameters
-    ----------
-    smap, magnetogram
-        The input, as a `sunpy.map.GenericMap` and as a `~sunpy_magsr.maps.Magnetogram`.
-    card : `~sunpy_magsr.store.card.ModelCard`
-        The model.
-    settings : `dict`
-        ``bad_pixels``, how many were masked, and ``steps``, of the sampler.
-
-    Returns
-    -------
-    `list` of `str`
-        Sentences; none if all is as usual.
-    """
+    """Say what is unlike the data that a model was trained on, and what is done about an input's defects."""
     return [
         *_defects(smap, magnetogram, settings["bad_pixels"]),
         *_changed(smap, magnetogram),
@@ -163,7 +131,7 @@ def _untrained(magnetogram, card):
 
 
 def _outside(magnetogram, card):
-    """Stronger fields, another blur or another noise; see `~sunpy_magsr.inference.remarks`."""
+    """Stronger fields, another blur or another noise; see ``remarks``."""
     trained, valid = card.trained, magnetogram.valid
     instrument = instrument_of(magnetogram, card)
     strong = int((np.abs(magnetogram.data[valid]) > trained.get("field", np.inf)).sum())

@@ -8,18 +8,6 @@ import numpy as np
 
 from sunpy_magsr.instrument import Blur
 
-__all__ = [
-    "LARGEST_WIDTH",
-    "check_bad_pixels",
-    "check_calibration",
-    "check_noise_lifetime",
-    "check_options",
-    "check_plate_scale",
-    "output_ratio",
-    "told_blur",
-]
-
-
 _LARGEST_SEED = 2**63
 _MOST_STEPS = 1000  # what diffusion models are trained with
 #: Arcsec; of a point-spread function.
@@ -28,28 +16,7 @@ _LEAST_RATIO = 1.1  # of the input's plate scale and the output's
 
 
 def output_ratio(magnetogram, plate_scale, factor):
-    """
-    Compute the number of output pixels along one input pixel.
-
-    Parameters
-    ----------
-    magnetogram : `~sunpy_magsr.maps.Magnetogram`
-        The input.
-    plate_scale : `~astropy.units.Quantity` or `None`
-        As for `sunpy_magsr.superresolve`.
-    factor : `int`
-        Pixels of the model's own grid along one input pixel.
-
-    Returns
-    -------
-    `tuple` of `float`
-        The ratio in x and in y.
-
-    Raises
-    ------
-    ValueError
-        If the result would be no finer than the input.
-    """
+    """Compute the number of output pixels along one input pixel."""
     if plate_scale is None or magnetogram.is_cea:
         return (float(factor), float(factor))
     ratio = tuple(float((scale / plate_scale).to_value(u.one)) for scale in magnetogram.plate_scale)
@@ -63,19 +30,7 @@ def output_ratio(magnetogram, plate_scale, factor):
 
 
 def check_options(*, n_samples, seed, steps, batch_size):
-    """
-    Raise if a number is out of range, whatever the map and the model.
-
-    Parameters
-    ----------
-    n_samples, seed, steps, batch_size : `int` or `None`
-        As for `sunpy_magsr.superresolve`.
-
-    Raises
-    ------
-    ValueError
-        The message names the argument.
-    """
+    """Raise if a number is out of range, whatever the map and the model."""
     _check_whole("n_samples", n_samples, 1)
     _check_whole("seed", seed, 0, _LARGEST_SEED)
     if steps is not None:

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.sampling.backends import Backend
 
-__all__ = ["superresolve", "superresolve_ensemble", "superresolve_sequence"]
-
 
 _PLATE_SCALE = 0.5 * u.arcsec / u.pix
 
@@ -84,7 +82,7 @@ def superresolve(
         Whose scale the field strength is on. `None` leaves the scale of the input's instrument. ``"hmi"`` puts an MDI result
         on HMI's, unless the model has done so already: it is multiplied by 0.655 in weak field and by up to 0.75 in strong
         field (`~sunpy_magsr.instrument.hmi_per_mdi`). That factor is uncertain, so each member of an ensemble gets one
-        of its own (`~sunpy_magsr.instrument.gain.to_hmi`).
+        of its own (``to_hmi``).
     psf_fwhm : `~astropy.units.Quantity`, optional
         Full width at half maximum of the instrument's point-spread function relative to HMI's, without the averaging over
         its pixel, if you know it: an angle of 0 to 5 arcsec, or two, the width and its standard error. By default it is
@@ -122,7 +120,7 @@ def superresolve(
         A Map of the input's class: float32 Gauss, NaN (and masked) off the disk and where the input was NaN, with its WCS on
         the finer grid, and with ``MAGSR*`` cards and HISTORY that say that this is a model's output. Its ``uncertainty`` is
         not kept by ``submap``, ``rotate``, ``reproject_to`` and arithmetic of sunpy; take what you need of it first. Write
-        it with `sunpy_magsr.maps.fits.write_fits`, as ``Map.save`` keeps neither uncertainty nor mask.
+        it with `sunpy_magsr.io.write_fits`, as ``Map.save`` keeps neither uncertainty nor mask.
 
     Raises
     ------
@@ -137,7 +135,7 @@ def superresolve(
 
     Warns
     -----
-    `~sunpy_magsr.exceptions.MagsrUserWarning`
+    ``MagsrUserWarning``
         If the plate scale, instrument or component is one the model was not trained on or is not known, or pixels are bad,
         infinite or stronger than any field.
 
@@ -261,7 +259,7 @@ def superresolve_sequence(
     If the random numbers belonged to the detector's pixels, structure that is made up would stand still while the Sun
     rotates past it. If they were new in each frame, it would flicker. Here they rotate with the Sun, each latitude at its
     own rate, and two frames a time t apart share ``exp(-t / noise_lifetime)`` of them
-    (`~sunpy_magsr.sampling.noise.SolarNoise`). Each frame alone is a sample like any other, whatever frames are beside it.
+    (``SolarNoise``). Each frame alone is a sample like any other, whatever frames are beside it.
 
     In HMI's own data, structure between 4 and 2 arcsec has a correlation of 0.11 after 2 hours and of less than 0.01 after
     6 hours. So most details of a movie in MDI's cadence, a frame in 96 minutes, change from frame to frame, as they should.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,12 @@ from sunpy_magsr.instrument.gain import MDI_GAIN
 from sunpy_magsr.instrument.network import NetworkFit, NetworkModel, NetworkSpectra, network_spectra
 from sunpy_magsr.instrument.psf import MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD
 from sunpy_magsr.instrument.windows import LEAST_WHITENESS, noise_whiteness, window_spectra
+from sunpy_magsr.maps.reading import Blur
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sunpy_magsr.maps import Magnetogram
-
-__all__ = ["CLASSES", "INTERPOLATED_BLUR", "NATIVE_BLUR", "Blur", "frame_blur", "measure_blur"]
 
 
 #: Blur that is expected of a native MDI frame, and its standard deviation, in arcsec: native frames have 1.6 to 2.4.
@@ -40,33 +38,6 @@ _VAGUE = 1.0  # arcsec: standard error with which nothing is known (that of any 
 _STRAY = 0.1  # share of frames that may have any blur up to _LARGEST, whatever the prior says
 _WHITE = 0.98  # whiteness: below, it is measured rather than taken as 1
 _BLOCKS = 4  # along each axis, for the jackknife
-
-
-@dataclasses.dataclass(frozen=True)
-class Blur:
-    """
-    Result of `measure_blur`.
-
-    Parameters
-    ----------
-    fwhm : `float`
-        Full width at half maximum of the frame's Gaussian point-spread function relative to HMI's, in arcsec, without the
-        averaging over the frame's pixels. NaN if it could not be measured and no prior was given.
-    error : `float`
-        Its standard error in arcsec. Infinite if ``fwhm`` is NaN.
-    windows : `int`
-        Number of windows of network that were used.
-    noise : `float`
-        Standard deviation of the noise of a pixel in these windows in Gauss, on the frame's scale. NaN if not measured.
-    origin : {"measured", "combined", "prior", "unknown", "told"}
-        From where ``fwhm`` is: the frame, the frame and the prior, the prior alone, nowhere, or the user.
-    """
-
-    fwhm: float
-    error: float
-    windows: int
-    noise: float
-    origin: str
 
 
 def measure_blur(
@@ -103,13 +74,13 @@ def measure_blur(
     ----------
     data : `numpy.ndarray`
         Magnetogram of the line of sight in Gauss ``[y, x]``. The noise of native frames is white except for a little that is
-        missing at the shortest wavelengths. If `~sunpy_magsr.instrument.windows.noise_whiteness` does not show this
+        missing at the shortest wavelengths. If ``noise_whiteness`` does not show this
         (the frame was interpolated, or the Sun is stronger than the noise), the spectrum of the noise is found by the fit.
         The blur then contains that of the interpolation.
     valid : `numpy.ndarray`
         Pixels that are measurements, bool ``[y, x]``.
     mu : `numpy.ndarray`
-        Cosine of the heliocentric angle ``[y, x]`` (`~sunpy_magsr.maps.limb_cosine`).
+        Cosine of the heliocentric angle ``[y, x]`` (``limb_cosine``).
     pixel_arcsec : `float`
         Plate scale, from 1.6 to 2.4 arcsec a pixel.
     gain : `float`

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.maps import Magnetogram
 
-__all__ = ["find_bad_pixels", "without_bad_pixels", "without_constant_pixels"]
-
 
 _RUN = 10  # pixels of one value in a line; MDI's numbers are in steps of up to 4.7 G, so some are so by chance
 _BLOCK = 4  # pixels a side, likewise
@@ -125,19 +123,7 @@ def without_bad_pixels(magnetogram: Magnetogram) -> tuple[Magnetogram, int]:
 
 
 def without_constant_pixels(data: npt.NDArray) -> npt.NDArray:
-    """
-    Set the dead or constant pixels of a field to NaN.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Field in Gauss ``[y, x]``, NaN where nothing is measured.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The same array if it has no such pixels, otherwise a copy with NaN in them.
-    """
+    """Set the dead or constant pixels of a field to NaN."""
     valid = np.isfinite(data)
     bad = find_bad_pixels(np.where(valid, data, 0), valid)
     return np.where(bad, np.nan, data).astype(data.dtype) if bad.any() else data

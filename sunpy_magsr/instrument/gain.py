@@ -12,8 +12,6 @@ from sunpy_magsr.maps.grid import bicubic
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["MDI_GAIN", "MDI_GAIN_SPREAD", "gain_factor", "hmi_per_mdi", "to_hmi"]
-
 
 #: What MDI (level 1.8.2) reads where HMI reads 1 G, as one number for all fields: HMI = 0.701 MDI (Liu et al. 2025,
 #: :doi:`10.1007/s11207-025-02523-y`). Liu et al. 2012 (:doi:`10.1007/s11207-012-9976-x`) give 1.40.
@@ -62,16 +60,6 @@ def gain_factor(sample: int) -> float:
     The ratio differs from frame to frame, and nobody knows it for a single frame. So each member of an ensemble takes
     another quantile of a log-normal distribution of the width `MDI_GAIN_SPREAD`. The quantiles follow van der Corput's
     sequence: 1/2, 1/4, 3/4, 1/8, ... The first member has the median, a factor of 1.
-
-    Parameters
-    ----------
-    sample : `int`
-        Number of the member, counted from 0.
-
-    Returns
-    -------
-    `float`
-        Factor for `hmi_per_mdi`.
     """
     quantile, share, left = 0.0, 0.5, sample + 1
     while left:
@@ -87,22 +75,8 @@ def to_hmi(field: npt.NDArray, reading: npt.NDArray, *, sample: int = 0) -> npt.
     The field is multiplied by a factor that depends on what MDI read at each place
     (`~sunpy_magsr.instrument.hmi_per_mdi`, interpolated between MDI's pixels). This factor differs from frame to frame,
     and nobody knows it for a single frame. So each member of an ensemble takes another one
-    (`~sunpy_magsr.instrument.gain_factor`), and the spread of the members' fluxes and field strengths contains this
+    (``gain_factor``), and the spread of the members' fluxes and field strengths contains this
     uncertainty.
-
-    Parameters
-    ----------
-    field : `numpy.ndarray`
-        Field on MDI's scale in Gauss ``[f y, f x]`` with a whole number f.
-    reading : `numpy.ndarray`
-        MDI's magnetogram in Gauss ``[y, x]``.
-    sample : `int`
-        Number of the member of the ensemble, counted from 0. Defaults to 0.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Field on HMI's scale in Gauss, of the same shape and data type.
     """
     ratio = np.asarray(hmi_per_mdi(np.asarray(reading, dtype=np.float32)))
     factor = (gain_factor(sample) * ratio).astype(np.float32)

@@ -17,8 +17,6 @@ from sunpy_magsr.instrument.windows import BAND_FREQUENCY, BAND_MODES, CORNER, L
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["SLOPE", "NetworkFit", "NetworkModel", "NetworkSpectra", "network_spectra"]
-
 
 #: The logarithm of frequency by which spectra of weak and of strong network differ.
 SLOPE = np.log(BAND_FREQUENCY / 0.15)
@@ -71,33 +69,14 @@ class NetworkSpectra:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> NetworkSpectra:
-        """
-        Make the object from the content of its JSON file.
-
-        Parameters
-        ----------
-        content : `dict`
-            Numbers and lists of numbers by the names of the attributes. Other entries are not used.
-
-        Returns
-        -------
-        `NetworkSpectra`
-            The spectra.
-        """
+        """Make the object from the content of its JSON file."""
         names = [field.name for field in dataclasses.fields(cls) if field.name != "pixel"]
         return cls(pixel=float(content["pixel"]), **{name: np.array(content[name], dtype=float) for name in names})
 
 
 @functools.cache
 def network_spectra() -> NetworkSpectra:
-    """
-    Read the mean spectra that the package carries. ``python benchmarks/blur.py --make`` makes them from whole HMI disks.
-
-    Returns
-    -------
-    `NetworkSpectra`
-        The spectra.
-    """
+    """Read the mean spectra that the package carries. ``python benchmarks/blur.py --make`` makes them from whole HMI disks."""
     text = importlib.resources.files("sunpy_magsr.data").joinpath(_DATA).read_text(encoding="utf-8")
     return NetworkSpectra.from_dict(json.loads(text))
 

@@ -12,16 +12,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.maps import Magnetogram
 
-__all__ = [
-    "BOTH_CAMERAS",
-    "MDI_NOISE",
-    "MDI_RESPONSE_ERROR",
-    "earlier_noise",
-    "input_noise",
-    "local_noise",
-    "mdi_exposure",
-]
-
 
 #: Decimal year (2016 April 13) from which HMI's 720 s series combine both cameras and have less noise (Hoeksema et al.
 #: 2018, :doi:`10.1007/s11207-018-1259-8`).
@@ -34,27 +24,7 @@ _POWER = (7.5, 7.5, 7.0, 7.0, 5.6, 3.9, 2.1, 1.0, 0.55, 0.22, 0.0)
 
 
 def earlier_noise(shape: tuple[int, int], *, seed: int) -> npt.NDArray[np.float64]:
-    """
-    Draw noise that makes an HMI patch of today as noisy as one from before `BOTH_CAMERAS`.
-
-    Parameters
-    ----------
-    shape : `tuple` of `int`
-        Number of rows and columns, of pixels of 0.03 degrees (0.5 arcsec).
-    seed : `int`
-        Seed of the random numbers.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Line-of-sight noise in Gauss ``[y, x]``.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.instrument.noise import earlier_noise
-    >>> round(float(earlier_noise((200, 200), seed=1).std()), 1)
-    1.8
-    """
+    """Draw noise that makes an HMI patch of today as noisy as one from before `BOTH_CAMERAS`."""
     wavenumber = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.fftfreq(shape[1]))
     white = np.fft.fft2(np.random.default_rng(seed).standard_normal(shape))
     return np.fft.ifft2(white * np.sqrt(np.interp(wavenumber, _WAVENUMBER, _POWER))).real
@@ -105,19 +75,7 @@ def input_noise(magnetogram: Magnetogram) -> npt.NDArray[np.float32]:
 
 
 def mdi_exposure(exposure: float | None) -> int:
-    """
-    Find the exposure in `MDI_NOISE` that is nearest to that of a frame.
-
-    Parameters
-    ----------
-    exposure : `float` or `None`
-        Exposure of the frame in seconds. Nothing or 0 if its header does not give it.
-
-    Returns
-    -------
-    `int`
-        The exposure in seconds. It is 300 if that of the frame is not known.
-    """
+    """Find the exposure in `MDI_NOISE` that is nearest to that of a frame."""
     at = exposure or max(MDI_NOISE)
     return min(MDI_NOISE, key=lambda known: abs(known - at))
 
@@ -149,7 +107,7 @@ def local_noise(data: npt.NDArray, valid: npt.NDArray[np.bool_], nominal: float)
     Examples
     --------
     >>> import numpy as np
-    >>> from sunpy_magsr.instrument import local_noise
+    >>> from sunpy_magsr.instrument.noise import local_noise
     >>> data = np.random.default_rng(1).normal(0, 14, (200, 200))
     >>> noise = local_noise(data, np.ones((200, 200), bool), 11.0)
     >>> bool((np.abs(noise - 14) < 3).all())

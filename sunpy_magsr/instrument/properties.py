@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from sunpy_magsr.maps import Magnetogram
-    from sunpy_magsr.store.card import ModelCard
-
-__all__ = ["Instrument", "instrument_of"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +68,23 @@ class Instrument:
         return np.hypot(self.noise, np.float32(self.response_error) * reading)
 
 
-def instrument_of(magnetogram: Magnetogram, card: ModelCard | None = None) -> Instrument:
+class Expectation(Protocol):
+    """What a model expects of its instrument, as its card says."""
+
+    @property
+    def psf_fwhm(self) -> float:
+        """Width (FWHM) of the point-spread function in input pixels."""
+
+    @property
+    def psf_fwhm_spread(self) -> float:
+        """Standard error of this width in input pixels."""
+
+    @property
+    def calibration(self) -> str:
+        """Scale of the results: "none" or "hmi"."""
+
+
+def instrument_of(magnetogram: Magnetogram, card: Expectation | None = None) -> Instrument:
     """
     Gather what is known of the instrument for a frame, for the network, the consistency step and all comparisons.
 
@@ -79,7 +92,7 @@ def instrument_of(magnetogram: Magnetogram, card: ModelCard | None = None) -> In
     ----------
     magnetogram : `~sunpy_magsr.maps.Magnetogram`
         The frame. Its blur and its noise are taken if it holds them.
-    card : `~sunpy_magsr.store.card.ModelCard`, optional
+    card : `~sunpy_magsr.store.ModelCard`, optional
         The model. It says which blur it expects if that of the frame is not known, and on which scale its results are.
 
     Returns

@@ -13,8 +13,6 @@ from scipy.special import ndtr
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["HMI_PSF_FWHM", "MDI_PSF_FWHM", "MDI_PSF_FWHM_SPREAD", "degrade", "sampling_kernel"]
-
 
 #: Full width at half maximum of HMI's own point-spread function: 1.03 lambda / D of its 14 cm aperture at 617.3 nm (Schou
 #: et al. 2012, :doi:`10.1007/s11207-011-9842-2`). The field that models predict includes this blur.
@@ -39,29 +37,6 @@ def sampling_kernel(
 
     Each weight is the integral of the product of a Gaussian point-spread function, a low-resolution pixel and a
     high-resolution pixel. Without blur and offset, each of the ``factor`` pixels has the weight ``1 / factor``.
-
-    Parameters
-    ----------
-    fwhm : `float`
-        Full width at half maximum of the point-spread function in high-resolution pixels; 0 for no blur.
-    factor : `int`
-        Number of high-resolution pixels along a low-resolution one. Defaults to 4.
-    offset : `float`
-        Shift of the low-resolution grid in high-resolution pixels. Defaults to 0.
-    reach : `int`, optional
-        Number of high-resolution pixels on both sides of the low-resolution one that contribute. By default it covers 5
-        standard deviations of the point-spread function and the offset.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Weights ``[factor + 2 reach]``, float64. Their sum is 1.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.instrument import sampling_kernel
-    >>> sampling_kernel(0.0)
-    array([0.25, 0.25, 0.25, 0.25])
     """
     sigma = fwhm * gaussian_fwhm_to_sigma
     if reach is None:
@@ -98,7 +73,7 @@ def degrade(
     Gaussian point-spread function :math:`P`, averaged over blocks of ``factor x factor`` pixels, plus white noise
     :math:`n`. With the defaults it is the mean over blocks alone. In this way Ramunno et al. 2025
     (:doi:`10.1051/0004-6361/202453205`) make their "MDI-equivalent" input from HMI.
-    `sunpy_magsr.models.degradation.degrade` does the same with tensors.
+    ``sunpy_magsr.models.degradation.degrade`` does the same with tensors.
 
     Parameters
     ----------

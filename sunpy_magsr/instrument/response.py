@@ -16,8 +16,6 @@ from sunpy_magsr.instrument.psf import degrade
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Response", "measure_response"]
-
 
 _BLOCKS = 4  # along each axis, for the errors
 _QUIET_FIELD = 30.0  # Gauss, of what the high-resolution instrument sees within 5 x 5 low-resolution pixels

@@ -16,19 +16,6 @@ from sunpy_magsr.instrument.gain import MDI_GAIN
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = [
-    "BAND_FREQUENCY",
-    "BAND_MODES",
-    "CORNER",
-    "LEAST_WHITENESS",
-    "LOW",
-    "MIDDLE",
-    "Windows",
-    "is_interpolated",
-    "noise_whiteness",
-    "window_spectra",
-]
-
 
 #: Whiteness of the noise of an MDI frame (`noise_whiteness`) below which it was interpolated.
 LEAST_WHITENESS = 0.6
@@ -86,27 +73,7 @@ class Windows:
 def window_spectra(
     data: npt.NDArray, valid: npt.NDArray[np.bool_], mu: npt.NDArray, *, gain: float = 1.0, least_mu: float = 0.5
 ) -> Windows:
-    """
-    Compute the power spectra of all windows of 32 x 32 pixels without spots and bad pixels. Neighbors overlap by half.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Magnetogram in Gauss ``[y, x]``.
-    valid : `numpy.ndarray`
-        Pixels that are measurements, bool ``[y, x]``.
-    mu : `numpy.ndarray`
-        Cosine of the heliocentric angle ``[y, x]``; NaN off the disk.
-    gain : `float`
-        What the instrument reads where HMI reads 1 G. Defaults to 1.
-    least_mu : `float`
-        Least cosine of the pixels of a window. Defaults to 0.5.
-
-    Returns
-    -------
-    `Windows`
-        Spectra, strength and places of the windows.
-    """
+    """Compute the power spectra of all windows of 32 x 32 pixels without spots and bad pixels. Neighbors overlap by half."""
     if min(data.shape) < _SIZE:
         return Windows(np.zeros((0, len(BAND_MODES))), np.zeros(0), np.zeros((0, 2), dtype=int), np.zeros(0))
     inside = valid & np.isfinite(data) & (np.nan_to_num(mu) >= least_mu)
@@ -133,18 +100,6 @@ def noise_whiteness(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> float:
     two pixels along both axes) to that between 0.40 and 0.48. Only windows are used in which the noise is not much weaker
     than the Sun, whose small share is subtracted. In native frames of MDI it is 0.9; every interpolation between pixels
     makes it smaller: a rotation by Maps' ``rotate`` to 0.1 to 0.5.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Magnetogram in Gauss ``[y, x]``.
-    valid : `numpy.ndarray`
-        Pixels that are measurements, bool ``[y, x]``.
-
-    Returns
-    -------
-    `float`
-        The ratio. NaN where the Sun is stronger than the noise, as in HMI's frames averaged over 4 x 4 pixels.
     """
     power = window_spectra(data, valid, np.ones(data.shape), gain=MDI_GAIN).power
     low, middle, corner = (

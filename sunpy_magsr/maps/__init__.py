@@ -1,5 +1,6 @@
-"""Preparation of Maps: from a Map to the array, mask and plate scale that a model needs."""
+"""Maps and files: what is read of a Map, and how results are written."""
 
+from sunpy_magsr.maps.files import open_magnetogram
 from sunpy_magsr.maps.reading import Magnetogram, prepare
 
-__all__ = ["Magnetogram", "prepare"]
+__all__ = ["Magnetogram", "open_magnetogram", "prepare"]

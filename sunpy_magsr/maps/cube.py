@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import xarray
     from sunpy.map import GenericMap
 
-__all__ = ["cube_map", "write_cube"]
-
 
 _CHUNK = 512
 _SMALL_STEP = 0.25  # Gauss: from which on 16 bits hold 8 kG
@@ -57,7 +55,7 @@ def write_cube(
     Parameters
     ----------
     files : iterable of `str` or `pathlib.Path`
-        FITS files of one map each, as `sunpy_magsr.maps.fits.write_fits` writes them. One file at a time is in memory.
+        FITS files of one map each, as `sunpy_magsr.io.write_fits` writes them. One file at a time is in memory.
     path : `str` or `pathlib.Path`
         The name of the new folder, by convention ``*.zarr``. A write that fails leaves no folder behind.
     precision : `~astropy.units.Quantity` or `None`

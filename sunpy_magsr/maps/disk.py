@@ -15,25 +15,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
-__all__ = ["fill_missing", "limb_cosine", "measured_pixels", "valid_pixels"]
-
 
 def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     """
     Find the pixels that are on the Sun and not masked, whatever value they have.
 
     In a helioprojective map a pixel is on the Sun if its center is on the disk of radius ``smap.rsun_obs``.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map whose mask and coordinates are read. In a heliographic map all pixels count as on
-        the Sun.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        These pixels, bool ``[y, x]``.
     """
     measured = ~np.ma.getmaskarray(smap.data)
     if smap.mask is not None:
@@ -50,16 +37,6 @@ def valid_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     Find the pixels that are measurements of the Sun.
 
     They are the `measured_pixels` that are finite. Zero is a measurement.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map of any unit.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The measurements, bool ``[y, x]``.
     """
     return measured_pixels(smap) & np.isfinite(np.asarray(np.ma.getdata(smap.data)))
 
@@ -71,16 +48,6 @@ def limb_cosine(smap: GenericMap) -> npt.NDArray[np.float32]:
     In a helioprojective map it is :math:`\sqrt{1 - (\rho / R)^2}` with the angular distance :math:`\rho` from disk center
     and the radius :math:`R`, ``smap.rsun_obs``. In a heliographic map the angle is that between a pixel and the place on the
     Sun below the observer.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Helioprojective or heliographic map.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The cosine of each pixel's center, float32 ``[y, x]``. NaN off the disk and on the far side.
     """
     coordinates = all_coordinates_from_map(smap)
     if is_helioprojective(smap):
@@ -98,21 +65,7 @@ def limb_cosine(smap: GenericMap) -> npt.NDArray[np.float32]:
 
 
 def fill_missing(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> npt.NDArray:
-    """
-    Give every pixel that is not valid the value of the nearest valid one.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Image ``[y, x]``, which is not changed.
-    valid : `numpy.ndarray`
-        The valid pixels, bool ``[y, x]``. There must be at least one.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The filled image, a new array.
-    """
+    """Give every pixel that is not valid the value of the nearest valid one."""
     if valid.all():
         return data.copy()
     nearest = scipy.ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)

@@ -23,27 +23,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
-__all__ = [
-    "AREA_PLATE_SCALE",
-    "FIELD",
-    "MINIMUM_MU",
-    "PAIR",
-    "PARAMETERS",
-    "PLATE_SCALE",
-    "RAISES",
-    "Field",
-    "FieldLike",
-    "PixelGeometry",
-    "described_with",
-    "pixel_areas",
-    "pixel_lengths",
-    "read_field",
-    "read_pair",
-    "read_pair_areas",
-]
 
-
-#: What `~sunpy_magsr.maps.field.read_field` reads.
+#: What ``read_field`` reads.
 FieldLike: TypeAlias = "GenericMap | u.Quantity | npt.ArrayLike"
 
 PARAMETERS = "Parameters\n----------\n"
@@ -74,36 +55,6 @@ def described_with(**texts: str) -> Callable[[_Function], _Function]:
 
     A line of the docstring that holds a name in braces and nothing else, such as ``{pair}``, becomes the text of that
     name, indented like the line. The function itself is returned. Without docstrings (``python -OO``) nothing is done.
-
-    Parameters
-    ----------
-    **texts : `str`
-        The text for each name, without indentation.
-
-    Returns
-    -------
-    callable
-        A decorator.
-
-    Raises
-    ------
-    KeyError
-        When the decorator meets a name that has no text.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.maps.field import described_with
-    >>> @described_with(unit="In Gauss.")
-    ... def noise():
-    ...     '''
-    ...     Noise of a field.
-    ...
-    ...     {unit}
-    ...     '''
-    >>> print(noise.__doc__.strip())
-    Noise of a field.
-    <BLANKLINE>
-        In Gauss.
     """
 
     def describe(function: _Function) -> _Function:
@@ -151,7 +102,7 @@ class Field:
 
     @property
     def arcsec(self) -> tuple[float, ...]:
-        """Plate scale along x and y as numbers in arcsec, see `~sunpy_magsr.maps.wcs.angular_scale`."""
+        """Plate scale along x and y as numbers in arcsec, see ``angular_scale``."""
         if self.plate_scale is None:
             msg = (
                 "plate_scale must be given for an array without one, as a Quantity in arcsec/pix or deg/pix, got None."
@@ -161,30 +112,7 @@ class Field:
 
 
 def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name: str = "field") -> Field:
-    """
-    Read a Map, a Quantity or an array, which is not changed.
-
-    Parameters
-    ----------
-    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Two-dimensional magnetic field. A plain array is in Gauss. Pixels that are NaN, masked or (in helioprojective Maps)
-        off the disk count as not measured.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Plate scale of a Quantity or an array: one value, or two along x and y, in arcsec/pix, or in deg/pix for
-        heliographic (CEA) grids. The plate scale of a Map is read from its header.
-    name : `str`
-        Name of the argument in error messages. Defaults to ``"field"``.
-
-    Returns
-    -------
-    `Field`
-        The field in Gauss with its plate scale.
-
-    Raises
-    ------
-    ValueError
-        If it is not a two-dimensional magnetic field with a measured pixel, or the plate scale has another unit.
-    """
+    """Read a Map, a Quantity or an array, which is not changed."""
     if isinstance(field, sunpy.map.GenericMap):
         field, _ = plain_header(field)
         reading = read_map(field, name=name)
@@ -201,26 +129,7 @@ def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name:
 
 
 def read_pair(result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None) -> tuple[Field, Field]:
-    """
-    Read two fields that are on the same grid; see `read_field`.
-
-    Parameters
-    ----------
-    result, truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        The two fields, of the same shape.
-    plate_scale : `~astropy.units.Quantity`, optional
-        Plate scale of fields that are no Maps.
-
-    Returns
-    -------
-    result, truth : `Field`
-        The two fields. Both are NaN where one of them has no measurement.
-
-    Raises
-    ------
-    ValueError
-        If `read_field` does not accept one of them, their shapes differ, or no pixel is measured in both.
-    """
+    """Read two fields that are on the same grid; see `read_field`."""
     first = read_field(result, plate_scale=plate_scale, name="result")
     second = read_field(truth, plate_scale=plate_scale, name="truth")
     if first.data.shape != second.data.shape:
@@ -301,21 +210,6 @@ def pixel_areas(field: Field) -> PixelGeometry:
     There are three approximations. The surface counts as lying at the distance of Sun center, which makes areas of a
     plane-of-sky Map 0.9 % too large at disk center and right at the limb. A pixel has one :math:`\mu`, that of its
     center. The change of :math:`\Omega` across a gnomonic (TAN) image, below 1e-4 on the disk, is left out.
-
-    Parameters
-    ----------
-    field : `~sunpy_magsr.maps.field.Field`
-        A field with a plate scale. One without a Map counts as lying at disk center, 1 AU away.
-
-    Returns
-    -------
-    `PixelGeometry`
-        The areas in cm^2 and the cosines.
-
-    Raises
-    ------
-    ValueError
-        If the field has no plate scale, or its Map is in a heliographic projection that is not CEA.
     """
     if field.smap is not None:
         return _of_cea_map(field.smap) if field.is_cea else _of_image(field.smap)
@@ -332,39 +226,13 @@ def read_pair_areas(
     Read two fields on one grid and measure their pixels once for both.
 
     {parameters}
-
-    Returns
-    -------
-    fields : `tuple` of `~sunpy_magsr.maps.field.Field`
-        The result and the truth.
-    geometry : `PixelGeometry`
-        The pixels of the truth, or those of the result where only the result is a Map.
     """
     fields = read_pair(result, truth, plate_scale=plate_scale)
     return fields, pixel_areas(fields[0] if fields[1].smap is None else fields[1])
 
 
 def pixel_lengths(field: Field) -> tuple[float, float]:
-    r"""
-    Lengths of the sides of a pixel at disk center.
-
-    Parameters
-    ----------
-    field : `~sunpy_magsr.maps.field.Field`
-        A field with a plate scale.
-
-    Returns
-    -------
-    x : `float`
-        Length along x in Mm: on the plane of the sky, or on the surface if the plate scale is in heliographic degrees.
-    y : `float`
-        Length along y, in the same way.
-
-    Raises
-    ------
-    ValueError
-        If the field has no plate scale.
-    """
+    r"""Lengths of the sides of a pixel at disk center."""
     if field.plate_scale is None:
         msg = "plate_scale must be given for an array, as a Quantity in arcsec/pix or deg/pix, got None."
         raise ValueError(msg)

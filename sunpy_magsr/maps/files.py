@@ -15,23 +15,9 @@ from sunpy_magsr.exceptions import warn_user
 if TYPE_CHECKING:
     from sunpy.map import GenericMap
 
-__all__ = ["check_file", "file_digest", "open_magnetogram", "reason", "stem_of"]
-
 
 def file_digest(path: str | Path) -> str:
-    """
-    Compute the SHA-256 hash of a file.
-
-    Parameters
-    ----------
-    path : `str` or `pathlib.Path`
-        Any file. It is read to its end.
-
-    Returns
-    -------
-    `str`
-        The hash in 64 hexadecimal digits.
-    """
+    """Compute the SHA-256 hash of a file."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -63,7 +49,7 @@ def open_magnetogram(path: str | Path, *, name: str = "path") -> GenericMap:
 
     Warns
     -----
-    `~sunpy_magsr.exceptions.MagsrUserWarning`
+    ``MagsrUserWarning``
         If the file holds several images, or sunpy's class for the instrument cannot read the header.
     """
     data, header = _first_image(Path(path), name)
@@ -73,25 +59,7 @@ def open_magnetogram(path: str | Path, *, name: str = "path") -> GenericMap:
 
 
 def check_file(path: Path, *, name: str = "path") -> None:
-    """
-    Raise an error unless a path is that of a FITS file.
-
-    Parameters
-    ----------
-    path : `pathlib.Path`
-        File that is to be read.
-    name : `str`
-        Name of the argument in error messages. Defaults to ``"path"``.
-
-    Raises
-    ------
-    ValueError
-        If it is a folder, or a file of another format.
-    FileNotFoundError
-        If there is no such file.
-    OSError
-        If it cannot be read.
-    """
+    """Raise an error unless a path is that of a FITS file."""
     if path.is_dir():
         msg = f"{name} must be a FITS file, got the folder {path}; name the files in it, as in {path / '*.fits'}."
         raise ValueError(msg)
@@ -143,36 +111,12 @@ def _as_map(data, header, name):
 
 
 def reason(error: BaseException) -> str:
-    """
-    Put the message of an exception on one line.
-
-    Parameters
-    ----------
-    error : `BaseException`
-        The exception.
-
-    Returns
-    -------
-    `str`
-        Its message without line breaks, or the name of its class if the message is empty.
-    """
+    """Put the message of an exception on one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def stem_of(name: str) -> str:
-    """
-    Remove the endings of the name of a FITS file, such as ``.fits`` or ``.fits.gz``.
-
-    Parameters
-    ----------
-    name : `str`
-        Name of a file, with or without folders.
-
-    Returns
-    -------
-    `str`
-        The name without ``.fits``, ``.fit`` or ``.fts``, and without ``.gz`` or ``.fz`` after it.
-    """
+    """Remove the endings of the name of a FITS file, such as ``.fits`` or ``.fits.gz``."""
     for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
         name = name.removesuffix(ending)
     return name

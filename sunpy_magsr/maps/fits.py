@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from sunpy.map import GenericMap
 
-__all__ = ["check_precision", "compressed_image", "image_list", "read_fits", "write_compressed", "write_fits"]
-
 
 _SCALING = ("BSCALE", "BZERO", "BLANK", "DATAMIN", "DATAMAX")
 _TILE_ROWS = 16
@@ -87,24 +85,7 @@ def write_fits(
 
 
 def check_precision(value: u.Quantity | None) -> float | None:
-    """
-    Check the size of the steps to which the fields in a file are rounded.
-
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity` or `None`
-        The size of the steps as the user gave it; `None` if nothing is rounded.
-
-    Returns
-    -------
-    `float` or `None`
-        The size in Gauss.
-
-    Raises
-    ------
-    ValueError
-        If the value is neither `None` nor a positive magnetic field.
-    """
+    """Check the size of the steps to which the fields in a file are rounded."""
     if value is None:
         return None
     is_field = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(u.G)
@@ -121,20 +102,6 @@ def image_list(
     Turn images that share one header into a list of FITS HDUs.
 
     The first image becomes the primary HDU, or the first extension if the images are compressed.
-
-    Parameters
-    ----------
-    images : sequence of `tuple`
-        The name of the extension, the array, and the unit that goes into the card BUNIT, for each image.
-    header : `astropy.io.fits.Header`
-        The header of all images. It is not changed.
-    precision : `~astropy.units.Quantity` or `None`
-        The step of the rounding, as in `write_fits`; `None` to compress nothing.
-
-    Returns
-    -------
-    `astropy.io.fits.HDUList`
-        The HDUs in the order of the images.
     """
     hdus = fits.HDUList([] if precision is None else [fits.PrimaryHDU()])
     for name, array, unit in images:
@@ -159,22 +126,6 @@ def compressed_image(data: np.ndarray, header: fits.Header, step: float, *, name
     :doi:`10.1051/0004-6361/201015362`, and subtractive dithering, Pence et al. 2010, :doi:`10.1086/656249`). The error
     is then uniform within half a step and does not depend on the value, so that means over many pixels are not biased.
     NaN and 0 stay as they are. Whole numbers are not rounded. The card ``MAGSRRND`` holds the step.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        The image ``[..., y, x]``, in floating-point or whole numbers.
-    header : `astropy.io.fits.Header`
-        The header. It is not changed; cards that scale values, such as BSCALE, are left out of the result.
-    step : `float`
-        The size of a step in the unit of the data.
-    name : `str`
-        The name of the extension. Defaults to none.
-
-    Returns
-    -------
-    `astropy.io.fits.CompImageHDU`
-        The extension.
     """
     header = header.copy()
     for card in _SCALING:
@@ -232,20 +183,6 @@ def write_compressed(data: np.ndarray, header: Mapping[str, Any], path: str | Pa
 
     The values are whole numbers of 0.1 G, compressed without loss by the Rice algorithm, in the first extension. A
     write that fails leaves no file behind.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        The field in Gauss ``[y, x]``. It is rounded to 0.1 G; NaN stays NaN.
-    header : `dict`
-        The FITS cards.
-    path : `str` or `pathlib.Path`
-        The name of the file. A file that exists is replaced.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The name of the file.
     """
     stored = np.where(np.isfinite(data), np.rint(np.nan_to_num(data) / _STEP), _BLANK).astype(np.int32)
     tile = (1, stored.shape[1])

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-__all__ = ["bicubic", "prefilter", "refined_reference_pixel", "resample", "resampled_size"]
-
 
 _SHARPNESS = -0.75
 _REACH = 4  # pixels; beyond it, the prefilter is below 4e-4
@@ -26,18 +24,6 @@ def bicubic(field, factor):
 
     The method is cubic convolution (Keys 1981, :doi:`10.1109/TASSP.1981.1163711`) with a = -0.75, the kernel of PyTorch
     and OpenCV. Beyond the edge, the values of the edge go on.
-
-    Parameters
-    ----------
-    field : `numpy.ndarray`
-        The field, ``[y, x]``, without NaN.
-    factor : `int`
-        The number of output pixels along one input pixel.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The interpolated field, float32 ``[factor y, factor x]``.
     """
     rows, columns = (_operator(side, factor) for side in field.shape)
     return np.ascontiguousarray((columns @ (rows @ field.astype(np.float32)).T).T)
@@ -65,16 +51,6 @@ def prefilter(factor):
     The means of an interpolated field are smoother than the field: its response is 0.64 at the Nyquist frequency of an
     axis for a factor of 4. This filter is the inverse of that response, as the prefilter of a spline is (Unser 1999,
     :doi:`10.1109/79.799930`).
-
-    Parameters
-    ----------
-    factor : `int`
-        The number of output pixels along one input pixel.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The weights along one axis, float32 ``[9]``; they add up to 1.
     """
     pixel = np.zeros((64, 1))
     pixel[32] = 1
@@ -94,48 +70,12 @@ def refined_reference_pixel(crpix: float, factor: float, offset: float = 0.0) ->
     FITS pixel centers are whole numbers, so the lower edge of the first pixel is at 1/2 on both grids and
     :math:`\mathrm{crpix}' = (\mathrm{crpix} - 1/2) f + 1/2 - o` (Greisen & Calabretta 2002,
     :doi:`10.1051/0004-6361:20021326`).
-
-    Parameters
-    ----------
-    crpix : `float`
-        Reference pixel on the input's grid.
-    factor : `float`
-        Number of output pixels along one input pixel.
-    offset : `float`
-        Output pixels by which the output's lower edge lies above the input's. Defaults to 0.
-
-    Returns
-    -------
-    `float`
-        Reference pixel on the output's grid.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.maps.grid import refined_reference_pixel
-    >>> refined_reference_pixel(512.5, 4)
-    2048.5
     """
     return (crpix - 0.5) * factor + 0.5 - offset
 
 
 def resampled_size(size: int, ratio: float) -> tuple[int, float]:
-    """
-    Compute the number of pixels along an axis after resampling, and the offset with which the centers stay together.
-
-    Parameters
-    ----------
-    size : `int`
-        Number of pixels along the input's axis.
-    ratio : `float`
-        Number of output pixels along one input pixel.
-
-    Returns
-    -------
-    size : `int`
-        Number of pixels along the output's axis. Its extent differs from the input's by at most half an output pixel.
-    offset : `float`
-        Output pixels by which the output's lower edge lies above the input's.
-    """
+    """Compute the number of pixels along an axis after resampling, and the offset with which the centers stay together."""
     new = max(1, round(size * ratio))
     return new, (size * ratio - new) / 2
 
@@ -147,18 +87,6 @@ def resample(field: npt.NDArray, ratio: Sequence[float]) -> npt.NDArray:
     The running integral of the field is interpolated with a local polynomial of degree 15 along each axis and its
     differences between the new pixel edges are taken, so that the flux in any block of output pixels is the
     interpolated flux of the input there. Edge values are continued outward.
-
-    Parameters
-    ----------
-    field : `numpy.ndarray`
-        Field ``[y, x]`` without NaN.
-    ratio : sequence of `float`
-        Number of output pixels along one input pixel, along x and y.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The resampled field, of the same data type. `resampled_size` gives its numbers of rows and columns.
     """
     rows = _resampler(field.shape[0], ratio[1])
     columns = _resampler(field.shape[1], ratio[0])

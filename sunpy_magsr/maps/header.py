@@ -21,20 +21,6 @@ from sunpy.time import parse_time
 if TYPE_CHECKING:
     from sunpy.map import GenericMap
 
-__all__ = [
-    "ALLOWED_QUALITY",
-    "COMPONENTS",
-    "DATE_CARDS",
-    "LARGEST_MISSVALS",
-    "Product",
-    "exposure_time",
-    "magnetic_unit",
-    "observation_time",
-    "parse_record_time",
-    "plain_header",
-    "product_of",
-]
-
 
 _LONGEST = 86400.0  # seconds
 
@@ -45,35 +31,13 @@ def observation_time(smap: GenericMap) -> Time:
 
     It is the T_OBS card if there is one, otherwise the date of the Map. (The date that sunpy reads is the start of the
     exposure for MDI and its middle for HMI.)
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map of any instrument, also one without T_OBS.
-
-    Returns
-    -------
-    `astropy.time.Time`
-        Time in UTC.
     """
     card = smap.meta.get("t_obs")
     return parse_record_time(card) if card else smap.date
 
 
 def parse_record_time(card: str) -> Time:
-    """
-    Read a time in the form of JSOC's records.
-
-    Parameters
-    ----------
-    card : `str`
-        Time such as ``"2010.07.14_12:48:00_TAI"``. It is in UTC if it does not end with ``_TAI``.
-
-    Returns
-    -------
-    `astropy.time.Time`
-        Time in UTC.
-    """
+    """Read a time in the form of JSOC's records."""
     card = str(card)
     day, _, clock = card.removesuffix("Z").removesuffix("_TAI").replace("T", "_").partition("_")
     scale = "tai" if card.endswith("_TAI") else "utc"
@@ -86,23 +50,6 @@ def exposure_time(smap: GenericMap, *, name: str = "smap") -> float | None:
 
     It is the INTERVAL card if there is one. Otherwise (SMARP) it is twice the time from the start of the exposure
     (DATE-OBS) to its middle (T_OBS).
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        MDI magnetogram.
-    name : `str`
-        Name of this argument in the error message. Defaults to ``"smap"``.
-
-    Returns
-    -------
-    `float` or `None`
-        Time in seconds, `None` if the header does not say it.
-
-    Raises
-    ------
-    ValueError
-        If the INTERVAL card is not a time.
     """
     interval = smap.meta.get("interval")
     if interval:
@@ -135,23 +82,6 @@ def magnetic_unit(smap: GenericMap, *, name: str = "smap") -> u.UnitBase:
 
     Two cards are read beyond what sunpy reads: ``Mx/cm^2``, which is 1 G, in maps of all instruments (the SHARP and SMARP
     series have it), and ``_BUNIT``, which JSOC's exports of 2025 have instead of ``BUNIT``.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map whose header says the unit.
-    name : `str`
-        Name of the map in error messages.
-
-    Returns
-    -------
-    `astropy.units.Unit`
-        Unit that can be converted to Gauss.
-
-    Raises
-    ------
-    ValueError
-        If there is no unit, or it is not one of magnetic field.
     """
     bunit = smap.meta.get("bunit")
     card = smap.meta.get("_bunit") if bunit is None or bunit == "" else bunit
@@ -223,18 +153,6 @@ def product_of(smap: GenericMap, *, name: str = "") -> Product:
     Find out from which instrument a Map is and which component of the field it shows.
 
     The header is compared with the table ``data/products.toml`` of the package.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map of any instrument and quantity.
-    name : `str`
-        Name of the file of the Map. It is used if the header does not say the component. Defaults to an empty string.
-
-    Returns
-    -------
-    `Product`
-        Instrument and component.
     """
     instrument, components = _instrument(smap)
     for source, words in _said(smap, name):
@@ -320,25 +238,6 @@ def plain_header(smap: GenericMap, *, name: str = "smap") -> tuple[GenericMap, l
     Headers that are made from tables (of `drms` or pandas) hold numpy scalars, arrays without dimensions, bytes and times.
     Each is replaced by the text or number that a FITS file would hold. Cards of a third or further axis, which a plane of a
     cube may have, are removed.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map of any instrument. It is not changed.
-    name : `str`
-        Name of the argument in error messages. Defaults to ``"smap"``.
-
-    Returns
-    -------
-    smap : `sunpy.map.GenericMap`
-        The same Map if its header is plain, otherwise a new Map of its class.
-    remarks : `list` of `str`
-        Sentences for the user that say which card is missing and what is used instead.
-
-    Raises
-    ------
-    TypeError
-        If ``smap`` is not a Map.
     """
     if not isinstance(smap, sunpy.map.GenericMap):
         msg = f"{name} must be a sunpy Map (sunpy.map.Map(path) opens a file), got {type(smap).__name__}."

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from sunpy.map import GenericMap
 
-__all__ = ["write_movie"]
-
 
 _ENDINGS = (".mp4", ".gif")
 _DPI = 100

@@ -17,19 +17,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
-    from sunpy_magsr.instrument import Blur
-
-__all__ = [
-    "MINIMUM_SIDE",
-    "STRONGEST",
-    "Magnetogram",
-    "Reading",
-    "check_component",
-    "check_magnetogram",
-    "prepare",
-    "read_map",
-]
-
 
 #: Field strength in Gauss that no magnetogram reaches: the strongest field that was ever measured is 8.2 kG (Castellanos
 #: Duran et al. 2020, :doi:`10.3847/1538-4357/ab83f1`). Larger numbers stand for missing data (-32768, 1e30, infinity) or are
@@ -56,7 +43,7 @@ class Reading:
         Plate scale along x and y in arcsec/pix, or in deg/pix for a heliographic map.
     is_cea : `bool`
         Whether the map is in a heliographic projection.
-    product : `~sunpy_magsr.maps.header.Product`
+    product : ``Product``
         Instrument and component of the field.
     exposure : `float` or `None`
         Seconds over which an MDI magnetogram was averaged. `None` for other instruments, or if the header does not say it.
@@ -72,29 +59,7 @@ class Reading:
 
 
 def read_map(smap: GenericMap, *, name: str = "smap") -> Reading:
-    """
-    Read the magnetic field of a Map and check its header.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Two-dimensional map of real numbers in a unit of magnetic field. From its header sunpy must be able to compute where
-        the pixels are, when they were observed and from where. The map is not changed.
-    name : `str`
-        Name of the argument in error messages. Defaults to ``"smap"``.
-
-    Returns
-    -------
-    `Reading`
-        Field, valid pixels, plate scale, instrument and component.
-
-    Raises
-    ------
-    TypeError
-        If ``smap`` is not a Map.
-    ValueError
-        If the Map is not two-dimensional, or its header or its numbers cannot be used; the message says why.
-    """
+    """Read the magnetic field of a Map and check its header."""
     smap, _ = plain_header(smap, name=name)
     if smap.data.ndim != 2:
         msg = f"{name} must be two-dimensional, got shape {smap.data.shape}."
@@ -150,21 +115,7 @@ _PROVENANCE = "magsrver"
 
 
 def check_magnetogram(smap: GenericMap, reading: Reading) -> None:
-    """
-    Raise an error if a Map that could be read cannot be super-resolved.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map that a user wants to super-resolve.
-    reading : `~sunpy_magsr.maps.reading.Reading`
-        What was read from it.
-
-    Raises
-    ------
-    ValueError
-        If it is too small, not a magnetogram, empty, or was super-resolved before.
-    """
+    """Raise an error if a Map that could be read cannot be super-resolved."""
     if min(smap.data.shape) < MINIMUM_SIDE:
         msg = f"smap must be at least {MINIMUM_SIDE} x {MINIMUM_SIDE} pixels, got shape {smap.data.shape}."
         raise ValueError(msg)
@@ -196,26 +147,7 @@ def check_magnetogram(smap: GenericMap, reading: Reading) -> None:
 
 
 def check_component(component: str | None, product: Product) -> str:
-    """
-    Decide which component of the field a map shows, from what the user and the header say.
-
-    Parameters
-    ----------
-    component : `str` or `None`
-        Component that the user gives.
-    product : `~sunpy_magsr.maps.header.Product`
-        What the header says.
-
-    Returns
-    -------
-    `str`
-        One of `~sunpy_magsr.maps.header.COMPONENTS`. It is the line of sight if neither says it.
-
-    Raises
-    ------
-    ValueError
-        If ``component`` is not one of them, or not that of the header.
-    """
+    """Decide which component of the field a map shows, from what the user and the header say."""
     if component is not None and component not in COMPONENTS:
         msg = f"component must be None or one of {', '.join(map(repr, COMPONENTS))}, got {component!r}."
         raise ValueError(msg)
@@ -227,6 +159,33 @@ def check_component(component: str | None, product: Product) -> str:
 
 # A place in the fraction of a pixel that no instrument's CRPIX is likely to sit at, so that rounding is stable.
 _ANCHOR = 0.3137
+
+
+@dataclasses.dataclass(frozen=True)
+class Blur:
+    """
+    Blur of a frame, from `~sunpy_magsr.instrument.measure_blur`.
+
+    Parameters
+    ----------
+    fwhm : `float`
+        Full width at half maximum of the frame's Gaussian point-spread function relative to HMI's, in arcsec, without the
+        averaging over the frame's pixels. NaN if it could not be measured and no prior was given.
+    error : `float`
+        Its standard error in arcsec. Infinite if ``fwhm`` is NaN.
+    windows : `int`
+        Number of windows of network that were used.
+    noise : `float`
+        Standard deviation of the noise of a pixel in these windows in Gauss, on the frame's scale. NaN if not measured.
+    origin : {"measured", "combined", "prior", "unknown", "told"}
+        From where ``fwhm`` is: the frame, the frame and the prior, the prior alone, nowhere, or the user.
+    """
+
+    fwhm: float
+    error: float
+    windows: int
+    noise: float
+    origin: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -248,9 +207,9 @@ class Magnetogram:
     is_cea : `bool`
         Whether the map is in a heliographic projection, with a plate scale in degrees.
     instrument : `str`
-        Name of the instrument, such as ``"MDI"`` or ``"HMI"``; see `~sunpy_magsr.maps.header.Product`.
+        Name of the instrument, such as ``"MDI"`` or ``"HMI"``; see ``Product``.
     component : `str`
-        Component of the field, one of `~sunpy_magsr.maps.header.COMPONENTS`. Defaults to ``"los"``.
+        Component of the field, one of ``COMPONENTS``. Defaults to ``"los"``.
     is_guess : `bool`
         Whether neither the user nor the header says the component. Defaults to `False`.
     absurd : `int`

@@ -18,17 +18,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
-__all__ = [
-    "CD_CARDS",
-    "angular_scale",
-    "check_coordinates",
-    "is_helioprojective",
-    "jacobian",
-    "linear_transformation",
-    "plate_scale",
-    "unread_roll",
-]
-
 
 #: Cards of the matrix that some headers have instead of CDELT and PC.
 CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
@@ -56,18 +45,6 @@ def check_coordinates(smap: GenericMap, *, name: str = "smap") -> None:
 
     sunpy and astropy read most of a header only when its coordinates are used. So the coordinates are computed here, at the
     corners and at the center with their derivatives.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map whose header is checked.
-    name : `str`
-        Name of the map in the error message.
-
-    Raises
-    ------
-    ValueError
-        If the header is wrong. The message names the card, or holds what sunpy or astropy say about the header.
     """
     try:
         wrong = _wrong(smap)
@@ -185,38 +162,12 @@ def _wrong_date(smap):
 
 
 def is_helioprojective(smap: GenericMap) -> bool:
-    """
-    Find out whether a map is in helioprojective coordinates.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map whose coordinate system is read.
-
-    Returns
-    -------
-    `bool`
-        `True` for a map of the plane of the sky, `False` for a heliographic projection.
-    """
+    """Find out whether a map is in helioprojective coordinates."""
     return str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE)
 
 
 def jacobian(smap: GenericMap, x: float, y: float) -> npt.NDArray[np.float64]:
-    """
-    Compute the derivatives of a Map's coordinates at a place.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map whose WCS is differentiated.
-    x, y : `float`
-        Place in pixels, counted from 0.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Derivatives of longitude and latitude along x and y, in degrees a pixel ``[world, pixel]``.
-    """
+    """Compute the derivatives of a Map's coordinates at a place."""
     step = 0.5
     ends = np.array(
         [smap.wcs.pixel_to_world_values(x + dx, y + dy) for dx, dy in ((step, 0), (-step, 0), (0, step), (0, -step))]
@@ -228,39 +179,13 @@ def jacobian(smap: GenericMap, x: float, y: float) -> npt.NDArray[np.float64]:
 
 
 def linear_transformation(smap: GenericMap) -> npt.NDArray[np.float64]:
-    """
-    Compute the matrix from pixels to intermediate world coordinates.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map whose header holds any of CDELT, PC, CD and CROTA2, from which sunpy reads ``scale`` and
-        ``rotation_matrix``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Matrix ``[world, pixel]`` in ``smap.spatial_units`` a pixel.
-    """
+    """Compute the matrix from pixels to intermediate world coordinates."""
     scales = [scale.to_value(unit / u.pix) for scale, unit in zip(smap.scale, smap.spatial_units, strict=True)]
     return np.array(scales)[:, None] * np.asarray(smap.rotation_matrix)
 
 
 def plate_scale(smap: GenericMap) -> tuple[u.Quantity, u.Quantity]:
-    """
-    Compute the plate scale along the two axes of the pixels, also for a rotated map.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map in helioprojective or heliographic coordinates.
-
-    Returns
-    -------
-    `tuple` of `~astropy.units.Quantity`
-        Plate scale along x and along y. Both are positive, also where a coordinate decreases
-        along its axis.
-    """
+    """Compute the plate scale along the two axes of the pixels, also for a rotated map."""
     x, y = np.hypot(*linear_transformation(smap))
     return x * smap.spatial_units[0] / u.pix, y * smap.spatial_units[1] / u.pix
 
@@ -270,16 +195,6 @@ def angular_scale(scales: tuple[u.Quantity, ...]) -> tuple[float, ...]:
     Convert plate scales to arcsec a pixel, also those of heliographic maps.
 
     A heliographic degree counts as what it subtends at disk center from 1 au, 16.8 arcsec. So 0.03 deg are 0.505 arcsec.
-
-    Parameters
-    ----------
-    scales : `tuple` of `~astropy.units.Quantity`
-        Plate scales in arcsec/pix, or in deg/pix of heliographic longitude and latitude.
-
-    Returns
-    -------
-    `tuple` of `float`
-        The same in arcsec a pixel.
     """
     if scales[0].unit != u.deg / u.pix:
         return tuple(float(scale.to_value(u.arcsec / u.pix)) for scale in scales)
@@ -293,17 +208,6 @@ def unread_roll(smap: GenericMap) -> float | None:
 
     Other instruments have another angle in that card: in headers of Solar Orbiter it comes from an ephemeris, and does not
     describe the image.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map of any instrument.
-
-    Returns
-    -------
-    `float` or `None`
-        CROTA2 in degrees. `None` for other instruments than MDI, if there is no SOLAR_P0, or if a card that sunpy reads
-        gives the roll.
     """
     angle = smap.meta.get("solar_p0")
     read = ("crota2", "pc1_1", "pc1_2", "pc2_1", "pc2_2", *CD_CARDS)

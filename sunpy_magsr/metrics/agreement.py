@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
-__all__ = ["Agreement", "forward_agreement", "quiet_noise", "quiet_pixels"]
-
 
 _QUIET_FIELD = 40.0
 _MAD_TO_SIGMA = 1.4826
@@ -35,16 +33,6 @@ def quiet_noise(data: npt.NDArray[np.floating]) -> float:
     of a normal distribution and divided by sqrt(2). Where the noise of neighbors is independent and the field is
     smooth, this is the noise of a single pixel. In resampled (CEA) data it is less: about 3 G in the line-of-sight
     fields of ``hmi.sharp_cea_720s`` and 17 G in their Br.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Magnetic field in Gauss ``[y, x]``; NaN where it is not measured.
-
-    Returns
-    -------
-    `float`
-        The noise in Gauss. It is 0.5 G at least, and 0.5 G if no pixel is quiet.
     """
     difference = np.diff(data, axis=1)
     quiet = np.isfinite(difference) & (np.abs(data[:, 1:]) < _QUIET_FIELD)
@@ -97,22 +85,7 @@ class Agreement:
 
 
 def quiet_pixels(data: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """
-    Find the pixels of an MDI magnetogram that show quiet Sun.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Magnetic field in Gauss ``[y, x]``, without NaN.
-    valid : `numpy.ndarray`
-        Whether each pixel is a measurement, bool ``[y, x]``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Whether each pixel is quiet, bool ``[y, x]``: in all of the 9 x 9 pixels around it, the mean field over 3 x 3
-        pixels is weaker than 60 G.
-    """
+    """Find the pixels of an MDI magnetogram that show quiet Sun."""
     smooth = np.abs(scipy.ndimage.uniform_filter(data, 3))
     return valid & (scipy.ndimage.maximum_filter(smooth, _NEIGHBORHOOD) < _QUIET_FIELD_AGREEMENT)
 

@@ -31,18 +31,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.maps.field import Field, FieldLike
 
-__all__ = [
-    "MIN_AREA",
-    "PROMINENCE",
-    "THRESHOLD",
-    "FeatureSplit",
-    "element_labels",
-    "feature_split",
-    "matched",
-    "read_limits",
-    "segmented",
-]
-
 
 THRESHOLD = 50 * u.G
 PROMINENCE = 50 * u.G
@@ -106,28 +94,7 @@ def element_labels(
 
 
 def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quantity) -> tuple[float, float, float]:
-    """
-    Check the options of `element_labels` and give them as numbers.
-
-    Parameters
-    ----------
-    threshold, prominence, min_area : `~astropy.units.Quantity`
-        As for `element_labels`.
-
-    Returns
-    -------
-    threshold : `float`
-        The threshold in Gauss.
-    prominence : `float`
-        The prominence in Gauss.
-    min_area : `float`
-        The area in cm^2.
-
-    Raises
-    ------
-    ValueError
-        If one of them has another unit, or is too small.
-    """
+    """Check the options of `element_labels` and give them as numbers."""
     return (
         read_option(threshold, u.G, "threshold"),
         read_option(prominence, u.G, "prominence", zero=False),
@@ -142,23 +109,7 @@ def segmented(
     prominence: float,
     min_area: float,
 ) -> npt.NDArray[np.int32]:
-    """
-    Divide a field into flux elements as `element_labels` does, from plain numbers.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Magnetic field in Gauss ``[y, x]``, 0 where it is not measured.
-    area : `numpy.ndarray`
-        Area of the pixels on the solar surface in cm^2 ``[y, x]``, 0 where no element may lie.
-    threshold, prominence, min_area : `float`
-        The options as `read_limits` gives them.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The number of the element in which each pixel lies, int32 ``[y, x]``; 0 where there is none.
-    """
+    """Divide a field into flux elements as `element_labels` does, from plain numbers."""
     result, n_before = np.zeros(data.shape, np.int32), 0
     for polarity in (1, -1):
         strength = polarity * data
@@ -192,24 +143,6 @@ def matched(
     criterion of DeForest et al. 2007, :doi:`10.1086/518994`) and if the overlap is at least a share of the flux
     :math:`\sum |B|` of the stronger one. So an element with less than a third of the strength, or one that lies its
     own size away, does not match.
-
-    Parameters
-    ----------
-    labels : `numpy.ndarray`
-        The elements of the field ``[y, x]``, from `element_labels` or `segmented`.
-    field : `numpy.ndarray`
-        The field ``[y, x]``, 0 where it is not measured.
-    other_labels : `numpy.ndarray`
-        The elements of the other field, on the same grid.
-    other : `numpy.ndarray`
-        The other field, in the same unit.
-    share : `float`
-        The least share, from 0 to 1. Defaults to a third.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Whether each element of ``labels`` has a match, bool ``[element]``.
     """
     sizes = labels.max() + 1, other_labels.max() + 1
     if min(sizes) == 1:

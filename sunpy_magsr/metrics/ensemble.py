@@ -23,17 +23,8 @@ if TYPE_CHECKING:
     MembersLike: TypeAlias = Iterable[sunpy.map.GenericMap] | Sequence[FieldLike] | npt.ArrayLike
     Values: TypeAlias = npt.NDArray[np.float64]
 
-__all__ = [
-    "PAIR_CORRELATION",
-    "Draws",
-    "crps",
-    "crps_gaussian",
-    "draws_of",
-    "is_paired",
-    "pair_correlation",
-    "read_members",
-    "spread_skill",
-]
+#: In headers (MAGSRDRW), for members that were drawn in pairs with noise and its negative.
+ANTITHETIC = "antithetic"
 
 
 #: Correlation of two partners in a pixel, for ensembles of fewer than two pairs, which cannot tell it. Pairs of the bundled
@@ -110,18 +101,6 @@ def draws_of(values: npt.NDArray[np.floating], *, is_paired: bool) -> Draws:
     Find the correlation of partners in a quantity that was measured on each member.
 
     The correlation of a quantity such as the flux is not that of pixels, and can have the other sign.
-
-    Parameters
-    ----------
-    values : `numpy.ndarray`
-        The quantity, one for each of S members, or several of one kind ``[S, N]``, whose correlation is taken to be the same.
-    is_paired : `bool`
-        Whether the members are antithetic pairs.
-
-    Returns
-    -------
-    `Draws`
-        Number of members and correlation of partners.
     """
     count = len(values)
     pairs = count // 2
@@ -140,20 +119,6 @@ def pair_correlation(squares: float, differences: float, pairs: int) -> float:
 
     Half the difference and half the sum of partners have the variances :math:`\sigma^2 (1 \mp \rho) / 2`. Half the
     difference has no mean, as either of them may be the first.
-
-    Parameters
-    ----------
-    squares : `float`
-        Sum of the squared deviations of all members of pairs from their mean.
-    differences : `float`
-        Sum of the squares of half the differences.
-    pairs : `int`
-        Number of pairs.
-
-    Returns
-    -------
-    `float`
-        The correlation :math:`\rho`, `PAIR_CORRELATION` if there are fewer than two pairs or nothing varies.
     """
     if pairs < 2 or not squares > 0:
         return PAIR_CORRELATION
@@ -162,19 +127,7 @@ def pair_correlation(squares: float, differences: float, pairs: int) -> float:
 
 
 def is_paired(members: Any) -> bool:
-    """
-    Find out whether members are antithetic pairs.
-
-    Parameters
-    ----------
-    members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
-        Members of an ensemble.
-
-    Returns
-    -------
-    `bool`
-        Whether an Ensemble says so. Members in an array or a sequence count as independent.
-    """
+    """Find out whether members are antithetic pairs."""
     return bool(getattr(members, "is_paired", False))
 
 
@@ -207,23 +160,6 @@ def read_members(
     Read an ensemble and the truth where all of them are measured.
 
     {parameters}
-
-    Returns
-    -------
-    members : `numpy.ndarray`
-        The members at the n pixels that remain, float64 Gauss ``[S, n]``. It is a new array.
-    truth : `numpy.ndarray`
-        The truth at these pixels, float64 Gauss ``[n]``.
-
-    {raises}
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sunpy_magsr.metrics.ensemble import read_members
-    >>> members, truth = read_members(np.ones((3, 2, 2)), [[1.0, np.nan], [2.0, 3.0]])
-    >>> members.shape, truth
-    ((3, 3), array([1., 2., 3.]))
     """
     if isinstance(members, sunpy.map.GenericMap) or not isinstance(members, Sized):
         msg = f"members must be an Ensemble, a sequence of fields or an array [S, y, x], got {type(members).__name__}."
@@ -300,33 +236,6 @@ def crps_gaussian(
     .. math:: \sigma \left[ z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt{\pi} \right] .
 
     Where the standard deviation is 0, it is the absolute error.
-
-    Parameters
-    ----------
-    mean : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Predicted mean ``[y, x]``; a plain array is in Gauss.
-    std : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Predicted standard deviation on the same grid.
-    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        True magnetic field on the same grid.
-    {where}
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        The score in Gauss.
-
-    Raises
-    ------
-    ValueError
-        If the shapes differ, no pixel is left or a standard deviation is negative.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sunpy_magsr.metrics.ensemble import crps_gaussian
-    >>> crps_gaussian(np.zeros((2, 2)), np.full((2, 2), 10.0), np.zeros((2, 2)))
-    <Quantity 2.33694978 G>
     """
     (center, width), true = _read((mean, std), ("mean", "std"), truth, where)
     if (width < 0).any():
@@ -350,7 +259,7 @@ def spread_skill(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike
     .. math:: \sqrt{\left(1 + \frac{1}{S}\right) \langle s^2 \rangle \Big/ \langle (\bar{x} - y)^2 \rangle}
 
     with the variance :math:`s^2` of the members (S - 1 in the denominator) and means over the pixels. If an Ensemble
-    consists of antithetic pairs, 1/S and S - 1 are replaced by the numbers of `~sunpy_magsr.metrics.ensemble.Draws`. Too
+    consists of antithetic pairs, 1/S and S - 1 are replaced by the numbers of ``Draws``. Too
     little spread
     in one place and too much in another cancel. To see such places, use several ``where``, for instance the pixels with
     more than 100 G in the mean of the members, and `~sunpy_magsr.uncertainty.rank_histogram`.

@@ -32,25 +32,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
 
-__all__ = [
-    "MASK_TEXTS",
-    "MIN_AREA",
-    "MSH",
-    "SMOOTHING",
-    "THRESHOLD",
-    "active_region_area",
-    "active_region_area_error",
-    "active_region_mask",
-    "area_of_mask",
-    "mask_of",
-    "net_flux",
-    "pixel_fluxes",
-    "relative_error",
-    "smoothed",
-    "unsigned_flux",
-    "unsigned_flux_error",
-]
-
 
 _OPTIONS = rf"""threshold : `~astropy.units.Quantity`
     Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
@@ -67,21 +48,6 @@ def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> n
 
     The flux is :math:`B A_\mathrm{sky}`. If the field counts as radial, it is :math:`B A / \mu` with the surface area
     :math:`A`, and :math:`B A` for a Map that shows the radial component.
-
-    Parameters
-    ----------
-    field : `~sunpy_magsr.maps.field.Field`
-        The field ``[y, x]``.
-    geometry : `~sunpy_magsr.maps.field.PixelGeometry`
-        The areas of its pixels.
-    deproject : `bool`
-        Whether the field counts as radial.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Flux in Mx ``[y, x]``. NaN where the field is not measured, and with ``deproject`` also where :math:`\mu` is
-        below 0.1.
     """
     if not deproject:
         return field.data * geometry.sky_area
@@ -99,7 +65,7 @@ def unsigned_flux(
     the flux along the line of sight. With ``deproject`` the field counts as radial, :math:`B_r = B / \mu`, and
     :math:`\Phi = \sum |B| A / \mu` with the surface area :math:`A = A_\mathrm{sky} / \mu`; a Map of the radial
     component needs no :math:`1 / \mu`. Pixels that are not measured carry no flux.
-    `~sunpy_magsr.maps.field.pixel_areas` says how areas are found.
+    ``pixel_areas`` says how areas are found.
 
     Without a threshold most of the flux may be noise: white Gaussian noise of standard deviation :math:`\sigma` alone
     has a mean :math:`|B|` of :math:`\sigma \sqrt{2 / \pi}`. State the threshold and the noise with the flux.
@@ -155,7 +121,7 @@ def net_flux(
     Examples
     --------
     >>> import astropy.units as u
-    >>> from sunpy_magsr.metrics import net_flux
+    >>> from sunpy_magsr.metrics.flux import net_flux
     >>> net_flux([[500.0, -500.0]], plate_scale=2 * u.arcsec / u.pix)
     <Quantity 0. Mx>
     """
@@ -204,26 +170,7 @@ def unsigned_flux_error(
 
 
 def relative_error(result: u.Quantity, truth: u.Quantity, what: str) -> u.Quantity:
-    r"""
-    Relative error of a value :math:`a` whose true value is :math:`a_0`, :math:`100 (a / a_0 - 1)` per cent.
-
-    Parameters
-    ----------
-    result, truth : `~astropy.units.Quantity`
-        The two values.
-    what : `str`
-        The name of what is measured, for the message of the error.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        The error in per cent, positive where the result is larger than the truth.
-
-    Raises
-    ------
-    ValueError
-        If the true value is zero.
-    """
+    r"""Relative error of a value :math:`a` whose true value is :math:`a_0`, :math:`100 (a / a_0 - 1)` per cent."""
     if truth == 0:
         msg = f"truth must have {what} above the threshold, got {truth}."
         raise ValueError(msg)
@@ -260,28 +207,7 @@ min_area : `~astropy.units.Quantity`
 def mask_of(
     field: Field, geometry: PixelGeometry, threshold: u.Quantity, smoothing: u.Quantity, min_area: u.Quantity
 ) -> npt.NDArray[np.bool_]:
-    """
-    Find the pixels of active regions in a field that has been read; see `~sunpy_magsr.metrics.active_region_mask`.
-
-    Parameters
-    ----------
-    field : `~sunpy_magsr.maps.field.Field`
-        A field with a plate scale.
-    geometry : `~sunpy_magsr.maps.field.PixelGeometry`
-        The areas of its pixels.
-    threshold, smoothing, min_area : `~astropy.units.Quantity`
-        As for `~sunpy_magsr.metrics.active_region_mask`.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Whether each pixel belongs to an active region, bool ``[y, x]``.
-
-    Raises
-    ------
-    ValueError
-        If an option has another unit or is negative.
-    """
+    """Find the pixels of active regions in a field that has been read; see `~sunpy_magsr.metrics.active_region_mask`."""
     least = read_option(min_area, u.cm**2, "min_area")
     strength = smoothed(np.abs(field.data), field, smoothing)
     area = np.nan_to_num(geometry.surface_area)
@@ -291,47 +217,12 @@ def mask_of(
 
 
 def area_of_mask(mask: npt.NDArray[np.bool_], geometry: PixelGeometry) -> u.Quantity:
-    """
-    Surface area of the pixels of a mask.
-
-    Parameters
-    ----------
-    mask : `numpy.ndarray`
-        Whether each pixel counts, bool ``[y, x]``.
-    geometry : `~sunpy_magsr.maps.field.PixelGeometry`
-        The areas of the pixels.
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        The area in Mm^2.
-    """
+    """Surface area of the pixels of a mask."""
     return (geometry.surface_area[mask].sum() * u.cm**2).to(u.Mm**2)
 
 
 def smoothed(values: npt.NDArray[np.float64], field: Field, smoothing: u.Quantity) -> npt.NDArray[np.float64]:
-    """
-    Smooth values on the grid of a field with a Gaussian that leaves out missing pixels.
-
-    Parameters
-    ----------
-    values : `numpy.ndarray`
-        What to smooth, ``[y, x]``.
-    field : `~sunpy_magsr.maps.field.Field`
-        The field, which says which pixels are measured and how large they are.
-    smoothing : `~astropy.units.Quantity`
-        Full width at half maximum of the Gaussian, as an angle.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The smoothed values ``[y, x]``, NaN where the field is not measured.
-
-    Raises
-    ------
-    ValueError
-        If ``smoothing`` is negative or no angle.
-    """
+    """Smooth values on the grid of a field with a Gaussian that leaves out missing pixels."""
     width = read_option(smoothing, u.arcsec, "smoothing") * gaussian_fwhm_to_sigma
     sigma = [width / scale for scale in reversed(field.arcsec)]
     total, weight = (
@@ -437,7 +328,8 @@ def active_region_area(
 
     >>> import astropy.units as u
     >>> import numpy as np
-    >>> from sunpy_magsr.metrics import MSH, active_region_area
+    >>> from sunpy_magsr.metrics import active_region_area
+    >>> from sunpy_magsr.metrics.flux import MSH
     >>> field = np.full((100, 100), 500.0)
     >>> area = active_region_area(field, plate_scale=0.5 * u.arcsec / u.pix)
     >>> area

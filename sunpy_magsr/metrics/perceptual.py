@@ -21,18 +21,6 @@ if TYPE_CHECKING:
     FieldsLike = Sequence[FieldLike] | npt.NDArray[np.floating]
     Network = Callable[[torch.Tensor], torch.Tensor]
 
-__all__ = [
-    "PRETRAINED",
-    "RandomFeatures",
-    "as_images",
-    "feature_label",
-    "fid",
-    "frechet_distance",
-    "lpips",
-    "patch_features",
-    "random_features",
-]
-
 
 #: Networks with trained weights, by the name under which `~sunpy_magsr.metrics.lpips` takes them.
 PRETRAINED = {"vgg": "VGG16, ImageNet weights", "alex": "AlexNet, ImageNet weights"}
@@ -75,25 +63,7 @@ class RandomFeatures:
         return f"<{self.label}>"
 
     def layers(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """
-        Feature maps of the five stages.
-
-        Parameters
-        ----------
-        images : `torch.Tensor`
-            Images ``[n, 1, y, x]`` of at least 16 x 16 pixels, in display units; see `random_features`.
-
-        Returns
-        -------
-        `list` of `torch.Tensor`
-            Feature maps in float64 with 16, 24, 32, 48 and 64 channels. Along an axis each stage has half the pixels of
-            the one before.
-
-        Raises
-        ------
-        ValueError
-            If the images are too small.
-        """
+        """Feature maps of the five stages."""
         import torch.nn.functional
 
         if min(images.shape[-2:]) < _MINIMUM_SIDE:
@@ -110,19 +80,7 @@ class RandomFeatures:
         return maps
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """
-        Feature maps of the last stage, averaged over the image.
-
-        Parameters
-        ----------
-        images : `torch.Tensor`
-            Images as for `layers`.
-
-        Returns
-        -------
-        `torch.Tensor`
-            Features in float64, ``[n, 64]``.
-        """
+        """Feature maps of the last stage, averaged over the image."""
         return self.layers(images)[-1].mean(dim=(-2, -1))
 
 
@@ -135,53 +93,12 @@ def random_features(seed: int = 0) -> RandomFeatures:
     scores from several machines can be compared. They are not trained, so the scores cannot be compared with those of
     a trained network. The network takes images in display units,
     :math:`\mathrm{asinh}(B / 40\,\mathrm{G}) / \mathrm{asinh}(3000 / 40)`.
-
-    Parameters
-    ----------
-    seed : `int`
-        Seed of the weights. The same seed gives the same network on every machine. Defaults to 0.
-
-    Returns
-    -------
-    `RandomFeatures`
-        The network. It has a ``label``, ``layers(images)`` gives its feature maps, and ``network(images)`` the features
-        averaged over the image, ``[n, 64]``.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sunpy_magsr.metrics import random_features
-    >>> network = random_features()
-    >>> network.label
-    'random features, seed 0'
-    >>> tuple(network(torch.zeros(2, 1, 64, 64)).shape)
-    (2, 64)
     """
     return RandomFeatures(seed)
 
 
 def feature_label(network: Any = None) -> str:
-    """
-    Name of the features of a network, to print with `lpips` and `fid`.
-
-    Parameters
-    ----------
-    network : object or `str`, optional
-        The network that was given to them.
-
-    Returns
-    -------
-    `str`
-        The network's ``label``, or else the name of its type.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.metrics import feature_label
-    >>> f"FID ({feature_label()})"
-    'FID (random features, seed 0)'
-    >>> feature_label("vgg")
-    'VGG16, ImageNet weights'
-    """
+    """Name of the features of a network, to print with `lpips` and `fid`."""
     if isinstance(network, str):
         return PRETRAINED.get(network, network)
     network = random_features() if network is None else network
@@ -189,19 +106,7 @@ def feature_label(network: Any = None) -> str:
 
 
 def as_images(fields: npt.NDArray[np.float64]) -> torch.Tensor:
-    """
-    Turn fields into images as the networks take them.
-
-    Parameters
-    ----------
-    fields : `numpy.ndarray`
-        Fields in Gauss ``[n, y, x]``, without NaN.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Images ``[n, 1, y, x]`` in display units (see `random_features`), float32.
-    """
+    """Turn fields into images as the networks take them."""
     import torch
 
     display = np.arcsinh(fields / 40) / np.arcsinh(3000 / 40)
@@ -325,35 +230,6 @@ def fid(
     The name stands for the Inception network, which is not used here. A number has a meaning only together with
     `feature_label`, ``patch`` and ``stride``. With few patches it is too high, by much where there are not many more
     patches than features. Patches that overlap are not independent.
-
-    Parameters
-    ----------
-    results : sequence of `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Magnetic fields ``[y, x]``; plain arrays are in Gauss.
-    truths : sequence of `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        The other set of magnetic fields.
-    {options}
-
-    Returns
-    -------
-    `float`
-        The squared distance. It is 0 for identical sets.
-
-    Raises
-    ------
-    ValueError
-        If a field cannot be read, a set has fewer than two fully measured patches, or ``patch`` or ``stride`` is not
-        a positive integer.
-    TypeError
-        If ``results`` or ``truths`` is one field and not several, or ``network`` is not callable.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sunpy_magsr.metrics import fid
-    >>> fields = np.random.default_rng(1).normal(0, 200, (2, 128, 128))
-    >>> fid(fields, fields) < 1e-9
-    True
     """
     sets = {"results": results, "truths": truths}
     features = [
@@ -370,38 +246,7 @@ def fid(
 def patch_features(
     fields: FieldsLike, *, network: Network | None = None, patch: int = 64, stride: int = 32, name: str = "fields"
 ) -> npt.NDArray[np.float64]:
-    """
-    Features of the fully measured patches of several fields, which `fid` compares.
-
-    Parameters
-    ----------
-    fields : sequence of `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        Magnetic fields ``[y, x]``; plain arrays are in Gauss.
-    {options}
-    name : `str`
-        What messages call ``fields``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The features of n patches, float64 ``[n, d]``; ``[0, 0]`` where no patch is fully measured.
-
-    Raises
-    ------
-    ValueError
-        If a field cannot be read, or ``patch`` or ``stride`` is not a positive integer.
-    TypeError
-        If ``fields`` is one field and not several, or ``network`` is not callable.
-
-    Examples
-    --------
-    Three patches of 64 features each:
-
-    >>> import numpy as np
-    >>> from sunpy_magsr.metrics import patch_features
-    >>> patch_features([np.zeros((128, 64))]).shape
-    (3, 64)
-    """
+    """Features of the fully measured patches of several fields, which `fid` compares."""
     for option, value in (("patch", patch), ("stride", stride)):
         if not isinstance(value, int | np.integer) or value < 1:
             msg = f"{option} must be a positive integer, got {value!r}."

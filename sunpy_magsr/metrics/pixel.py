@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.maps.field import FieldLike
 
-__all__ = ["Speckle", "asinh_view", "bias", "mae", "pearson", "psnr", "rmse", "speckle", "ssim"]
-
 
 _WINDOW = 7
 _DATA_RANGE = 6000 * u.G
@@ -264,19 +262,7 @@ class Speckle:
 
 
 def asinh_view(field: npt.ArrayLike) -> npt.NDArray[np.floating]:
-    r"""
-    Compress a field as :math:`5\,\mathrm{G}\,\mathrm{asinh}(B / 5\,\mathrm{G})`, so that weak structure shows too.
-
-    Parameters
-    ----------
-    field : array-like
-        Magnetic field in Gauss.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The compressed field in Gauss.
-    """
+    r"""Compress a field as :math:`5\,\mathrm{G}\,\mathrm{asinh}(B / 5\,\mathrm{G})`, so that weak structure shows too."""
     return _SCALE * np.arcsinh(np.asarray(field) / _SCALE)
 
 
@@ -305,7 +291,7 @@ def speckle(result: FieldLike, truth: FieldLike, known: npt.ArrayLike) -> Speckl
     Examples
     --------
     >>> import numpy as np
-    >>> from sunpy_magsr.metrics import speckle
+    >>> from sunpy_magsr.metrics.pixel import speckle
     >>> truth = np.random.default_rng(0).normal(0, 3, (64, 64))
     >>> round(speckle(2 * truth, truth, np.zeros((64, 64))).sigma, 3)
     2.0

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
 
-__all__ = ["SharpParameters", "sharp_parameters"]
-
 
 @dataclasses.dataclass(frozen=True)
 class SharpParameters:

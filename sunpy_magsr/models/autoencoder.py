@@ -9,44 +9,14 @@ from torch import nn
 from sunpy_magsr.maps.grid import prefilter
 from sunpy_magsr.models.layers import denormalize, normalize
 
-__all__ = ["MagnetogramAutoencoder", "PixelCodec", "block_mean", "upsample"]
-
 
 def upsample(low, factor):
-    """
-    Interpolate images bicubically to a finer grid whose outer pixel edges are the same.
-
-    Parameters
-    ----------
-    low : `torch.Tensor`
-        The images, ``[N, C, h, w]``.
-    factor : `int`
-        The number of output pixels along one input pixel.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The interpolated images, ``[N, C, factor h, factor w]``.
-    """
+    """Interpolate images bicubically to a finer grid whose outer pixel edges are the same."""
     return F.interpolate(low, scale_factor=factor, mode="bicubic", align_corners=False)
 
 
 def block_mean(high, factor):
-    """
-    Average images over blocks of ``factor x factor`` pixels.
-
-    Parameters
-    ----------
-    high : `torch.Tensor`
-        The images, ``[N, C, H, W]``.
-    factor : `int`
-        The side of a block in pixels.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The means, ``[N, C, H / factor, W / factor]``.
-    """
+    """Average images over blocks of ``factor x factor`` pixels."""
     return F.avg_pool2d(high, factor)
 
 
@@ -94,7 +64,7 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
     factor : `int`
         The number of high-resolution pixels along one low-resolution pixel, a power of two. Defaults to 4.
     normalization : {"asinh", "linear"}
-        How the field is mapped to the numbers that the networks see; see `sunpy_magsr.models.layers.normalize`.
+        How the field is mapped to the numbers that the networks see; see ``sunpy_magsr.models.layers.normalize``.
         Defaults to ``"asinh"``.
     field_scale : `float`
         The scale of the normalization in Gauss. Defaults to 40.
@@ -144,93 +114,25 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
         return 2 * blocks + 2 + 3 + 4  # the layers, the interpolation, and the filter before it
 
     def normalize(self, field):
-        """
-        Map a field to the numbers that the networks see.
-
-        Parameters
-        ----------
-        field : `torch.Tensor`
-            The field in Gauss, any shape.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The normalized field, same shape.
-        """
+        """Map a field to the numbers that the networks see."""
         return normalize(field, scale=self.config.field_scale, kind=self.config.normalization)
 
     def denormalize(self, normalized):
-        """
-        Map the numbers that the networks see to a field.
-
-        Parameters
-        ----------
-        normalized : `torch.Tensor`
-            The normalized field, any shape.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The field in Gauss, same shape.
-        """
+        """Map the numbers that the networks see to a field."""
         return denormalize(normalized, scale=self.config.field_scale, kind=self.config.normalization)
 
     def encode(self, high):
-        """
-        Encode fields as Gaussian distributions of latents.
-
-        Parameters
-        ----------
-        high : `torch.Tensor`
-            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
-
-        Returns
-        -------
-        mean : `torch.Tensor`
-            The means of the latents, ``[N, latent_channels, h, w]``.
-        log_variance : `torch.Tensor`
-            The logarithms of their variances, same shape.
-        """
+        """Encode fields as Gaussian distributions of latents."""
         with torch.autocast(high.device.type, enabled=False):  # half precision is too coarse for kilogauss
             mean, log_variance = self.encoder(self.normalize(high.float())).chunk(2, dim=1)
         return mean, log_variance.clamp(-20, 10)
 
     def encode_low(self, low):
-        """
-        Encode the bicubic interpolation of low-resolution fields.
-
-        Parameters
-        ----------
-        low : `torch.Tensor`
-            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The means of the latents, ``[N, latent_channels, h, w]``.
-        """
+        """Encode the bicubic interpolation of low-resolution fields."""
         return self.encode(upsample(low, self.config.factor))[0]
 
     def decode(self, latent, low, *, exact=True):
-        """
-        Decode latents.
-
-        Parameters
-        ----------
-        latent : `torch.Tensor`
-            The latents, ``[N, latent_channels, h, w]``.
-        low : `torch.Tensor`
-            The low-resolution fields in Gauss, ``[N, 1, h, w]``.
-        exact : `bool`
-            Whether the means over blocks become ``low``. The correction is interpolated between the blocks; if `True`
-            (the default), it is filtered before, so that the means are exact to 1e-3 of it, except at the edges. If
-            `False`, the means are nearly ``low``.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The high-resolution fields in Gauss, ``[N, 1, factor h, factor w]``.
-        """
+        """Decode latents."""
         factor = self.config.factor
         with torch.autocast(low.device.type, enabled=False):  # as in `encode`
             base = self.normalize(upsample(low.float(), factor))
@@ -244,7 +146,7 @@ class PixelCodec(nn.Module, ConfigMixin):
     """
     Rearrange the normalized pixels of a high-resolution field into channels on the low-resolution grid.
 
-    It has the methods of `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`, but no weights, and nothing is lost
+    It has the methods of ``MagnetogramAutoencoder``, but no weights, and nothing is lost
     in the encoding. The same code thus serves diffusion models that draw latents and those that draw pixels.
 
     Parameters
@@ -252,13 +154,13 @@ class PixelCodec(nn.Module, ConfigMixin):
     factor : `int`
         The number of high-resolution pixels along one low-resolution pixel. Defaults to 4.
     normalization : {"asinh", "linear"}
-        How the field is mapped to the numbers that the networks see; see `sunpy_magsr.models.layers.normalize`.
+        How the field is mapped to the numbers that the networks see; see ``sunpy_magsr.models.layers.normalize``.
         Defaults to ``"asinh"``.
     field_scale : `float`
         The scale of the normalization in Gauss. Defaults to 40.
     """
 
-    config_name = "config.json"
+    config_name = "config.json"  # type: ignore[assignment]  # None in diffusers' class
 
     @register_to_config
     def __init__(self, factor: int = 4, normalization: str = "asinh", field_scale: float = 40.0):
@@ -275,56 +177,16 @@ class PixelCodec(nn.Module, ConfigMixin):
         return 3
 
     def encode(self, high):
-        """
-        Rearrange the pixels of fields into channels.
-
-        Parameters
-        ----------
-        high : `torch.Tensor`
-            The fields in Gauss, ``[N, 1, factor h, factor w]``.
-
-        Returns
-        -------
-        mean : `torch.Tensor`
-            The normalized pixels, ``[N, factor^2, h, w]``.
-        log_variance : `torch.Tensor`
-            Minus 20 everywhere, which stands for no uncertainty, same shape.
-        """
+        """Rearrange the pixels of fields into channels."""
         code = normalize(high, scale=self.config.field_scale, kind=self.config.normalization)
         mean = F.pixel_unshuffle(code, self.config.factor)
         return mean, torch.full_like(mean, -20.0)
 
     def encode_low(self, low):
-        """
-        Interpolate fields bicubically to the fine grid, and rearrange the pixels into channels.
-
-        Parameters
-        ----------
-        low : `torch.Tensor`
-            The fields on the coarse grid in Gauss, ``[N, 1, h, w]``.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The channels, ``[N, factor^2, h, w]``.
-        """
+        """Interpolate fields bicubically to the fine grid, and rearrange the pixels into channels."""
         return self.encode(upsample(low, self.config.factor))[0]
 
     def decode(self, latent, low):
-        """
-        Rearrange channels into the pixels of fields; the inverse of `encode`.
-
-        Parameters
-        ----------
-        latent : `torch.Tensor`
-            The normalized pixels, ``[N, factor^2, h, w]``.
-        low : `torch.Tensor`
-            The low-resolution fields. Only their device and their number format matter.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The fields in Gauss, ``[N, 1, factor h, factor w]``.
-        """
+        """Rearrange channels into the pixels of fields; the inverse of `encode`."""
         high = F.pixel_shuffle(latent, self.config.factor)
         return denormalize(high, scale=self.config.field_scale, kind=self.config.normalization).to(low)

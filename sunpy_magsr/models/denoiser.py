@@ -10,9 +10,6 @@ from torch import nn
 
 from sunpy_magsr.models.layers import Bands, LocalBlock, denormalize, normalize, timestep_features
 
-__all__ = ["MagnetogramDenoiser"]
-
-
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
 
 
@@ -88,7 +85,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         self.velocity = nn.Linear(channels, packed)
         nn.init.zeros_(self.velocity.weight)
         nn.init.zeros_(self.velocity.bias)
-        if whitened:
+        if self.moments is not None:
             nn.init.zeros_(self.moments.weight)
             nn.init.zeros_(self.moments.bias)
 
@@ -108,33 +105,7 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         return self.patch * 2 * self.config.denoiser_blocks
 
     def condition(self, low, noise, blur=None, active=None):
-        r"""
-        Read the low-resolution fields.
-
-        Parameters
-        ----------
-        low : `torch.Tensor`
-            The fields in Gauss, ``[N, 1, h, w]``, with even *h* and *w*.
-        noise : `torch.Tensor`
-            A noise in Gauss. Without ``draws_low``, it is the pixel-to-pixel noise that the result is to have, ``[N]``
-            (see ``quiet_noise`` in the training). With ``draws_low``, it is the noise of the fields given,
-            ``[N, 1, h, w]``.
-        blur : `torch.Tensor`, optional
-            What is known of the width (FWHM) of the point-spread function in low-resolution pixels: its expected value
-            and its standard deviation, ``[N, 2, h, w]``. It is needed with ``draws_low`` only.
-        active : `torch.Tensor`, optional
-            Where the network is evaluated, bool ``[N, h / 2, w / 2]``. It sees zeros elsewhere, as beyond the edge of
-            an image. By default it is evaluated everywhere, as always in the training.
-
-        Returns
-        -------
-        features : `torch.Tensor`
-            The features for `forward`, ``[N, channels, h / 2, w / 2]``.
-        mean : `torch.Tensor`
-            The predicted mean :math:`\mu` in the units of the latent, ``[N, drawn_channels, h, w]``.
-        log_sigma : `torch.Tensor`
-            The logarithm of the predicted scale :math:`\sigma`, same shape.
-        """
+        r"""Read the low-resolution fields."""
         x = self._planes(low, noise, blur)
         if torch.is_grad_enabled():
             h = self.embed_low(_pack(x, self.patch))  # [N, h/2, w/2, C]
@@ -179,66 +150,18 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         return features.permute(0, 3, 1, 2), moments if count else None
 
     def split(self, drawn, low):
-        """
-        Split what a network with ``draws_low`` has drawn into its two parts.
-
-        Parameters
-        ----------
-        drawn : `torch.Tensor`
-            What was drawn, ``[N, latent_channels + 1, h, w]``.
-        low : `torch.Tensor`
-            The low-resolution fields that were given, in Gauss, ``[N, 1, h, w]``.
-
-        Returns
-        -------
-        residual : `torch.Tensor`
-            The difference of the latent from that of the clean low-resolution field, ``[N, latent_channels, h, w]``.
-        clean : `torch.Tensor`
-            The low-resolution fields without noise and blur, in Gauss, ``[N, 1, h, w]``.
-        """
+        """Split what a network with ``draws_low`` has drawn into its two parts."""
         scale = self.config.field_scale
         change = drawn[:, -1:]
         return drawn[:, :-1], denormalize(normalize(low, scale=scale) + change, scale=scale)
 
     def join(self, residual, clean, low):
-        """
-        Join the two parts that a network with ``draws_low`` draws; the inverse of `split`.
-
-        Parameters
-        ----------
-        residual : `torch.Tensor`
-            The difference of the latent from that of the clean low-resolution field, ``[N, latent_channels, h, w]``.
-        clean, low : `torch.Tensor`
-            The low-resolution fields without noise and blur, and those that are given, in Gauss, ``[N, 1, h, w]``.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The two parts as channels, ``[N, latent_channels + 1, h, w]``.
-        """
+        """Join the two parts that a network with ``draws_low`` draws; the inverse of `split`."""
         scale = self.config.field_scale
         return torch.cat([residual, normalize(clean, scale=scale) - normalize(low, scale=scale)], dim=1)
 
     def forward(self, noisy, timestep, features, active=None):
-        r"""
-        Predict the diffusion velocity of the whitened remainder :math:`w` at one step.
-
-        Parameters
-        ----------
-        noisy : `torch.Tensor`
-            The remainder with noise, ``[N, drawn_channels, h, w]``.
-        timestep : `torch.Tensor`
-            The diffusion time, from 0 to 999, ``[N]``.
-        features : `torch.Tensor`
-            The features from `condition`, ``[N, channels, h / 2, w / 2]``.
-        active : `torch.Tensor`, optional
-            Where the network is evaluated, as in `condition`.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The velocity, ``[N, drawn_channels, h, w]``.
-        """
+        r"""Predict the diffusion velocity of the whitened remainder :math:`w` at one step."""
         embedding = self.time(timestep_features(timestep, 128).to(features.dtype))
         seen = features.permute(0, 2, 3, 1)
         if not torch.is_grad_enabled():

@@ -6,9 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-__all__ = ["Bands", "LocalBlock", "denormalize", "normalize", "spread_factor", "timestep_features"]
-
-
 _MAX_NORMALIZED = 6.0
 
 
@@ -19,25 +16,6 @@ def normalize(field, *, scale, kind="asinh"):
     ``"asinh"`` is :math:`\operatorname{asinh}(B / B_0)`: linear below :math:`B_0`, logarithmic above, so that
     quiet Sun and umbra both get resolution, and odd in :math:`B`. ``"linear"`` is :math:`B / B_0` clipped to
     :math:`\pm 1`, with :math:`B_0 = 3000` G in Ramunno et al. 2025 (:doi:`10.1051/0004-6361/202453205`).
-
-    Parameters
-    ----------
-    field : `torch.Tensor`
-        The magnetic field in Gauss, any shape.
-    scale : `float`
-        The scale :math:`B_0` in Gauss.
-    kind : {"asinh", "linear"}
-        The mapping. Defaults to ``"asinh"``.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The normalized field without a unit, same shape.
-
-    Raises
-    ------
-    ValueError
-        If ``kind`` is something else.
     """
     if kind == "asinh":
         return torch.asinh(field / scale)
@@ -52,25 +30,6 @@ def denormalize(normalized, *, scale, kind="asinh"):
     Map the numbers that the networks see to a magnetic field; the inverse of `normalize`.
 
     With ``"asinh"``, no field is stronger than ``sinh(6)`` times the scale, which is 8 kG for a scale of 40 G.
-
-    Parameters
-    ----------
-    normalized : `torch.Tensor`
-        The normalized field, any shape.
-    scale : `float`
-        The scale in Gauss.
-    kind : {"asinh", "linear"}
-        The mapping. Defaults to ``"asinh"``.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The magnetic field in Gauss, same shape.
-
-    Raises
-    ------
-    ValueError
-        If ``kind`` is something else.
     """
     if kind == "asinh":
         return torch.sinh(normalized.clamp(-_MAX_NORMALIZED, _MAX_NORMALIZED)) * scale
@@ -118,22 +77,7 @@ class Bands:
                 self.places.append((band, columns, None if bool(part.all()) else part[..., None]))
 
     def run(self, blocks, channels, *, enter, leave, embedding=None):
-        """
-        Evaluate the blocks one after the other.
-
-        Parameters
-        ----------
-        blocks : iterable of `~sunpy_magsr.models.layers.LocalBlock`
-            The blocks.
-        channels : `int`
-            The number of channels of their input and output.
-        enter : callable
-            ``enter(rows, columns)`` returns the input of the first block in a window, ``[r, c, channels]``.
-        leave : callable
-            ``leave(rows, columns, values)`` receives the output of the last block in a window.
-        embedding : `torch.Tensor`, optional
-            The features of the diffusion time, ``[1, size]``, for blocks that depend on it.
-        """
+        """Evaluate the blocks one after the other."""
         blocks = list(blocks)
         reach = max(block.reach for block in blocks)
         rows, columns = (side + 2 * reach for side in self.shape)
@@ -198,21 +142,7 @@ class LocalBlock(nn.Module):
         return self.spatial.padding[0]
 
     def forward(self, x, embedding=None):
-        """
-        Evaluate the block.
-
-        Parameters
-        ----------
-        x : `torch.Tensor`
-            The values, ``[N, h, w, C]``.
-        embedding : `torch.Tensor`, optional
-            The features of the diffusion time, ``[N, embedding]``. A block that does not depend on the time needs none.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The result, ``[N, h, w, C]``.
-        """
+        """Evaluate the block."""
         h = self.norm(self.spatial(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))  # [N, h, w, C]
         if self.modulation is not None:
             scale, shift = self.modulation(embedding)[:, None, None].chunk(2, dim=-1)  # [N, 1, 1, C]
@@ -220,42 +150,14 @@ class LocalBlock(nn.Module):
         return x + self.contract(F.silu(self.expand(h)))
 
     def modulated_norm(self, embedding=None):
-        """
-        Combine the normalization with its modulation at one diffusion time.
-
-        Parameters
-        ----------
-        embedding : `torch.Tensor`, optional
-            The features of the diffusion time, ``[1, embedding]``. A block that does not depend on the time needs none.
-
-        Returns
-        -------
-        weight : `torch.Tensor`
-            The weight of the normalization, ``[C]``.
-        bias : `torch.Tensor`
-            Its bias, ``[C]``.
-        """
+        """Combine the normalization with its modulation at one diffusion time."""
         if self.modulation is None:
             return self.norm.weight, self.norm.bias
         scale, shift = self.modulation(embedding)[0].chunk(2)
         return self.norm.weight * (1 + scale), self.norm.bias * (1 + scale) + shift
 
     def inner(self, window, weight, bias):
-        """
-        Evaluate the block inside a window, without gradients.
-
-        Parameters
-        ----------
-        window : `torch.Tensor`
-            The values in the window and around it, ``[h + 2 reach, w + 2 reach, C]``.
-        weight, bias : `torch.Tensor`
-            The normalization, from `modulated_norm`.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The result in the window, ``[h, w, C]``.
-        """
+        """Evaluate the block inside a window, without gradients."""
         spatial, reach = self.spatial, self.reach
         h = F.conv2d(window.permute(2, 0, 1)[None], spatial.weight, spatial.bias, groups=spatial.groups)
         h = F.layer_norm(h[0].permute(1, 2, 0), weight.shape, weight, bias, self.norm.eps)
@@ -265,21 +167,7 @@ class LocalBlock(nn.Module):
 
 
 def timestep_features(timestep, size):
-    """
-    Compute sines and cosines of the diffusion time (Vaswani et al. 2017, arXiv:1706.03762).
-
-    Parameters
-    ----------
-    timestep : `torch.Tensor`
-        The diffusion times, ``[N]``.
-    size : `int`
-        The number of features, an even number.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The features, ``[N, size]``.
-    """
+    """Compute sines and cosines of the diffusion time (Vaswani et al. 2017, arXiv:1706.03762)."""
     frequencies = torch.exp(-math.log(1000) * torch.arange(size // 2, device=timestep.device) / (size // 2))
     angle = timestep.float()[:, None] * frequencies
     return torch.cat([angle.sin(), angle.cos()], dim=1)
@@ -296,22 +184,6 @@ def spread_factor(low, noise, *, weak, strong, field):
     The errors of a network are larger on fields that it was not trained on, most of all where the field is strong. Let
     :math:`m^2` be the largest :math:`B^2` within 3 x 3 pixels minus :math:`(2.5\,\sigma)^2` of the noise. The factor
     then goes from ``weak`` to ``strong`` as :math:`m^2 / (m^2 + \mathrm{field}^2)` goes from 0 to 1.
-
-    Parameters
-    ----------
-    low : `torch.Tensor`
-        The low-resolution fields in Gauss, ``[N, 1, h, w]``.
-    noise : `torch.Tensor`
-        The standard deviation of their noise in Gauss, same shape.
-    weak, strong : `float`
-        The factors where there is no field and where the field is very strong.
-    field : `float`
-        The strength in Gauss at which the factor is halfway between the two.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The factors, ``[N, 1, h, w]``.
     """
     squared = F.max_pool2d(low.abs(), _WINDOW, stride=1, padding=_WINDOW // 2).square()
     squared = (squared - (_IN_NOISE * noise).square()).clamp(min=0)

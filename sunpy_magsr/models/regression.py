@@ -9,8 +9,6 @@ from torch import nn
 from sunpy_magsr.models.autoencoder import ResidualBlock, upsample
 from sunpy_magsr.models.layers import denormalize, normalize
 
-__all__ = ["Critic", "Enhance", "Progressive"]
-
 
 def _detail(channels):
     """The last convolution. Its weights are zero at first, so that the training starts from interpolation."""
@@ -55,20 +53,7 @@ class Enhance(ModelMixin, ConfigMixin):
         return 2 * self.config.blocks + 2 + 3
 
     def forward(self, low):
-        """
-        Super-resolve fields in one pass.
-
-        Parameters
-        ----------
-        low : `torch.Tensor`
-            The input in Gauss, ``[N, 1, h, w]``.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The prediction in Gauss, ``[N, 1, factor h, factor w]``: the bicubic interpolation of the input and the
-            detail that the network adds to it.
-        """
+        """Super-resolve fields in one pass."""
         scale, factor = self.config.field_scale, self.config.factor
         x = self.first(normalize(low, scale=scale))
         x = x + self.last(F.silu(self.body(x)))
@@ -124,19 +109,7 @@ class Progressive(ModelMixin, ConfigMixin):
         return reach + -(-reach // 2)
 
     def forward(self, low):
-        """
-        Double the resolution of fields twice.
-
-        Parameters
-        ----------
-        low : `torch.Tensor`
-            The fields in Gauss, ``[N, 1, h, w]``.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The fields in Gauss with four times as many pixels along each axis, ``[N, 1, 4 h, 4 w]``.
-        """
+        """Double the resolution of fields twice."""
         scale = self.config.field_scale
         return denormalize(self.fine(self.coarse(normalize(low, scale=scale))), scale=scale)
 
@@ -179,21 +152,7 @@ class Critic(nn.Module):
         )
 
     def forward(self, made, real, *, weight):
-        """
-        Compute the loss of the critic: the binary cross-entropy over both kinds of patches.
-
-        Parameters
-        ----------
-        made, real : `torch.Tensor`
-            The patches that the other network made, and the real ones, in Gauss, ``[N, 1, H, W]``.
-        weight : `float`
-            The factor of the reversed gradient.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The loss, a single number.
-        """
+        """Compute the loss of the critic: the binary cross-entropy over both kinds of patches."""
         scores = [
             self.body(normalize(field, scale=self.field_scale)) for field in (_Reversed.apply(made, weight), real)
         ]

@@ -13,15 +13,9 @@ from astropy.coordinates import SkyCoord
 from astropy.stats import gaussian_fwhm_to_sigma
 
 from sunpy_magsr.inference.header import finer_header
-from sunpy_magsr.instrument import (
-    MDI_GAIN,
-    MDI_PSF_FWHM,
-    find_bad_pixels,
-    input_noise,
-    sampling_kernel,
-    without_bad_pixels,
-    without_constant_pixels,
-)
+from sunpy_magsr.instrument import MDI_GAIN, MDI_PSF_FWHM, find_bad_pixels, input_noise, without_bad_pixels
+from sunpy_magsr.instrument.defects import without_constant_pixels
+from sunpy_magsr.instrument.psf import sampling_kernel
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import read_field
@@ -54,8 +48,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from sunpy.map import GenericMap
 
-__all__ = ["GAIN_CARD", "AlignedPair", "align_pair", "aligned_header", "is_on_grid"]
-
 
 #: Card of an aligned HMI magnetogram that holds the gain of its MDI frame: what MDI reads where HMI reads 1 G.
 GAIN_CARD = "mdi_gain"
@@ -73,21 +65,7 @@ _IDENTITY = ("telescop", "instrume", "wavelnth", "waveunit", "quality", "missval
 
 
 def aligned_header(low, high, *, gain):
-    """
-    Make the header of an HMI magnetogram on MDI's grid with four times finer pixels.
-
-    Parameters
-    ----------
-    low, high : `sunpy.map.GenericMap`
-        The MDI map and the HMI map, which are not changed.
-    gain : `float`
-        What MDI reads where HMI reads 1 G.
-
-    Returns
-    -------
-    `dict`
-        FITS cards. The grid, the observer and the time are MDI's, the instrument is HMI, and HISTORY says what was done.
-    """
+    """Make the header of an HMI magnetogram on MDI's grid with four times finer pixels."""
     shape = tuple(_FACTOR * size for size in low.data.shape)
     fine = finer_header(low, (_FACTOR, _FACTOR), (0, 0), shape)
     time = observation_time(low)
@@ -110,19 +88,7 @@ def aligned_header(low, high, *, gain):
 
 
 def is_on_grid(low, high):
-    """
-    Find out whether an HMI map lies on an MDI map's grid with four times finer pixels, at the same time.
-
-    Parameters
-    ----------
-    low, high : `sunpy.map.GenericMap`
-        The MDI map and the HMI map.
-
-    Returns
-    -------
-    `bool`
-        Whether the coordinates of three corners agree, and the times to a second.
-    """
+    """Find out whether an HMI map lies on an MDI map's grid with four times finer pixels, at the same time."""
     shape = tuple(_FACTOR * size for size in low.data.shape)
     if high.data.shape != shape or abs(observation_time(low) - observation_time(high)).sec > 1:
         return False
@@ -151,15 +117,15 @@ class AlignedPair:
         HMI on MDI's grid with four times finer pixels, at the time and from the place of MDI. The data are float32 Gauss on
         HMI's scale, and NaN where HMI has no measurement or the cosine of the heliocentric angle is below 0.2. Its header
         names HMI as the instrument. `None` for a pair that was refused.
-    quality : `~sunpy_magsr.pairs.quality.PairQuality`
+    quality : `~sunpy_magsr.pairs.PairQuality`
         Numbers that say how good the pair is.
-    displacement : `~sunpy_magsr.pairs.geometry.Displacement`
+    displacement : ``Displacement``
         By how many MDI pixels MDI's image is displaced from where the headers say that it is.
     shifts : `dict`
         Shifts of neighborhoods, to which the displacement was fitted, as
-        `~sunpy_magsr.pairs.geometry.local_shifts` returns them.
+        ``local_shifts`` returns them.
     gains : `~astropy.table.Table`
-        Gain by field strength and by place on the disk, from `~sunpy_magsr.pairs.quality.gain_table`.
+        Gain by field strength and by place on the disk, from ``gain_table``.
     reading : `numpy.ndarray`
         MDI's magnetogram in Gauss ``[y, x]``.
     expected : `numpy.ndarray`
@@ -209,7 +175,7 @@ def align_pair(low: GenericMap, high: GenericMap, *, limits: Limits | None = Non
     """
     Align an HMI magnetogram to an MDI magnetogram, and measure how good the pair is.
 
-    The alignment starts from the headers (`~sunpy_magsr.pairs.geometry.map_pixels`). What is then left is measured:
+    The alignment starts from the headers (``map_pixels``). What is then left is measured:
     neighborhoods of MDI are correlated with HMI, blurred to MDI's resolution, and a smooth displacement is fitted to their
     shifts. This is done three times. HMI is interpolated only once, from its own pixels, by splines of the fifth degree,
     which keep its power. MDI is not interpolated.
@@ -220,7 +186,7 @@ def align_pair(low: GenericMap, high: GenericMap, *, limits: Limits | None = Non
         MDI full-disk magnetogram, or a cutout of it of at least a few hundred pixels.
     high : `sunpy.map.GenericMap`
         HMI magnetogram of the same time.
-    limits : `~sunpy_magsr.pairs.quality.Limits`, optional
+    limits : ``Limits``, optional
         Limits beyond which the pair is refused. Defaults to ``Limits()``.
 
     Returns

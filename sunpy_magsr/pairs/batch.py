@@ -30,33 +30,13 @@ from sunpy_magsr.pairs.quality import Limits, PairQuality, RefusedPairError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Alignment", "align_folder", "draw_pair"]
-
 
 _GAUSS = 150.0
 _STRONGEST = 1500.0  # Gauss, of the comparison of readings
 
 
 def draw_pair(pair, path, *, title, refused=""):
-    """
-    Draw MDI's readings, what HMI lets expect of them, their difference, the local shifts, and the gain.
-
-    Parameters
-    ----------
-    pair : `~sunpy_magsr.pairs.align.AlignedPair`
-        The pair.
-    path : `str` or `pathlib.Path`
-        PNG file. A file that is there is replaced.
-    title : `str`
-        Name of the pair, for the title.
-    refused : `str`
-        Reason for which the pair was refused. Defaults to an empty string, for a pair that was not.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The file.
-    """
+    """Draw MDI's readings, what HMI lets expect of them, their difference, the local shifts, and the gain."""
     figure = Figure(figsize=(15, 9.4), layout="constrained")
     axes = figure.subplots(2, 3)
     quality = pair.quality
@@ -142,7 +122,7 @@ class Alignment:
     table : `~astropy.table.Table`
         One row for each pair: its name (``pair``), the names of its files (``mdi`` and ``hmi``), the file of the aligned HMI
         magnetogram (``aligned``, empty if the pair was refused), the reason if it was refused (``refused``, else empty), and
-        the numbers of `~sunpy_magsr.pairs.quality.PairQuality`.
+        the numbers of `~sunpy_magsr.pairs.PairQuality`.
     path : `pathlib.Path`
         ECSV file that holds the table.
     """
@@ -156,14 +136,7 @@ class Alignment:
         return {row["pair"]: row["refused"] for row in self.table if row["refused"]}
 
     def summary(self) -> str:
-        """
-        Summarize the result for a terminal.
-
-        Returns
-        -------
-        `str`
-            Number of aligned pairs, and percentiles of their likeness and gain.
-        """
+        """Summarize the result for a terminal."""
         kept = self.table[self.table["refused"] == ""]
         lines = [f"{len(kept)} of {len(self.table)} pairs aligned: {self.path}"]
         if len(kept):
@@ -195,10 +168,10 @@ def align_folder(
     ----------
     pairs : sequence of `tuple`
         Name, path of the MDI file and path of the HMI file of each pair, as
-        `~sunpy_magsr.pairs.downloads.pairs_of` returns them.
+        ``pairs_of`` returns them.
     folder : `str` or `pathlib.Path`
         Folder for the results.
-    limits : `~sunpy_magsr.pairs.quality.Limits`, optional
+    limits : ``Limits``, optional
         Limits beyond which a pair is refused. Defaults to ``Limits()``.
     workers : `int`
         Number of processes. Each takes 2.1 GiB of memory for full disks. Defaults to 1.

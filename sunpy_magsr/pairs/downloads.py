@@ -17,9 +17,6 @@ from astropy.utils.exceptions import AstropyWarning
 from sunpy_magsr._files import whole_file
 from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
 
-__all__ = ["MANIFEST", "DamagedFileError", "Manifest", "check_file", "download_files", "pairs_of", "settle"]
-
-
 _NOT_FOUND = (403, 404, 410)
 _SILENCE = 60.0  # seconds without a byte
 _SAME = 1.0  # seconds
@@ -30,21 +27,7 @@ class DamagedFileError(ValueError):
 
 
 def check_file(path, frame):
-    """
-    Raise an error unless a file is complete and belongs to a frame.
-
-    Parameters
-    ----------
-    path : `pathlib.Path`
-        The FITS file.
-    frame : `~sunpy_magsr.pairs.jsoc.Frame`
-        Frame whose file it should be.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file cannot be read to its end, its checksums are wrong, or its T_OBS is not that of the frame.
-    """
+    """Raise an error unless a file is complete and belongs to a frame."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message=".*(truncated|[Cc]hecksum|[Dd]atasum).*", category=AstropyWarning)
@@ -70,28 +53,7 @@ def check_file(path, frame):
 
 
 def settle(partial, frame, folder):
-    """
-    Check a downloaded file and move it to its place.
-
-    Parameters
-    ----------
-    partial : `pathlib.Path`
-        Where the file was downloaded to. It is deleted if it is damaged.
-    frame : `~sunpy_magsr.pairs.jsoc.Frame`
-        Frame whose file it should be.
-    folder : `pathlib.Path`
-        Folder of the pairs.
-
-    Returns
-    -------
-    `dict`
-        Size (``bytes``) and hash (``sha256``) of the file.
-
-    Raises
-    ------
-    DamagedFileError
-        If `check_file` finds that the file is damaged.
-    """
+    """Check a downloaded file and move it to its place."""
     try:
         check_file(partial, frame)
     except DamagedFileError:
@@ -105,27 +67,7 @@ def settle(partial, frame, folder):
 
 
 def download_files(urls, frames, folder, partial, *, workers, done):
-    """
-    Try once to download the files of frames.
-
-    Parameters
-    ----------
-    urls : `dict`
-        URL of each file, by the nominal time of its frame.
-    frames : `list` of `~sunpy_magsr.pairs.jsoc.Frame`
-        Frames of one series. ``urls`` must have all of them.
-    folder, partial : `pathlib.Path`
-        Folder of the pairs, and folder for files that are not complete yet.
-    workers : `int`
-        Number of files that are downloaded at the same time.
-    done : callable
-        Function that is called with a frame and what `settle` returned, as soon as the file is in its place.
-
-    Returns
-    -------
-    `dict`
-        The frames whose download failed. For each, the reason and whether another attempt may help.
-    """
+    """Try once to download the files of frames."""
     by_name = {frame.file_name: frame for frame in frames}
     checks = {}
 
@@ -193,16 +135,7 @@ class Manifest:
             self.rows = {row["path"]: {key: _plain(row[key]) for key in _COLUMNS} for row in table}
 
     def add(self, pair, frame):
-        """
-        Enter a frame. What the table says about its file is kept.
-
-        Parameters
-        ----------
-        pair : `str`
-            Name of the pair to which the frame belongs.
-        frame : `~sunpy_magsr.pairs.jsoc.Frame`
-            The frame.
-        """
+        """Enter a frame. What the table says about its file is kept."""
         facts = {"pair": pair, "series": frame.series.name, "t_rec": frame.t_rec, "t_obs": frame.t_obs.tai.isot}
         self.rows[frame.path] = {**_NEW, **self.rows.get(frame.path, {}), **facts, "path": frame.path}
 
@@ -211,18 +144,6 @@ class Manifest:
         Find out whether the complete file of a frame is in the folder.
 
         A file that is there but not entered, since the process was killed in between, is checked and entered.
-
-        Parameters
-        ----------
-        frame : `~sunpy_magsr.pairs.jsoc.Frame`
-            Frame that was entered before.
-        verify : `bool`
-            Whether to compare the hash of the file, and not only its size.
-
-        Returns
-        -------
-        `bool`
-            Whether the file is there.
         """
         row, path = self.rows[frame.path], self.folder / frame.path
         if not path.is_file():
@@ -241,17 +162,7 @@ class Manifest:
         return is_same
 
     def done(self, frame, facts):
-        """
-        Enter that the file of a frame is in its place.
-
-        Parameters
-        ----------
-        frame : `~sunpy_magsr.pairs.jsoc.Frame`
-            Frame that was entered before.
-        facts : `dict`
-            Size (``bytes``) and hash (``sha256``) of the file, as
-            `~sunpy_magsr.pairs.downloads.settle` returns them.
-        """
+        """Enter that the file of a frame is in its place."""
         self.rows[frame.path].update(state="done", reason="", **facts)
 
     def failed(self, frame, why):
@@ -259,13 +170,6 @@ class Manifest:
         Enter that the file of a frame could not be downloaded.
 
         The next run tries again to download it.
-
-        Parameters
-        ----------
-        frame : `~sunpy_magsr.pairs.jsoc.Frame`
-            Frame that was entered before.
-        why : `str`
-            The reason, for the column ``reason``.
         """
         self.rows[frame.path].update(state="failed", reason=why)
 
@@ -284,24 +188,7 @@ def _plain(value):
 
 
 def pairs_of(folder):
-    """
-    List the pairs of a folder whose two files are there.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        Folder that ``magsr-train fetch`` or `~sunpy_magsr.pairs.fetch.fetch_pairs` has filled.
-
-    Returns
-    -------
-    `list` of `tuple`
-        Name, path of the MDI file and path of the HMI file of each pair, sorted by time.
-
-    Raises
-    ------
-    ValueError
-        If the folder has no manifest.
-    """
+    """List the pairs of a folder whose two files are there."""
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         msg = f"folder must be one that `magsr-train fetch` made, and {folder} has no {MANIFEST}."

@@ -23,8 +23,6 @@ from sunpy_magsr.pairs.jsoc import HMI, MDI, Exports, make_client, match_frames,
 if TYPE_CHECKING:
     from sunpy_magsr.pairs.jsoc import Frame
 
-__all__ = ["EMAIL_VARIABLE", "Fetched", "Retrieval", "fetch_pairs", "find_pairs"]
-
 
 _BATCH = 50  # frames of one request
 
@@ -48,7 +46,7 @@ class Retrieval:
 
     Attributes
     ----------
-    manifest : `~sunpy_magsr.pairs.downloads.Manifest`
+    manifest : ``Manifest``
         The table of the folder's files.
     """
 
@@ -64,18 +62,6 @@ class Retrieval:
         Enter pairs into the manifest, and find out which of their files must be downloaded.
 
         A complete file that a stopped run left among the partial ones is moved to its place.
-
-        Parameters
-        ----------
-        pairs : `list` of `tuple` of `~sunpy_magsr.pairs.jsoc.Frame`
-            MDI and HMI frames.
-        verify : `bool`
-            Whether to compare the hashes of the files that are there, and not only their sizes.
-
-        Returns
-        -------
-        `list` of `~sunpy_magsr.pairs.jsoc.Frame`
-            Frames whose files must be downloaded.
         """
         missing = []
         for pair in pairs:
@@ -91,16 +77,7 @@ class Retrieval:
         return missing
 
     def download(self, missing, *, progress):
-        """
-        Download the files of frames, and enter into the manifest what became of each.
-
-        Parameters
-        ----------
-        missing : `list` of `~sunpy_magsr.pairs.jsoc.Frame`
-            The frames, as `missing` returns them.
-        progress : `bool`
-            Whether to show a progress bar on a terminal.
-        """
+        """Download the files of frames, and enter into the manifest what became of each."""
         batches = [
             frames[first : first + _BATCH]
             for frames in ([one for one in missing if one.series is series] for series in (MDI, HMI))
@@ -197,14 +174,7 @@ class Fetched:
     expected: float
 
     def summary(self) -> str:
-        """
-        Summarize the result for a terminal.
-
-        Returns
-        -------
-        `str`
-            One line about the pairs, and one for each reason for which frames were rejected.
-        """
+        """Summarize the result for a terminal."""
         if self.whole is None:
             lines = [f"{self.pairs} pairs found; {self.expected:.0f} MB to download."]
         else:
@@ -226,7 +196,7 @@ def find_pairs(
     Parameters
     ----------
     client : `drms.Client`
-        Client of the archive, from `~sunpy_magsr.pairs.jsoc.make_client`.
+        Client of the archive, from ``make_client``.
     start, end : `~astropy.time.Time`
         First time of observation, and the time before which all observations must be.
     cadence : `~astropy.units.Quantity`
@@ -234,11 +204,11 @@ def find_pairs(
     tolerance : `~astropy.units.Quantity`
         Largest time between the two frames of a pair.
     wait : `float`
-        Seconds before a question that failed is asked again; see `~sunpy_magsr.pairs.jsoc.persistently`.
+        Seconds before a question that failed is asked again; see ``persistently``.
 
     Returns
     -------
-    pairs : `list` of `tuple` of `~sunpy_magsr.pairs.jsoc.Frame`
+    pairs : `list` of `tuple` of ``Frame``
         The MDI frame and the HMI frame of each pair.
     rejected : `collections.Counter`
         Number of frames that are in no pair, by reason.

@@ -20,20 +20,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sunpy.map import GenericMap
 
-__all__ = [
-    "LEAST_CORRELATION",
-    "Disk",
-    "Displacement",
-    "PixelMap",
-    "Rigid",
-    "common_shift",
-    "fit_displacement",
-    "fit_rigid",
-    "interpolate",
-    "local_shifts",
-    "map_pixels",
-]
-
 
 _STEP = 2.0  # pixels between the nodes
 _ORDER = 5  # of the splines
@@ -60,19 +46,7 @@ class PixelMap:
     step: float
 
     def at(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """
-        Find the pixels of the second image that show the same places.
-
-        Parameters
-        ----------
-        y, x : array-like
-            Pixels of the first image, counted from 0. They need not be whole numbers.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            Pixels of the second image along y and x, counted from 0, ``[2, ...]``.
-        """
+        """Find the pixels of the second image that show the same places."""
         place = [np.asarray(y) / self.step, np.asarray(x) / self.step]
         options = {"order": 3, "prefilter": False, "mode": "nearest"}
         return np.stack([scipy.ndimage.map_coordinates(one, place, **options) for one in self.nodes])
@@ -85,21 +59,6 @@ def map_pixels(low: GenericMap, high: GenericMap) -> PixelMap:
     A pixel of the first map is projected onto the surface of the Sun. The surface is rotated differentially from the
     middle of one exposure to that of the other (`sunpy.coordinates.propagate_with_solar_surface`). Then it is seen from the
     second instrument. Distance, parallax, roll and plate scale are taken from the headers.
-
-    Parameters
-    ----------
-    low, high : `sunpy.map.GenericMap`
-        First and second map, helioprojective or heliographic.
-
-    Returns
-    -------
-    `PixelMap`
-        Function from pixels of ``low`` to pixels of ``high``. It is continued off the disk.
-
-    Raises
-    ------
-    ValueError
-        If no pixel of ``low`` shows a place that ``high`` can see.
     """
     y, x = (np.arange(0, size + _STEP, _STEP) for size in low.data.shape)
     grid = np.meshgrid(y, x, indexing="ij")
@@ -157,20 +116,6 @@ def interpolate(data: npt.NDArray, place: npt.NDArray, factor: int) -> npt.NDArr
     The interpolation uses splines of the fifth degree. For HMI they keep all of the power between 4 and 2 arcsec and 98 %
     of the power between 2 and 1.33 arcsec, while adaptive resampling with anti-aliasing keeps 82 % and 59 %
     (``docs/dev_guide/decisions/pairs.rst``).
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Image in Gauss ``[y, x]``, NaN where nothing is measured.
-    place : `numpy.ndarray`
-        Places of the coarse pixels in the image: its pixels along y and x, counted from 0, ``[2, rows, columns]``.
-    factor : `int`
-        Number of fine pixels along a coarse one.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        float32 Gauss ``[factor rows, factor columns]``. NaN next to missing pixels and beyond the edges of the image.
     """
     lacking = np.isnan(data)
     options = {"order": _ORDER, "output": np.float32, "mode": "nearest"}
@@ -202,25 +147,7 @@ LEAST_CORRELATION = 0.2
 def common_shift(
     reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], *, largest: int
 ) -> npt.NDArray[np.float64]:
-    """
-    Measure the shift of a whole image, to a whole pixel.
-
-    Parameters
-    ----------
-    reading : `numpy.ndarray`
-        Image in Gauss ``[y, x]`` whose shift is measured.
-    expected : `numpy.ndarray`
-        Image in Gauss ``[y, x]`` without the shift.
-    valid : `numpy.ndarray`
-        Pixels in which both images are known, bool ``[y, x]``.
-    largest : `int`
-        Largest shift in pixels along each axis that is tried.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Pixels along y and x by which the reading is displaced.
-    """
+    """Measure the shift of a whole image, to a whole pixel."""
     spectra = [np.fft.rfft2(np.where(valid, np.clip(one, -500, 500), 0)) for one in (reading, expected)]
     product = np.fft.irfft2(spectra[0] * spectra[1].conj(), s=valid.shape)
     near = np.arange(-largest, largest + 1)
@@ -238,21 +165,6 @@ def local_shifts(
     cross-correlation under a Hann window, found by upsampled Fourier transforms (Guizar-Sicairos et al. 2008,
     :doi:`10.1364/OL.33.000156`; `skimage.registration.phase_cross_correlation`). The window moves the maximum towards
     zero, so a large shift must be removed and the rest be measured again.
-
-    Parameters
-    ----------
-    reading, expected, valid : `numpy.ndarray`
-        The two images and where both are known, as for `common_shift`.
-    side : `int`
-        Side of a neighborhood in pixels. Defaults to 48.
-
-    Returns
-    -------
-    `dict`
-        Arrays with one number for each neighborhood: the pixel of its middle (``y`` and ``x``), the pixels by which the
-        reading is displaced (``dy`` and ``dx``), the ``correlation`` of the two images, and the ``error``: the standard
-        deviation of what the best fit leaves, divided by the root of the summed squares of the gradient. This is the
-        standard error of the shift in pixels up to a factor.
     """
     taper = window("hann", (side, side)).astype(np.float32)
     rows = []
@@ -316,20 +228,7 @@ class Disk:
     tilt: float = 0.0
 
     def at(self, y: npt.NDArray, x: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """
-        Convert pixels to coordinates in units of the solar radius.
-
-        Parameters
-        ----------
-        y, x : `numpy.ndarray`
-            Pixels, counted from 0.
-
-        Returns
-        -------
-        v, u : `numpy.ndarray`
-            Distances from disk center along y and x in solar radii. Both are 0 at disk center, and the root of the sum of
-            their squares is 1 at the limb.
-        """
+        """Convert pixels to coordinates in units of the solar radius."""
         return (y - self.y) / self.radius, (x - self.x) / self.radius
 
 
@@ -360,36 +259,12 @@ class Displacement:
     scatter: float = 0.0
 
     def at(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """
-        Evaluate the displacement.
-
-        Parameters
-        ----------
-        y, x : array-like
-            Pixels of the image, counted from 0.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            Displacement along y and x in pixels ``[2, ...]``.
-        """
+        """Evaluate the displacement."""
         terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
         return np.moveaxis(terms @ self.coefficients, -1, 0)
 
     def error(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """
-        Evaluate the standard error of the displacement.
-
-        Parameters
-        ----------
-        y, x : array-like
-            Pixels at which it is evaluated, as for `at`.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            Standard error along one axis in pixels.
-        """
+        """Evaluate the standard error of the displacement."""
         terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
         return np.sqrt(np.einsum("...i,ij,...j->...", terms, self.covariance, terms))
 
@@ -441,18 +316,6 @@ def fit_displacement(shifts: dict[str, npt.NDArray], disk: Disk) -> Displacement
 
     The coefficients of the second and third degree are expected to be about 0.3 pixels, so that the displacement stays
     small where no neighborhood was measured. Pointing, roll and plate scale are free.
-
-    Parameters
-    ----------
-    shifts : `dict`
-        Whole shifts of neighborhoods, as `~sunpy_magsr.pairs.geometry.local_shifts` returns them.
-    disk : `Disk`
-        Place of the disk in the image.
-
-    Returns
-    -------
-    `Displacement`
-        The fitted displacement.
     """
     good, error = _trusted(shifts)
     terms = _terms(*disk.at(shifts["y"][good], shifts["x"][good]))
@@ -486,18 +349,6 @@ def fit_rigid(shifts: dict[str, npt.NDArray], disk: Disk) -> Rigid:
 
     The time can be fitted since the Sun rotates: if the image shows the Sun later than its header says, features are
     displaced along the parallels, most at disk center and least at the limb.
-
-    Parameters
-    ----------
-    shifts : `dict`
-        Whole shifts of neighborhoods, as for `fit_displacement`.
-    disk : `Disk`
-        Place of the disk in the image. Its roll and tilt say in which direction the Sun rotates.
-
-    Returns
-    -------
-    `Rigid`
-        The fitted numbers.
     """
     good, error = _trusted(shifts)
     v, u = disk.at(shifts["y"][good], shifts["x"][good])

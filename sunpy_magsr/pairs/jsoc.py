@@ -16,9 +16,6 @@ from astropy.time import Time
 from sunpy_magsr._files import whole_file
 from sunpy_magsr.maps.header import ALLOWED_QUALITY, LARGEST_MISSVALS
 
-__all__ = ["HMI", "MDI", "Exports", "Frame", "Series", "make_client", "match_frames", "persistently", "query_frames"]
-
-
 _STAMP = "%Y.%m.%d_%H:%M:%S_TAI"
 _KEYS = ("T_REC", "T_OBS", "QUALITY", "MISSVALS")
 _EARLIEST = Time("1995-12-01", scale="tai")  # what the archive says for an unknown time is long before
@@ -89,25 +86,7 @@ class Frame:
 
 
 def query_frames(client, series, start, end):
-    """
-    Ask the archive for the records of a time span.
-
-    Parameters
-    ----------
-    client : `drms.Client`
-        Client of the archive.
-    series : `Series`
-        Series of the records.
-    start, end : `~astropy.time.Time`
-        First and last nominal time.
-
-    Returns
-    -------
-    frames : `list` of `Frame`
-        Records of sufficient quality, sorted by time of observation.
-    rejected : `collections.Counter`
-        Number of the other records, by reason.
-    """
+    """Ask the archive for the records of a time span."""
     times = "-".join(time.tai.strftime(_STAMP) for time in (start, end))
     table = client.query(f"{series.name}[{times}]", key=",".join(_KEYS), convert_numeric=False)
     frames, rejected = [], collections.Counter()
@@ -144,27 +123,7 @@ def _whole(value):
 
 
 def match_frames(mdi, hmi, *, start, cadence, tolerance):
-    """
-    Match each MDI frame with the HMI frame that is closest in time.
-
-    Parameters
-    ----------
-    mdi, hmi : `list` of `Frame`
-        Frames of each instrument, as `query_frames` returns them.
-    start : `~astropy.time.Time`
-        Time from which slots of the length ``cadence`` are counted.
-    cadence : `~astropy.units.Quantity`
-        Length of a time slot. The first pair of each slot is taken.
-    tolerance : `~astropy.units.Quantity`
-        Largest time between the middles of the two exposures.
-
-    Returns
-    -------
-    pairs : `list` of `tuple` of `Frame`
-        The MDI frame and the HMI frame of each pair. No frame is in two pairs.
-    rejected : `collections.Counter`
-        Number of MDI frames that are in no pair, by reason.
-    """
+    """Match each MDI frame with the HMI frame that is closest in time."""
     pairs, rejected, slots, taken = [], collections.Counter(), set(), set()
     seconds = np.array([(frame.t_obs - start).sec for frame in hmi])
     for low in mdi:
@@ -188,30 +147,7 @@ _SERVER_ERROR = 500
 
 
 def make_client(email, *, wait, server=None):
-    """
-    Make a client of the archive.
-
-    Parameters
-    ----------
-    email : `str`
-        E-mail address that is registered at the archive.
-    wait : `float`
-        Seconds before a second attempt to reach the archive; see `persistently`.
-    server : `str`, optional
-        Base URL of another server with the protocol of JSOC. By default it is JSOC.
-
-    Returns
-    -------
-    `drms.Client`
-        The client, which asks with this address.
-
-    Raises
-    ------
-    ValueError
-        If the address is not registered.
-    OSError
-        If the archive does not answer.
-    """
+    """Make a client of the archive."""
     config = "jsoc" if server is None else _config(server)
     try:
         return persistently(lambda: drms.Client(config, email=email), wait=wait)
@@ -234,28 +170,7 @@ def _config(server):
 
 
 def persistently(function, *, wait, attempts=_ATTEMPTS):
-    """
-    Call a function again as long as the network or the server fails.
-
-    Parameters
-    ----------
-    function : callable
-        Function without arguments that asks the server.
-    wait : `float`
-        Seconds before the second attempt. The time doubles before each further one.
-    attempts : `int`
-        How often the function is called at most. Defaults to 6.
-
-    Returns
-    -------
-    object
-        What the function returns.
-
-    Raises
-    ------
-    OSError
-        If the last attempt failed too, or at once if the server answers with an error of the request (HTTP 4xx).
-    """
+    """Call a function again as long as the network or the server fails."""
     for attempt in range(attempts):
         try:
             return function()
@@ -293,26 +208,7 @@ class Exports:
         self._known = json.loads(path.read_text()) if path.is_file() else {}
 
     def urls(self, frames):
-        """
-        Ask for the files of frames, and wait until the archive has prepared them.
-
-        Parameters
-        ----------
-        frames : `list` of `~sunpy_magsr.pairs.jsoc.Frame`
-            Frames of one series.
-
-        Returns
-        -------
-        `dict`
-            URL of each file, by the nominal time of its frame. Files that the archive does not have are missing in it.
-
-        Raises
-        ------
-        drms.DrmsExportError
-            If the archive refuses the request; the message says why.
-        OSError
-            If the archive does not answer.
-        """
+        """Ask for the files of frames, and wait until the archive has prepared them."""
         wanted = {frame.t_rec for frame in frames}
         found = {}
         for request_id, facts in list(self._known.items()):
@@ -325,14 +221,7 @@ class Exports:
         return {t_rec: url for t_rec, url in found.items() if t_rec in wanted}
 
     def forget(self, frames):
-        """
-        Forget the requests of frames whose URLs have failed, so that `urls` asks for their files again.
-
-        Parameters
-        ----------
-        frames : `list` of `~sunpy_magsr.pairs.jsoc.Frame`
-            The frames.
-        """
+        """Forget the requests of frames whose URLs have failed, so that `urls` asks for their files again."""
         gone = {(frame.series.name, frame.t_rec) for frame in frames}
         for request_id, facts in list(self._known.items()):
             if any((facts["series"], t_rec) in gone for t_rec in facts["t_rec"]):

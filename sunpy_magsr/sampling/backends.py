@@ -1,14 +1,10 @@
-"""Ways to super-resolve an array: the protocol, interpolation, regression."""
+"""Ways to super-resolve an array: the protocol, and interpolation."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-import torch
-from tqdm.auto import tqdm
-
 from sunpy_magsr.maps.grid import bicubic
-from sunpy_magsr.sampling.tiles import Frame, usable_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,8 +14,6 @@ if TYPE_CHECKING:
     from sunpy_magsr.maps import Magnetogram
     from sunpy_magsr.store.card import ModelCard
 
-__all__ = ["Backend", "BicubicBackend", "RegressionBackend"]
-
 
 class Backend(Protocol):
     """
@@ -27,7 +21,7 @@ class Backend(Protocol):
 
     Attributes
     ----------
-    card : `~sunpy_magsr.store.card.ModelCard`
+    card : `~sunpy_magsr.store.ModelCard`
         The facts about the model.
     """
 
@@ -61,7 +55,7 @@ class Backend(Protocol):
             The number of sampling steps; `None` for the number of the model.
         noise : callable
             The function that makes the noise from which samples are drawn, with the arguments of
-            `sunpy_magsr.sampling.noise_field`.
+            ``sunpy_magsr.sampling.noise_field``.
         independent : `bool`
             Whether each sample has noise of its own. If not, every second one has the negative of the noise before.
         device : `str` or `None`
@@ -85,7 +79,7 @@ class BicubicBackend:
 
     Parameters
     ----------
-    card : `~sunpy_magsr.store.card.ModelCard`
+    card : `~sunpy_magsr.store.ModelCard`
         The facts about the interpolation.
     """
 
@@ -93,40 +87,5 @@ class BicubicBackend:
         self.card = card
 
     def samples(self, magnetogram, **_options):
-        """Yield the single result; see `sunpy_magsr.sampling.backends.Backend.samples`. Its options have no effect."""
+        """Yield the single result; see ``sunpy_magsr.sampling.backends.Backend.samples``. Its options have no effect."""
         yield bicubic(magnetogram.data, self.card.factor)
-
-
-_TILE = 192
-
-
-class RegressionBackend:
-    """
-    Predict the high-resolution field with a network.
-
-    Each tile has a halo as wide as the network sees, so that the borders of tiles change the result by rounding only.
-
-    Parameters
-    ----------
-    network : `~sunpy_magsr.models.regression.Enhance` or `~sunpy_magsr.models.regression.Progressive`
-        The network, which maps low-resolution fields in Gauss to high-resolution ones.
-    card : `~sunpy_magsr.store.card.ModelCard`
-        The facts about the model.
-    tile : `int`
-        The side of a tile in input pixels, which matters for memory and speed only. Defaults to 192.
-    """
-
-    def __init__(self, network, card, *, tile=_TILE):
-        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self.card = card
-        self.tile = tile
-
-    @torch.inference_mode()
-    def samples(self, magnetogram, *, device=None, batch_size=None, progress=False, **_options):
-        """Yield the one result; see `sunpy_magsr.sampling.backends.Backend.samples`."""
-        device = usable_device(device)
-        self.network.to(device)
-        frame = Frame(magnetogram, self.tile, device, batch_size)
-        with tqdm(total=frame.count(decoded=True), disable=None if progress else True, unit="tile") as bar:
-            frame.bar = bar
-            yield frame.decoded(self.network.halo, [(frame.low, 1)], self.network, self.card.factor)

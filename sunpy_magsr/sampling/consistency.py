@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from sunpy_magsr.maps import Magnetogram
     from sunpy_magsr.store.card import ModelCard
 
-__all__ = ["check", "enforcer", "exact", "within_noise"]
-
 
 _KINDS = ("exact", "noise")
 # Of the misfit's square over the noise's variance, averaged over a Gaussian window of a pixel: what is too much where the
@@ -41,18 +39,6 @@ def exact(high: np.ndarray, low: np.ndarray) -> np.ndarray:
 
     The correction is interpolated between the input pixels, after a filter that keeps its block means, so it leaves no
     steps at the borders of blocks.
-
-    Parameters
-    ----------
-    high : `numpy.ndarray`
-        The high-resolution field in Gauss, ``[f y, f x]``, where *f* pixels lie along one input pixel.
-    low : `numpy.ndarray`
-        The input in Gauss, ``[y, x]``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The corrected field in Gauss, float32 ``[f y, f x]``. Its means over blocks are ``low`` to within rounding.
     """
     rows, columns = low.shape
     factor = high.shape[0] // rows
@@ -83,27 +69,6 @@ def within_noise(
 
     The width of the point-spread function need not be known. If its smallest and its largest value are given, the
     images for both are mixed so that they fit best in a Gaussian window of 8 pixels around each pixel.
-
-    Parameters
-    ----------
-    high : `numpy.ndarray`
-        The field in Gauss on the grid of the model, float32 ``[f y, f x]``.
-    low : `numpy.ndarray`
-        What the instrument measured, in Gauss, ``[y, x]``.
-    noise : `numpy.ndarray`
-        The standard deviation, in Gauss, of the noise and of the errors of the forward model, ``[y, x]``.
-    psf_fwhm : `tuple` of `float`
-        The smallest and the largest width (FWHM) that the point-spread function may have, in input pixels. They may be
-        equal.
-    gain : `float`
-        The reading of the instrument for a field of 1 G on the scale of the result. Defaults to 1.
-    valid : `numpy.ndarray`, optional
-        Whether a pixel is a measurement, bool ``[y, x]``. By default all are.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The changed field in Gauss, float32 ``[f y, f x]``.
     """
     factor = high.shape[0] // low.shape[0]
     valid = np.ones(low.shape, dtype=bool) if valid is None else valid
@@ -161,26 +126,7 @@ def _filtered(field, kernel):
 
 
 def check(kind: str | None, card: ModelCard) -> str:
-    """
-    Check which consistency the user asks for.
-
-    Parameters
-    ----------
-    kind : {"exact", "noise", None}
-        The argument of the user; `None` for the consistency of the model.
-    card : `~sunpy_magsr.store.card.ModelCard`
-        The facts about the model.
-
-    Returns
-    -------
-    {"exact", "noise"}
-        The consistency.
-
-    Raises
-    ------
-    ValueError
-        If the argument is something else, or if it is ``"noise"`` and the model has no noise model of an instrument.
-    """
+    """Check which consistency the user asks for."""
     kind = kind or card.consistency
     if kind not in _KINDS:
         msg = f"consistency must be None or one of {', '.join(map(repr, _KINDS))}, got {kind!r}."
@@ -195,23 +141,7 @@ def check(kind: str | None, card: ModelCard) -> str:
 
 
 def enforcer(magnetogram: Magnetogram, card: ModelCard, kind: str) -> Callable[[np.ndarray], np.ndarray]:
-    """
-    Make the function that changes samples so that they agree with their input.
-
-    Parameters
-    ----------
-    magnetogram : `~sunpy_magsr.maps.Magnetogram`
-        The input.
-    card : `~sunpy_magsr.store.card.ModelCard`
-        The facts about the model, with the width of the point-spread function and the scale of the result.
-    kind : {"exact", "noise"}
-        The consistency, from `check`.
-
-    Returns
-    -------
-    callable
-        `exact` or `within_noise` for this input: a function of the field in Gauss, ``[f y, f x]``.
-    """
+    """Make the function that changes samples so that they agree with their input."""
     instrument = instrument_of(magnetogram, card)
     if kind == "exact":
         return functools.partial(exact, low=magnetogram.data / np.float32(instrument.gain))

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.maps import Magnetogram
 
-__all__ = ["NOISE_LIFETIME", "SolarNoise", "hashed", "noise_field", "normal_numbers", "uniform_numbers"]
-
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the step of SplitMix64
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -35,22 +33,6 @@ def hashed(*numbers: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
 
     Each number is added in turn and mixed with the finalizer of SplitMix64 (Steele, Lea & Flood 2014,
     :doi:`10.1145/2714064.2660195`).
-
-    Parameters
-    ----------
-    *numbers : `int` or `numpy.ndarray` of integers
-        Whole numbers, or arrays of them whose shapes broadcast. Their order matters.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The mixed numbers, uint64. They have the broadcast shape, with at least one dimension.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.sampling.noise import hashed
-    >>> hashed(3, 4) == hashed(3, 4), hashed(3, 4) == hashed(4, 3)
-    (array([ True]), array([False]))
     """
     result = np.zeros(1, np.uint64)
     for number in numbers:
@@ -60,41 +42,13 @@ def hashed(*numbers: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
 
 
 def uniform_numbers(keys: npt.NDArray[np.uint64], number: int) -> npt.NDArray[np.float64]:
-    """
-    Compute a uniform random number for each key, above 0 and below 1.
-
-    Parameters
-    ----------
-    keys : `numpy.ndarray`
-        Numbers that `hashed` returned.
-    number : `int`
-        Index of the random number. For another index, each key has another number.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The random numbers, float64, of the shape of ``keys``.
-    """
+    """Compute a uniform random number for each key, above 0 and below 1."""
     raw = _mixed(keys + np.uint64((number + 1) * _GOLDEN % 2**64)) >> np.uint64(11)
     return (raw + 0.5) * 2.0**-53
 
 
 def normal_numbers(keys: npt.NDArray[np.uint64], count: int) -> npt.NDArray[np.float32]:
-    """
-    Compute normal random numbers of zero mean and unit variance for each key.
-
-    Parameters
-    ----------
-    keys : `numpy.ndarray`
-        Numbers ``[y, x]`` that `hashed` returned.
-    count : `int`
-        How many random numbers each key gets. They are independent of each other.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The random numbers ``[count, y, x]``, float32.
-    """
+    """Compute normal random numbers of zero mean and unit variance for each key."""
     return np.stack([ndtri(uniform_numbers(keys, number)).astype(np.float32) for number in range(count)])
 
 
@@ -116,28 +70,6 @@ def noise_field(
     Two windows of one frame agree where they overlap, whatever their sizes and the order in which they are drawn. The
     numbers are those of the counter-based generator Philox4x64-10 (Salmon et al. 2011, :doi:`10.1145/2063384.2063405`),
     whose stream NumPy guarantees, converted by the inverse of the normal distribution function.
-
-    Parameters
-    ----------
-    shape : `tuple` of `int`
-        Numbers of channels, rows and columns of the window.
-    origin : `tuple` of `int`
-        Position ``(y, x)`` in the frame of the first pixel of the window. It may be negative.
-    seed, sample : `int`
-        Seed and number of the sample, not negative.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Numbers of zero mean and unit variance, float32, of the given shape.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.sampling.noise import noise_field
-    >>> frame = noise_field((1, 100, 100), origin=(-50, -50), seed=1, sample=0)
-    >>> cutout = noise_field((1, 10, 10), origin=(0, 20), seed=1, sample=0)
-    >>> bool((frame[:, 50:60, 70:80] == cutout).all())
-    True
     """
     channels, *size = shape
     result = np.empty(shape, dtype=np.float32)
@@ -216,7 +148,7 @@ class SolarNoise:
     def __call__(
         self, shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int
     ) -> npt.NDArray[np.float32]:
-        """Compute the noise of a window of the frame, as `sunpy_magsr.sampling.noise_field` does."""
+        """Compute the noise of a window of the frame, as ``sunpy_magsr.sampling.noise_field`` does."""
         return normal_numbers(hashed(self._keys(tuple(shape[1:]), tuple(origin)), seed, sample), shape[0])
 
     def _keys_of(self, size, origin):

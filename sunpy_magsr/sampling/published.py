@@ -10,9 +10,6 @@ from sunpy_magsr.models.autoencoder import upsample
 from sunpy_magsr.sampling.noise import noise_field
 from sunpy_magsr.sampling.tiles import Tile, usable_device
 
-__all__ = ["PublishedBackend"]
-
-
 _CELL = 2  # input pixels along a latent one: 8 output pixels at x4
 _TILE = 256
 _OVERLAP = 32
@@ -39,7 +36,7 @@ class PublishedBackend:
         The denoiser.
     scheduler : `diffusers.SchedulerMixin`
         The scheduler, which takes the steps of the sampling. The published one has linear betas and 1000 steps.
-    card : `~sunpy_magsr.store.card.ModelCard`
+    card : `~sunpy_magsr.store.ModelCard`
         The facts about the model.
     field_limit : `float`
         The field in Gauss that the network sees as 1. Stronger field is clipped, as it was in the training.
@@ -69,26 +66,7 @@ class PublishedBackend:
 
     @classmethod
     def load(cls, folder, card):
-        """
-        Load a model from its folder.
-
-        Parameters
-        ----------
-        folder : `str` or `pathlib.Path`
-            The model folder; see `sunpy_magsr.store.components.load_published`.
-        card : `~sunpy_magsr.store.card.ModelCard`
-            The facts about the model.
-
-        Returns
-        -------
-        `PublishedBackend`
-            The model.
-
-        Raises
-        ------
-        ValueError
-            If a part is missing, has a class that is not allowed, or is out of bounds.
-        """
+        """Load a model from its folder."""
         from sunpy_magsr.store.components import load_published
 
         vae, unet, scheduler, options = load_published(folder)
@@ -96,31 +74,7 @@ class PublishedBackend:
 
     @torch.inference_mode()
     def samples(self, magnetogram, *, n_samples=1, seed=0, steps=None, device=None, progress=False, **_options):
-        """
-        Draw samples, one after the other, tile by tile.
-
-        Parameters
-        ----------
-        magnetogram : `~sunpy_magsr.maps.Magnetogram`
-            The low-resolution field.
-        n_samples : `int`
-            The number of samples. Defaults to 1.
-        seed : `int`
-            The seed of the random numbers. Defaults to 0.
-        steps : `int`, optional
-            The number of sampling steps. Defaults to that of the model.
-        device : `str`, optional
-            The torch device. Defaults to CUDA if there is one, else the CPU.
-        progress : `bool`
-            Whether to show a progress bar on a terminal. Defaults to `False`.
-        **_options
-            Options of other backends, which have no effect: one tile is computed at a time, from its own noise.
-
-        Yields
-        ------
-        `numpy.ndarray`
-            A sample in Gauss, float32, on the grid that is ``factor`` times finer.
-        """
+        """Draw samples, one after the other, tile by tile."""
         device = usable_device(device)
         self.vae.to(device)
         self.unet.to(device)

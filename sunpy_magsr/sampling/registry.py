@@ -18,9 +18,6 @@ from sunpy_magsr.store.card import (
 )
 from sunpy_magsr.store.hub import catalogue
 
-__all__ = ["load_backend", "model_card", "model_folder", "model_folders"]
-
-
 _HUB_ID = re.compile(r"(?!\.{1,2}/)[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
 
 
@@ -30,7 +27,7 @@ def load_backend(model, *, instrument=None, progress=False):
 
     Parameters
     ----------
-    model : `str`, `pathlib.Path` or `~sunpy_magsr.sampling.backends.Backend`
+    model : `str`, `pathlib.Path` or ``Backend``
         The model: a name from `sunpy_magsr.list_models`, a folder, or a Hub id ``"org/name"`` or
         ``"org/name@revision"``. An adapter may follow after a plus sign, also as a name, a folder or a Hub id:
         ``"default+mdi"``, ``"default+org/name"``. A model that is loaded already is returned as it is.
@@ -42,7 +39,7 @@ def load_backend(model, *, instrument=None, progress=False):
 
     Returns
     -------
-    `~sunpy_magsr.sampling.backends.Backend`
+    ``Backend``
         The model, whose ``samples`` draws fields.
 
     Raises
@@ -50,7 +47,7 @@ def load_backend(model, *, instrument=None, progress=False):
     ValueError
         If there is no model of this name, if a folder is not that of a model, or if an adapter is for another model.
     OSError
-        If a model cannot be fetched from a Hub; see `sunpy_magsr.store.hub.download`.
+        If a model cannot be fetched from a Hub; see ``sunpy_magsr.store.hub.download``.
     """
     if hasattr(model, "samples") and hasattr(model, "card"):
         return model
@@ -71,7 +68,7 @@ def model_card(model):
 
     Returns
     -------
-    `~sunpy_magsr.store.card.ModelCard`
+    `~sunpy_magsr.store.ModelCard`
         The card. If an adapter is named, it is the card of the model with this adapter.
 
     Raises
@@ -79,7 +76,7 @@ def model_card(model):
     ValueError
         If there is no such model or adapter.
     OSError
-        If a model cannot be fetched from a Hub. `sunpy_magsr.store.hub.download` lists the reasons, each of which has
+        If a model cannot be fetched from a Hub. ``sunpy_magsr.store.hub.download`` lists the reasons, each of which has
         its own exception.
     """
     if str(model) == BICUBIC.name:
@@ -90,24 +87,7 @@ def model_card(model):
 
 
 def model_folders(model):
-    """
-    Find the folders of a model and of the adapter that is named with it.
-
-    Parameters
-    ----------
-    model : `str` or `pathlib.Path`
-        What `load_backend` takes for a model that is not loaded.
-
-    Returns
-    -------
-    `list` of `pathlib.Path`
-        One or two folders: that of the model, and that of the adapter if one is named.
-
-    Raises
-    ------
-    ValueError
-        If there is no such model or adapter.
-    """
+    """Find the folders of a model and of the adapter that is named with it."""
     return [Path(folder) for folder in _parts(model)[::2]]
 
 
@@ -129,30 +109,7 @@ def _parts(model, instrument=None, *, progress=False):
 
 
 def model_folder(model, *, progress=False):
-    """
-    Find the folder of a model, and fetch it if it is on a Hub.
-
-    Parameters
-    ----------
-    model : `str` or `pathlib.Path`
-        A name, a folder or a Hub id, without an adapter.
-    progress : `bool`
-        Whether to show a progress bar while the model is fetched. Defaults to `False`.
-
-    Returns
-    -------
-    folder : `pathlib.Path`
-        The folder.
-    where : `str`
-        The place of the model for the user: ``"bundled"``, or the folder or the Hub id as it was given.
-
-    Raises
-    ------
-    ValueError
-        If there is no model of this name.
-    OSError
-        If the model cannot be fetched from a Hub.
-    """
+    """Find the folder of a model, and fetch it if it is on a Hub."""
     name = str(model)
     folder = bundled_folder(name)
     if folder is not None:
@@ -238,7 +195,7 @@ def _cached(folder, where, _text, adapter=None, adapter_where=None, _adapter_tex
 
 
 def _load_diffusion(folder, card, adapter=None):
-    from sunpy_magsr.sampling.diffusion import DiffusionBackend
+    from sunpy_magsr.sampling.learned import DiffusionBackend
     from sunpy_magsr.store.components import load_components
 
     return DiffusionBackend(*load_components(folder, adapter=adapter), card)
@@ -251,7 +208,7 @@ def _load_published(folder, card):
 
 
 def _load_regression(folder, card):
-    from sunpy_magsr.sampling.backends import RegressionBackend
+    from sunpy_magsr.sampling.learned import RegressionBackend
     from sunpy_magsr.store.components import load_network
 
     return RegressionBackend(load_network(folder), card)

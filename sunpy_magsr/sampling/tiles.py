@@ -14,8 +14,6 @@ import torch
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-__all__ = ["Frame", "Tile", "on_device", "on_host", "tiles", "usable_device"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Tile:
@@ -42,19 +40,7 @@ class Tile:
         return tuple(window.stop - window.start for window in self.padded)
 
     def scaled(self, factor: float) -> Tile:
-        """
-        Convert the tile to a finer or coarser grid.
-
-        Parameters
-        ----------
-        factor : `float`
-            Pixels of the new grid along one pixel of the old one; 0.5 for a grid that is twice coarser.
-
-        Returns
-        -------
-        `Tile`
-            The same tile on that grid.
-        """
+        """Convert the tile to a finer or coarser grid."""
         return Tile(
             *(
                 tuple(slice(int(window.start * factor), int(window.stop * factor)) for window in windows)
@@ -64,26 +50,7 @@ class Tile:
 
 
 def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: npt.NDArray[np.bool_] | None = None) -> list[Tile]:
-    """
-    Cut a frame into tiles.
-
-    Parameters
-    ----------
-    shape : `tuple` of `int`
-        Numbers of rows and columns of the frame.
-    size : `int`
-        Side of a core in pixels.
-    halo : `int`
-        Number of pixels around a core on which its result depends.
-    wanted : `numpy.ndarray`, optional
-        Pixels of the frame whose result is wanted, bool. By default all are. Tiles whose core has no wanted pixel are left
-        out. If the frame is larger than one core, the cores are trimmed to their wanted pixels, by multiples of 2 pixels.
-
-    Returns
-    -------
-    `list` of `Tile`
-        The tiles, row by row.
-    """
+    """Cut a frame into tiles."""
     result = []
     for y in range(0, shape[0], size):
         for x in range(0, shape[1], size):
@@ -122,24 +89,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def usable_device(name=None):
-    """
-    Find a torch device and check that it works.
-
-    Parameters
-    ----------
-    name : `str`, optional
-        The name of the device. Defaults to CUDA if there is one, else the CPU.
-
-    Returns
-    -------
-    `torch.device`
-        The device.
-
-    Raises
-    ------
-    ValueError
-        If this machine has no such device.
-    """
+    """Find a torch device and check that it works."""
     name = name or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         probe = torch.ones(1, device=name)
@@ -155,18 +105,6 @@ def on_device(array, device):
     Copy an array to a device.
 
     On the way to a GPU it goes through pinned memory, from which it is copied while the CPU continues.
-
-    Parameters
-    ----------
-    array : `numpy.ndarray`
-        The array.
-    device : `torch.device`
-        The device.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The tensor on the device.
     """
     tensor = torch.from_numpy(array)
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
@@ -177,16 +115,6 @@ def on_host(tensor):
     Copy a tensor to the memory of the CPU.
 
     From a GPU it is copied into pinned memory at once, which saves a second copy.
-
-    Parameters
-    ----------
-    tensor : `torch.Tensor`
-        The tensor.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The array.
     """
     if tensor.device.type != "cuda":
         return tensor.cpu().numpy()
@@ -234,75 +162,21 @@ class Frame:
         self.bar = None
 
     def continued(self, plane):
-        """
-        Continue an array beyond the edges of the input.
-
-        Parameters
-        ----------
-        plane : `numpy.ndarray`
-            The array, with the pixels of the input.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The array with the pixels of the frame, ``[1, 1, y, x]``.
-        """
+        """Continue an array beyond the edges of the input."""
         return on_device(np.pad(plane, self.around, mode="edge"), self.device)[None, None]
 
     def count(self, *, decoded=False):
-        """
-        Count the tiles of one evaluation of a network.
-
-        Parameters
-        ----------
-        decoded : `bool`
-            Whether it is an evaluation by `decoded`, at the resolution of the output. Defaults to `False`.
-
-        Returns
-        -------
-        `int`
-            The number of tiles.
-        """
+        """Count the tiles of one evaluation of a network."""
         size = self.fine if decoded else self.tile
         return len(tiles(self.shape, size=size, halo=0, wanted=self.active))
 
     def near(self, factor):
-        """
-        Mark the pixels that are near a measured pixel.
-
-        Parameters
-        ----------
-        factor : `float`
-            The number of pixels of the result along one pixel of the frame, such as 1 or 1/2.
-
-        Returns
-        -------
-        `torch.Tensor`
-            1 near measured pixels and 0 elsewhere, ``[1, 1, y, x]``.
-        """
+        """Mark the pixels that are near a measured pixel."""
         step = round(1 / factor)
         return on_device(self.active[::step, ::step].astype(np.float32), self.device)[None, None]
 
     def batches(self, halo, sources, *, size=None):
-        """
-        Cut tensors into tiles, several tiles at once.
-
-        Parameters
-        ----------
-        halo : `int`
-            The width of the halo around each tile in input pixels.
-        sources : sequence of `tuple`
-            The tensors, ``[1, c, y, x]``, each with the number of its pixels along one pixel of the frame.
-        size : `int`, optional
-            The side of a tile in input pixels. Defaults to that of the frame.
-
-        Yields
-        ------
-        chosen : `list` of `~sunpy_magsr.sampling.Tile`
-            Tiles that have the same shape.
-        cut : `list` of `torch.Tensor`
-            The parts of each tensor in these tiles, ``[N, c, h, w]``.
-        """
+        """Cut tensors into tiles, several tiles at once."""
         groups = {}
         for tile in tiles(self.shape, size=size or self.tile, halo=halo + halo % 2, wanted=self.active):
             groups.setdefault(tile.shape, []).append(tile)
@@ -318,28 +192,7 @@ class Frame:
                 self.bar.update(len(chosen))
 
     def put(self, target, chosen, values, factor=1, *, add=False):
-        """
-        Write the values of tiles into a tensor for the whole frame, without the halos of the tiles.
-
-        Parameters
-        ----------
-        target : `torch.Tensor` or `None`
-            The tensor for the whole frame, ``[1, c, y, x]``. If it is `None`, a tensor of zeros is made, or the values
-            themselves are taken if there is one tile for the whole frame.
-        chosen : `list` of `~sunpy_magsr.sampling.Tile`
-            The tiles.
-        values : `torch.Tensor`
-            Their values, ``[N, c, h, w]``, with the halos.
-        factor : `float`
-            The number of pixels of the values along one pixel of the frame. Defaults to 1.
-        add : `bool`
-            Whether the values are added to those of the tensor. Defaults to `False`: they replace them.
-
-        Returns
-        -------
-        `torch.Tensor`
-            The tensor for the whole frame.
-        """
+        """Write the values of tiles into a tensor for the whole frame, without the halos of the tiles."""
         shape = tuple(int(side * factor) for side in self.shape)
         if target is None:
             if values.shape[2:] == shape:
@@ -353,27 +206,7 @@ class Frame:
         return target
 
     def decoded(self, halo, sources, network, factor):
-        """
-        Evaluate a network whose result has the resolution of the output.
-
-        Parameters
-        ----------
-        halo : `int`
-            How many input pixels around a tile have an influence on its result.
-        sources : sequence of `tuple`
-            The tensors that the network is given, as in `batches`.
-        network : callable
-            The network. It maps the parts of the tensors in some tiles to fields in Gauss,
-            ``[N, 1, factor h, factor w]``.
-        factor : `int`
-            The number of output pixels along one input pixel.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            The field in Gauss for the pixels of the input, float32 ``[factor y, factor x]``. It is 0 far from any
-            measured pixel.
-        """
+        """Evaluate a network whose result has the resolution of the output."""
         high = torch.zeros([factor * side for side in self.shape], device=self.device)
         for chosen, cut in self.batches(halo, sources, size=self.fine):
             for tile, field in zip(chosen, network(*cut), strict=True):

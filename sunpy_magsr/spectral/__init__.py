@@ -1,12 +1,11 @@
 """What a magnetogram holds at each scale, and how much of it is right: power, coherence, resolution."""
 
-from sunpy_magsr.spectral.features import SmallFeatures, border_steps, grid_excess, small_features
+from sunpy_magsr.spectral.features import SmallFeatures, small_features
 from sunpy_magsr.spectral.plot import plot_coherence, plot_spectra
 from sunpy_magsr.spectral.power import (
     coherence,
     cross_spectrum,
     effective_resolution,
-    fourier_ring_correlation,
     power_spectrum,
     transfer_function,
 )
@@ -15,12 +14,9 @@ from sunpy_magsr.spectral.spectrum import Spectrum
 __all__ = [
     "SmallFeatures",
     "Spectrum",
-    "border_steps",
     "coherence",
     "cross_spectrum",
     "effective_resolution",
-    "fourier_ring_correlation",
-    "grid_excess",
     "plot_coherence",
     "plot_spectra",
     "power_spectrum",

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from sunpy_magsr.maps.field import FieldLike
     from sunpy_magsr.spectral.spectrum import Scale, Side, Window
 
-__all__ = ["SmallFeatures", "border_steps", "grid_excess", "small_features"]
-
 
 @dataclasses.dataclass(frozen=True)
 class SmallFeatures:
@@ -218,7 +216,7 @@ def grid_excess(
     Noise has no trace of the pixels, a pattern with their period has:
 
     >>> import numpy as np
-    >>> from sunpy_magsr.spectral import grid_excess
+    >>> from sunpy_magsr.spectral.features import grid_excess
     >>> noise = np.random.default_rng(0).standard_normal((512, 512))
     >>> bool((abs(grid_excess(noise) - 1) < 0.1).all())
     True
@@ -267,7 +265,7 @@ def border_steps(
     Examples
     --------
     >>> import numpy as np
-    >>> from sunpy_magsr.spectral import border_steps
+    >>> from sunpy_magsr.spectral.features import border_steps
     >>> noise = np.random.default_rng(0).standard_normal((512, 512))
     >>> bool((abs(border_steps(noise) - 1) < 0.05).all())
     True

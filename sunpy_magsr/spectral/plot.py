@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     Curves: TypeAlias = dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]
 
-__all__ = ["COLORS", "FreeFigure", "plot_coherence", "plot_spectra"]
-
 
 class FreeFigure(Figure):
     """A figure that pyplot does not know, but that notebooks show when it is the value of a cell."""

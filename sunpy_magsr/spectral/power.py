@@ -18,19 +18,6 @@ if TYPE_CHECKING:
     from sunpy_magsr.maps.field import FieldLike
     from sunpy_magsr.spectral.spectrum import Moments, Scale, Side, Window
 
-__all__ = [
-    "PAIR_TEXTS",
-    "coherence",
-    "cross_spectrum",
-    "effective_resolution",
-    "fourier_ring_correlation",
-    "make_spectrum",
-    "pair_moments",
-    "power_spectrum",
-    "squared_coherence",
-    "transfer_function",
-]
-
 
 #: What docstrings say of functions that compare two fields at each scale.
 PAIR_TEXTS = {
@@ -133,11 +120,6 @@ def pair_moments(result: FieldLike, truth: FieldLike, plate_scale: Scale, segmen
     Read two fields and average the products of their Fourier modes.
 
     {parameters}
-
-    Returns
-    -------
-    `~sunpy_magsr.spectral.spectrum.Moments`
-        Powers of both fields and their cross spectrum in rings.
     """
     return ring_moments(read_pair(result, truth, plate_scale=plate_scale), segment=segment, window=window)
 
@@ -145,21 +127,7 @@ def pair_moments(result: FieldLike, truth: FieldLike, plate_scale: Scale, segmen
 def make_spectrum(
     moments: Moments, value: u.Quantity | npt.NDArray[Any], error: u.Quantity | npt.NDArray[Any]
 ) -> Spectrum:
-    """
-    Put values and their errors on the rings of the moments from which they were made.
-
-    Parameters
-    ----------
-    moments : `~sunpy_magsr.spectral.spectrum.Moments`
-        The moments, which give wavenumbers, areas and numbers of modes.
-    value, error : `~astropy.units.Quantity` or `numpy.ndarray`
-        One number for each ring.
-
-    Returns
-    -------
-    `Spectrum`
-        The spectrum of the values.
-    """
+    """Put values and their errors on the rings of the moments from which they were made."""
     rings = moments.rings
     return Spectrum(rings.wavenumber / u.arcsec, value, error, moments.n_modes, rings.area / u.arcsec**2)
 
@@ -313,7 +281,7 @@ def fourier_ring_correlation(
 
     >>> import astropy.units as u
     >>> import numpy as np
-    >>> from sunpy_magsr.spectral import fourier_ring_correlation
+    >>> from sunpy_magsr.spectral.power import fourier_ring_correlation
     >>> truth = np.random.default_rng(0).normal(size=(64, 64))
     >>> opposite = fourier_ring_correlation(-truth, truth, plate_scale=0.5 * u.arcsec / u.pix)
     >>> opposite.band(4, 1)
@@ -332,32 +300,7 @@ def squared_coherence(
     cross: npt.NDArray[np.float64],
     n_modes: npt.NDArray[np.floating],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """
-    Squared coherence without its bias, and its standard deviation; see `coherence`.
-
-    Parameters
-    ----------
-    first, second, cross : `numpy.ndarray`
-        Powers of the two fields and the real part of their cross spectrum, in each ring.
-    n_modes : `numpy.ndarray`
-        Number of independent modes in each ring.
-
-    Returns
-    -------
-    value : `numpy.ndarray`
-        Squared coherence in each ring.
-    error : `numpy.ndarray`
-        Standard deviation of the squared coherence in each ring.
-
-    Examples
-    --------
-    Two fields that have nothing in common in a ring of 50 modes:
-
-    >>> import numpy as np
-    >>> from sunpy_magsr.spectral.power import squared_coherence
-    >>> squared_coherence(np.ones(1), np.ones(1), np.zeros(1), np.array([50]))
-    (array([-0.01010101]), array([0.01414214]))
-    """
+    """Squared coherence without its bias, and its standard deviation; see `coherence`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         biased = cross**2 / (first * second)
         bias = np.where(n_modes > 0.5, 1 / (2 * n_modes), np.nan)

@@ -26,19 +26,6 @@ if TYPE_CHECKING:
     Side: TypeAlias = u.Quantity | float | None
     Window: TypeAlias = str | tuple[Any, ...]
 
-__all__ = [
-    "SEGMENTATION",
-    "SEGMENTS",
-    "Moments",
-    "Rings",
-    "Spectrum",
-    "correlation_of_segments",
-    "count_modes",
-    "in_arcsec",
-    "make_rings",
-    "ring_moments",
-]
-
 
 _NEIGHBORS = 4
 _ROUNDING = 1e-9
@@ -70,19 +57,7 @@ class Rings:
         return np.bincount(self.labels.ravel(), minlength=len(self.wavenumber) + 1)[1:]
 
     def mean(self, plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """
-        Average over each ring.
-
-        Parameters
-        ----------
-        plane : `numpy.ndarray`
-            Real numbers of all modes, ``[ky, kx]``.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            One mean for each ring.
-        """
+        """Average over each ring."""
         total = np.bincount(self.labels.ravel(), weights=plane.ravel(), minlength=len(self.wavenumber) + 1)[1:]
         return total / self.sizes
 
@@ -93,25 +68,6 @@ def make_rings(shape: tuple[int, ...], scales: tuple[float, ...], band: tuple[fl
 
     The rings are one mode wide. They reach from the lowest wavenumber to the Nyquist wavenumber of the coarser axis, so
     the corners of the plane are left out.
-
-    Parameters
-    ----------
-    shape : `tuple` of `int`
-        Number of pixels of a segment, ``(y, x)``.
-    scales : `tuple` of `float`
-        Size of a pixel in arcsec, ``(y, x)``.
-    band : `tuple` of `float`, optional
-        Longest and shortest wavelength in arcsec of one single ring, which is then the only one.
-
-    Returns
-    -------
-    `Rings`
-        The rings.
-
-    Raises
-    ------
-    ValueError
-        If the band ends below the Nyquist wavelength or holds no mode.
     """
     ky, kx = (np.fft.fftfreq(pixels, scale) for pixels, scale in zip(shape, scales, strict=True))
     k = np.hypot(ky[:, None], kx)
@@ -147,21 +103,6 @@ def correlation_of_segments(
     In a white Gaussian field, the periodograms of two segments with windows :math:`v, w` have the correlation
     :math:`|\sum v w e^{2 \pi i d x / N}|^2 / (\sum w^2)^2` at modes :math:`d` apart. At ``[0, 0]`` the mean is the
     inverse of the effective number of segments of Welch 1967 (:doi:`10.1109/TAU.1967.1161901`).
-
-    Parameters
-    ----------
-    starts : `list` of `numpy.ndarray`
-        First row of each row of segments, and first column of each column of them.
-    windows : `list` of `numpy.ndarray`
-        The windows along y and along x.
-    share : `numpy.ndarray`
-        Share of the window's energy on measured pixels, ``[row, column]``, and 0 for segments that are left out. A
-        segment that is half measured counts for half of one.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The mean correlation, ``[dy, dx]``.
     """
     along_y, along_x = (_correlation(*pair) for pair in zip(starts, windows, strict=True))
     root = np.sqrt(share)
@@ -175,18 +116,6 @@ def count_modes(rings: Rings, correlation: npt.NDArray[np.float64]) -> npt.NDArr
 
     With the ``correlation`` :math:`\rho_d` and the number :math:`C_d` of pairs of modes :math:`d` apart in a ring of
     :math:`M` modes, it is :math:`M^2 / (2 \sum_d \rho_d C_d)`. The 2 is there because half of the modes are conjugates.
-
-    Parameters
-    ----------
-    rings : `Rings`
-        The rings.
-    correlation : `numpy.ndarray`
-        What `correlation_of_segments` gives.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The number for each ring, float.
     """
     labels, total = rings.labels, np.zeros(len(rings.wavenumber))
     for (dy, dx), rho in np.ndenumerate(correlation):
@@ -211,33 +140,7 @@ def _correlation(starts: npt.NDArray[np.intp], window: npt.NDArray[np.float64]) 
 
 
 def in_arcsec(value: u.Quantity | float, name: str) -> float:
-    """
-    Give a positive length on the sky as a number of arcsec.
-
-    Parameters
-    ----------
-    value : `~astropy.units.Quantity` or `float`
-        The length. A plain number is in arcsec.
-    name : `str`
-        What the message of an error calls the value.
-
-    Returns
-    -------
-    `float`
-        The length in arcsec.
-
-    Raises
-    ------
-    ValueError
-        If it is not a positive scalar angle.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from sunpy_magsr.spectral.spectrum import in_arcsec
-    >>> in_arcsec(2 * u.arcmin, "segment")
-    120.0
-    """
+    """Give a positive length on the sky as a number of arcsec."""
     try:
         number = float(u.Quantity(value, u.arcsec).value)
     except (TypeError, ValueError):  # a unit that does not fit is a TypeError of astropy
@@ -363,7 +266,7 @@ class Moments:
 
     Parameters
     ----------
-    rings : `~sunpy_magsr.spectral.spectrum.Rings`
+    rings : ``Rings``
         The rings.
     mean : `numpy.ndarray`
         Mean products of modes in G2 arcsec2 ``[product, ring]``: the power of one field, or of two fields the power of
@@ -392,24 +295,6 @@ def ring_moments(
     where there is no measurement and rises to 1 over 8 pixels beside it as :math:`\sin^2`: a sharp edge would
     scatter the power of large scales over all wavenumbers. In averages over segments, each counts with its
     :math:`\sum w^2`.
-
-    Parameters
-    ----------
-    fields : sequence of `~sunpy_magsr.maps.field.Field`
-        One field, or two on the same grid with the same missing pixels.
-    {segments}
-    band : `tuple` of `float`, optional
-        Longest and shortest wavelength in arcsec of one single ring. By default there are many rings, one mode wide.
-
-    Returns
-    -------
-    `Moments`
-        The averages in each ring.
-
-    Raises
-    ------
-    ValueError
-        If segment or window are not valid, or no segment has half of the energy of its window on measured pixels.
     """
     first = fields[0]
     scales = first.arcsec[::-1]

@@ -5,17 +5,8 @@ from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dic
 from safetensors.torch import load_file
 
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
-from sunpy_magsr.store.weights import check_weights, load_tensors, read_json, shapes
-
-__all__ = [
-    "attach_adapter",
-    "attach_decoder_adapter",
-    "load_adapters",
-    "merge_adapter",
-    "merge_decoder_adapter",
-    "widen",
-]
-
+from sunpy_magsr.store.folder import read_json
+from sunpy_magsr.store.weights import check_weights, load_tensors, shapes
 
 # Small ones: the ends, whose sizes change, and the depthwise filters.
 _WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
@@ -29,21 +20,6 @@ def widen(denoiser):
 
     The copy also draws the low-resolution field without noise and blur, and its input includes the width of the blur.
     Before it is trained, it draws the same latents as the original does at its reference noise.
-
-    Parameters
-    ----------
-    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The original, with ``whitened`` and ``residual`` and without ``draws_low``. It is not changed.
-
-    Returns
-    -------
-    `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The copy.
-
-    Raises
-    ------
-    ValueError
-        If the original has other settings.
     """
     config = dict(denoiser.config)
     if config["draws_low"] or not config["whitened"] or not config["residual"]:
@@ -71,45 +47,13 @@ def widen(denoiser):
 
 
 def attach_adapter(denoiser, *, rank=16, targets=("expand", "contract"), whole=_WHOLE_MODULES):
-    """
-    Add a new adapter to a denoiser (LoRA: Hu et al. 2022, arXiv:2106.09685).
-
-    Parameters
-    ----------
-    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        A denoiser that `widen` made. Its own weights are frozen.
-    rank : `int`
-        The rank of the updates of weight matrices. Defaults to 16.
-    targets : sequence of `str`
-        The ends of the names of the linear layers whose weights get a low-rank update.
-    whole : sequence of `str`
-        The ends of the names of the modules of which all weights are trained.
-
-    Returns
-    -------
-    `peft.PeftModel`
-        The denoiser with its adapter, of which only the adapter is trained.
-    """
+    """Add a new adapter to a denoiser (LoRA: Hu et al. 2022, arXiv:2106.09685)."""
     config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), modules_to_save=list(whole))
     return get_peft_model(denoiser, config)
 
 
 def attach_decoder_adapter(codec, *, rank=0):
-    """
-    Freeze an autoencoder, and add a new adapter to its decoder if one is wanted.
-
-    Parameters
-    ----------
-    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
-        The autoencoder. Its own weights are frozen.
-    rank : `int`
-        The rank of the updates in the residual blocks of the decoder. Defaults to 0, no adapter.
-
-    Returns
-    -------
-    `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `peft.PeftModel`
-        The autoencoder, with its adapter if there is one.
-    """
+    """Freeze an autoencoder, and add a new adapter to its decoder if one is wanted."""
     codec.requires_grad_(False)
     if not rank:
         return codec
@@ -117,22 +61,7 @@ def attach_decoder_adapter(codec, *, rank=0):
 
 
 def load_adapters(folder, model):
-    """
-    Load saved weights into new adapters.
-
-    Parameters
-    ----------
-    folder : `pathlib.Path`
-        The folder of the saved adapters, with ``denoiser`` and, if the autoencoder has an adapter, ``decoder``.
-    model : mapping
-        ``denoiser`` and ``codec``, from `attach_adapter` and `attach_decoder_adapter` with the settings of the saved
-        adapters.
-
-    Raises
-    ------
-    ValueError
-        If the saved adapters have other settings.
-    """
+    """Load saved weights into new adapters."""
     for part, name in (("denoiser", "denoiser"), ("codec", "decoder")):
         if isinstance(model[part], PeftModel):
             found = set_peft_model_state_dict(model[part], load_file(folder / name / "adapter_model.safetensors"))
@@ -142,50 +71,12 @@ def load_adapters(folder, model):
 
 
 def merge_decoder_adapter(codec, folder):
-    """
-    Merge an adapter into the decoder of an autoencoder.
-
-    Parameters
-    ----------
-    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
-        The autoencoder. Unlike the denoiser in `merge_adapter`, it is changed.
-    folder : `str` or `pathlib.Path`
-        The folder of the adapter, as `peft.PeftModel.save_pretrained` writes it.
-
-    Returns
-    -------
-    `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
-        The autoencoder.
-
-    Raises
-    ------
-    ValueError
-        If the folder has no adapter for this autoencoder, or one that is out of bounds.
-    """
+    """Merge an adapter into the decoder of an autoencoder."""
     return _merged(codec, folder)
 
 
 def merge_adapter(denoiser, folder):
-    """
-    Copy a denoiser, and merge an adapter into the weights of the copy.
-
-    Parameters
-    ----------
-    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The denoiser for which the adapter was trained. It is not changed.
-    folder : `str` or `pathlib.Path`
-        The folder of the adapter, as `peft.PeftModel.save_pretrained` writes it.
-
-    Returns
-    -------
-    `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The copy, which has ``draws_low``.
-
-    Raises
-    ------
-    ValueError
-        If the folder has no adapter for this denoiser, or one that is out of bounds.
-    """
+    """Copy a denoiser, and merge an adapter into the weights of the copy."""
     return _merged(widen(denoiser), folder)
 
 

@@ -13,22 +13,11 @@ from typing import TYPE_CHECKING, Any
 from astropy.table import Table
 
 from sunpy_magsr._files import whole_file
+from sunpy_magsr.store.folder import check_facts, commit_of, read_json
 from sunpy_magsr.store.hub import catalogue
-from sunpy_magsr.store.weights import check_facts, commit_of, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-__all__ = [
-    "ADAPTERS",
-    "ALIASES",
-    "CARD",
-    "ModelCard",
-    "adapter_folders",
-    "bundled_folder",
-    "bundled_folders",
-    "list_models",
-]
 
 
 #: The file of a model folder that holds the card.
@@ -40,50 +29,19 @@ ALIASES = {"ldm-res": "default"}
 
 
 def bundled_folders() -> dict[str, Path]:
-    """
-    Find the models that come with the package as files.
-
-    Returns
-    -------
-    `dict` of `pathlib.Path`
-        Their folders by their names, with the default first.
-    """
+    """Find the models that come with the package as files."""
     root = Path(str(resources.files("sunpy_magsr") / "data" / "models"))
     folders = {path.parent.name: path.parent for path in root.glob(f"*/{CARD}")}
     return dict(sorted(folders.items(), key=lambda found: (found[0] != "default", found[0])))
 
 
 def bundled_folder(name: str) -> Path | None:
-    """
-    Find the folder of a model that comes with the package.
-
-    Parameters
-    ----------
-    name : `str`
-        The name of the model.
-
-    Returns
-    -------
-    `pathlib.Path` or `None`
-        The folder; `None` if no such model comes with the package.
-    """
+    """Find the folder of a model that comes with the package."""
     return bundled_folders().get(ALIASES.get(name, name))
 
 
 def adapter_folders(folder: str | Path) -> dict[str, Path]:
-    """
-    Find the adapters in a model folder.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        The folder of the model.
-
-    Returns
-    -------
-    `dict` of `pathlib.Path`
-        The folders of the adapters by their names.
-    """
+    """Find the adapters in a model folder."""
     return {path.parent.name: path.parent for path in sorted(Path(folder).glob(f"{ADAPTERS}/*/{CARD}"))}
 
 
@@ -98,7 +56,7 @@ class ModelCard:
         The name of the model.
     kind : `str`
         ``"interpolation"``, ``"regression"``, ``"diffusion"``, ``"published"`` for the architecture of the published
-        method (`sunpy_magsr.sampling.published`), or ``"adapter"`` for weights that change a diffusion model into one
+        method (``sunpy_magsr.sampling.published``), or ``"adapter"`` for weights that change a diffusion model into one
         for another instrument.
     summary : `str`
         One sentence about the model.
@@ -125,7 +83,7 @@ class ModelCard:
         The largest scale of the residual of the latent for ``"los"`` and for ``"radial"`` input. A larger prediction, for
         input that is unlike the training data, is replaced by it.
     spread : `dict`
-        The arguments ``"weak"``, ``"strong"`` and ``"field"`` of `sunpy_magsr.models.layers.spread_factor`; empty if
+        The arguments ``"weak"``, ``"strong"`` and ``"field"`` of ``sunpy_magsr.models.layers.spread_factor``; empty if
         the predicted scale is not corrected.
     spread_cea : `dict`
         The same for line-of-sight input on a heliographic grid, if it is another.
@@ -274,19 +232,7 @@ BICUBIC = ModelCard(
 
 
 def adapted_card(base: ModelCard, adapter: ModelCard) -> ModelCard:
-    """
-    Make the card of a model with an adapter.
-
-    Parameters
-    ----------
-    base, adapter : `ModelCard`
-        The card of the model and that of the adapter.
-
-    Returns
-    -------
-    `ModelCard`
-        The card with the facts about the result from the adapter, and those about the network from the model.
-    """
+    """Make the card of a model with an adapter."""
     own = (
         *("summary", "consistency", "calibration", "instruments", "sigma_limit", "psf_fwhm"),
         *("psf_fwhm_spread", "spread", "intervals", "trained", "license", "revision"),

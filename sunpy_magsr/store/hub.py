@@ -22,10 +22,7 @@ from huggingface_hub.errors import (
 from tqdm.auto import tqdm
 
 from sunpy_magsr.exceptions import warn_user
-from sunpy_magsr.store.weights import commit_of, is_commit
-
-__all__ = ["CATALOGUE_VARIABLE", "FILES", "LOADED", "catalogue", "check_pinned", "download", "fetch", "file_digests"]
-
+from sunpy_magsr.store.folder import commit_of, is_commit
 
 #: Environment variable with the path of a catalogue that is read after that of the package.
 CATALOGUE_VARIABLE = "MAGSR_CATALOGUE"
@@ -37,17 +34,6 @@ def catalogue():
 
     The entries come from ``data/models.toml`` of the package, and from the TOML file whose path is in the environment
     variable ``MAGSR_CATALOGUE``.
-
-    Returns
-    -------
-    `dict` of `dict`
-        For the name of each model, its repository (``id``), ``revision`` and ``commit``, the SHA-256 of its ``files``
-        by path, and, for the table of models, ``kind``, ``size`` in MB, ``license`` and ``summary``.
-
-    Raises
-    ------
-    ValueError
-        If a file is not TOML, or an entry lacks a key.
     """
     entries = tomllib.loads((resources.files("sunpy_magsr") / "data" / "models.toml").read_text(encoding="utf-8"))
     own = os.environ.get(CATALOGUE_VARIABLE)
@@ -66,23 +52,7 @@ def catalogue():
 
 
 def check_pinned(folder, name, entry):
-    """
-    Check that a model folder has the commit and the files that the catalogue says.
-
-    Parameters
-    ----------
-    folder : `pathlib.Path`
-        The model folder, in the cache of a Hub.
-    name : `str`
-        The name of the model in the catalogue.
-    entry : `dict`
-        Its entry in the catalogue.
-
-    Raises
-    ------
-    ValueError
-        If the revision has another commit now, or a file has another SHA-256. The message gives both values.
-    """
+    """Check that a model folder has the commit and the files that the catalogue says."""
     commit = commit_of(folder)
     if commit != entry["commit"]:
         msg = (
@@ -102,19 +72,7 @@ def check_pinned(folder, name, entry):
 
 
 def file_digests(folder):
-    """
-    Compute the SHA-256 of each file of a folder.
-
-    Parameters
-    ----------
-    folder : `pathlib.Path`
-        The folder, whose subfolders are read too.
-
-    Returns
-    -------
-    `dict`
-        For the path of each file, relative to the folder and with slashes, the SHA-256 as 64 hexadecimal digits.
-    """
+    """Compute the SHA-256 of each file of a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
@@ -145,33 +103,6 @@ def download(model_id, *, progress=False):
     The environment variables of `huggingface_hub` apply: ``HF_ENDPOINT`` for the address of the Hub, ``HF_TOKEN`` for
     the access, ``HF_HOME`` for the cache, and ``HF_HUB_OFFLINE`` to use the cache only. A download that was interrupted
     resumes where it ended.
-
-    Parameters
-    ----------
-    model_id : `str`
-        A name in the `~sunpy_magsr.store.hub.catalogue`, ``"org/name"`` or ``"org/name@revision"``. With a commit (40
-        hexadecimal digits) as the revision, the model is always the same. For a branch or a tag that is not in the
-        catalogue, a warning is issued once.
-    progress : `bool`
-        Whether to show a progress bar on a terminal. Defaults to `False`.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The folder of the model in the cache.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the Hub has no such repository, revision or file.
-    PermissionError
-        If the Hub gives no access.
-    ConnectionError
-        If the model is not in the cache, and the Hub cannot be reached or answers with an error.
-    ValueError
-        If ``model_id`` is not an id, or the files are not those that the catalogue says.
-    OSError
-        If the disk is full or cannot be written.
     """
     pinned = catalogue()
     repo_id, _, revision = model_id.partition("@")
@@ -196,30 +127,7 @@ def _warn_unpinned(model_id, commit_id):
 
 
 def fetch(repo_id, revision, *, progress=False):
-    """
-    Fetch one revision of a repository from a Hub, unless it is in the local cache.
-
-    Parameters
-    ----------
-    repo_id : `str`
-        The repository, ``"org/name"``.
-    revision : `str`
-        A branch, a tag or a commit.
-    progress : `bool`
-        Whether to show a progress bar. Defaults to `False`.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The folder of this revision in the cache.
-
-    Raises
-    ------
-    ValueError
-        If ``repo_id`` is not an id.
-    OSError
-        If the revision cannot be fetched. `download` lists the kinds of this error.
-    """
+    """Fetch one revision of a repository from a Hub, unless it is in the local cache."""
     where = f"{repo_id}@{revision}"
     try:
         return Path(
@@ -275,7 +183,7 @@ def _of_its_kind(where, error):
 class _Bar(tqdm):
     """A progress bar on terminals."""
 
-    hidden = None
+    hidden: bool | None = None
 
     def __init__(self, *args, **kwargs):
         kwargs.pop("name", None)  # of huggingface_hub's own

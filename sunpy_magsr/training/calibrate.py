@@ -25,9 +25,6 @@ from sunpy_magsr.uncertainty.intervals import Case, coverage_table
 from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.validation.regions import component_of, cut_region, degraded_region, on_fine_grid
 
-__all__ = ["Sight", "calibrate_model", "draw", "fit_intervals", "sights"]
-
-
 _BLUR_ERROR = 0.12  # arcsec, with which the blur of a frame is measured (`~sunpy_magsr.instrument.measure_blur`)
 _FACTOR = 4
 _LEAST_CUTOUTS = 5
@@ -50,7 +47,7 @@ class Sight:
     plate_scale : `~astropy.units.Quantity`
         Of the truth.
     conditions : `dict`
-        Values of `~sunpy_magsr.uncertainty.calibration.AXES`: arrays of the truth's shape and numbers.
+        Values of ``AXES``: arrays of the truth's shape and numbers.
     region : `str`
         What was observed.
     """
@@ -63,25 +60,7 @@ class Sight:
 
 
 def sights(config, *, simulated):
-    """
-    Inputs to calibrate on.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.CalibrateConfig`
-        What they are made of.
-    simulated : `bool`
-        Whether to simulate MDI, as for an adapter, or to average over blocks alone.
-
-    Yields
-    ------
-    `Sight`
-
-    Raises
-    ------
-    ValueError
-        If no file fits.
-    """
+    """Inputs to calibrate on."""
     found = 0
     for path in sorted(Path(config.data).rglob("*.fits")):
         smap = open_magnetogram(path)
@@ -148,25 +127,7 @@ def _mdi(region, truth, config, number):
 
 
 def fit_intervals(config, backend):
-    """
-    Draw ensembles of inputs whose truth is known, and fit the factors of their intervals.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.CalibrateConfig`
-        On what, and the strata.
-    backend : `~sunpy_magsr.sampling.backends.Backend`
-        The model.
-
-    Returns
-    -------
-    calibrations : `dict` of `str` to `~sunpy_magsr.uncertainty.Calibration`
-        ``"pixel"``, and those of `~sunpy_magsr.uncertainty.QUANTITIES` for which there are cutouts enough.
-    tables : `dict` of `str` to `~astropy.table.Table`
-        Of each, the coverage in regions without which the factors were fitted.
-    picture : `matplotlib.figure.Figure`
-        The same of ``"pixel"``, from `~sunpy_magsr.uncertainty.diagnostics.draw_diagnostics`.
-    """
+    """Draw ensembles of inputs whose truth is known, and fit the factors of their intervals."""
     pixels, quantities = [], {name: [] for name in QUANTITIES}
     simulated = backend.card.consistency == "noise"
     for sight in tqdm(list(sights(config, simulated=simulated)), unit="input", disable=None):
@@ -213,7 +174,7 @@ def _thinned(case):
 
 
 def _quantiles(cases, calibrations):
-    """Of every region, the quantiles at which the truth lies; see `~sunpy_magsr.uncertainty.diagnostics`."""
+    """Of every region, the quantiles at which the truth lies; see ``diagnostics``."""
     found = {}
     for case in cases:
         found.setdefault(case.region, []).append(case_pit(case, calibrations.get(case.region)).ravel())
@@ -255,7 +216,7 @@ def calibrate_model(config):
 
     Parameters
     ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
+    config : `~sunpy_magsr.training.TrainingConfig`
         The section ``calibrate``.
 
     Returns

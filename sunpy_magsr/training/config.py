@@ -6,19 +6,6 @@ from pathlib import Path
 from sunpy_magsr._options import apply_override, build, read_toml
 from sunpy_magsr.maps.header import ALLOWED_QUALITY, LARGEST_MISSVALS
 
-__all__ = [
-    "AutoencoderConfig",
-    "CalibrateConfig",
-    "DataConfig",
-    "DiffusionConfig",
-    "FinetuneConfig",
-    "RegressionConfig",
-    "ScoringConfig",
-    "StageConfig",
-    "TrainingConfig",
-    "load_config",
-]
-
 
 @dataclasses.dataclass
 class StageConfig:
@@ -81,9 +68,9 @@ class AutoencoderConfig(StageConfig):
     Parameters
     ----------
     kl_weight, gauss_weight : `float`
-        Weights of the loss; see `~sunpy_magsr.training.stages.autoencoder.autoencoder_loss`.
+        Weights of the loss; see ``autoencoder_loss``.
     model : `dict`
-        Arguments of `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`.
+        Arguments of ``MagnetogramAutoencoder``.
     """
 
     steps: int = 3000
@@ -107,11 +94,11 @@ class DiffusionConfig(StageConfig):
     whitened : `bool`
         Whether the residual is diffused in units of a mean and a width that the network predicts first.
     prediction : {"v_prediction", "epsilon", "flow"}
-        What the network predicts; see `~sunpy_magsr.training.stages.stage.make_scheduler`.
+        What the network predicts; see ``make_scheduler``.
     validation_steps : `int`
         Steps of the sampler in validation.
     model : `dict`
-        Arguments of `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`.
+        Arguments of ``MagnetogramDenoiser``.
     """
 
     steps: int = 10000
@@ -134,7 +121,7 @@ class RegressionConfig(StageConfig):
     network : {"Enhance", "Progressive", ""}
         The network; empty if the rival is a diffusion model.
     squared_weight, adversarial_weight : `float`
-        Weights of the loss; see `~sunpy_magsr.training.stages.baseline.regression_loss`.
+        Weights of the loss; see ``regression_loss``.
     model : `dict`
         Arguments of the network.
     """
@@ -188,7 +175,7 @@ class FinetuneConfig(StageConfig):
         Rank of the adapter of the denoiser.
     targets, whole : `list` of `str`
         Names of the layers that get an adapter, and of those that are trained as a whole; see
-        `~sunpy_magsr.store.adapters.attach_adapter`.
+        ``attach_adapter``.
     decoder_rank : `int`
         Rank of the decoder's adapter; 0 leaves the decoder as it is.
     low_weight : `float`
@@ -286,7 +273,7 @@ class DataConfig:
         Lowest and highest noise in Gauss that a patch shall have after that; any if it is empty.
     validation_harps, validation_dates, test_dates : `list`
         Numbers of HARPs, or first and last dates of spans, that are set aside for validation and for tests; see
-        `~sunpy_magsr.training.data.fields.split_fields`. Data of the ``test_dates`` never go into the store.
+        ``split_fields``. Data of the ``test_dates`` never go into the store.
     least_gap_days : `float`
         Least time in days between data that are set aside and those that are trained on.
     drop_gap : `bool`
@@ -382,15 +369,15 @@ class TrainingConfig:
         A torch device, such as ``"cpu"`` or ``"cuda"``.
     data : `DataConfig`
         The section on the data. The sections below are those of the stages.
-    autoencoder : `~sunpy_magsr.training.config.AutoencoderConfig`
+    autoencoder : `~sunpy_magsr.training.AutoencoderConfig`
         The first stage.
-    diffusion : `~sunpy_magsr.training.config.DiffusionConfig`
+    diffusion : `~sunpy_magsr.training.DiffusionConfig`
         The second stage.
-    scoring : `~sunpy_magsr.training.config.ScoringConfig`
+    scoring : `~sunpy_magsr.training.ScoringConfig`
         The third stage.
-    regression : `~sunpy_magsr.training.config.RegressionConfig`
+    regression : `~sunpy_magsr.training.RegressionConfig`
         The one stage of a deterministic rival.
-    finetune : `~sunpy_magsr.training.config.FinetuneConfig`
+    finetune : `~sunpy_magsr.training.FinetuneConfig`
         Fine-tuning for another instrument.
     calibrate : `CalibrateConfig`
         Calibration of a model's intervals.

@@ -17,9 +17,6 @@ from sunpy_magsr._files import whole_file
 from sunpy_magsr.metrics.ensemble import crps
 from sunpy_magsr.spectral import power_spectrum
 
-__all__ = ["RunLog", "Table", "draw_patches", "score_samples", "validate"]
-
-
 _log = logging.getLogger(__name__)
 
 
@@ -47,18 +44,7 @@ class RunLog:
         self._events = _events(self.folder / "tensorboard", step)
 
     def numbers(self, kind, step, numbers):
-        """
-        Log the numbers of one step.
-
-        Parameters
-        ----------
-        kind : {"training", "validation"}
-            Which table.
-        step : `int`
-            Finished steps.
-        numbers : `dict`
-            By name.
-        """
+        """Log the numbers of one step."""
         with _kept_going(self.folder):
             self._tables[kind].append({"step": step, **numbers})
         for name, value in numbers.items():
@@ -66,16 +52,7 @@ class RunLog:
         self._show("flush")
 
     def picture(self, step, image):
-        """
-        Log a picture.
-
-        Parameters
-        ----------
-        step : `int`
-            Finished steps.
-        image : `numpy.ndarray`
-            uint8 ``[y, x, 3]``.
-        """
+        """Log a picture."""
         with _kept_going(self.folder), whole_file(self.folder / "pictures" / f"step-{step:08d}.png") as stream:
             matplotlib.image.imsave(stream, image, format="png")
         self._show("add_image", "validation", image, step, dataformats="HWC")
@@ -176,20 +153,6 @@ def validate(stage, average):
 
     The weights and torch's random numbers are afterwards what they were before. Samples are drawn and scored if the
     stage's ``validation_samples`` is above 0.
-
-    Parameters
-    ----------
-    stage : `~sunpy_magsr.training.stages.stage.Stage`
-        The stage, in training, with fields set aside.
-    average : `diffusers.training_utils.EMAModel`
-        The averaged weights.
-
-    Returns
-    -------
-    numbers : `dict`
-        Means of the losses over the batches, and what `score_samples` says.
-    image : `numpy.ndarray` or `None`
-        From `draw_patches`; `None` without samples.
     """
     device = next(stage.model.parameters()).device
 
@@ -213,22 +176,7 @@ def validate(stage, average):
 
 
 def score_samples(samples, truth):
-    """
-    Score samples of a few patches.
-
-    Parameters
-    ----------
-    samples : `numpy.ndarray`
-        Gauss ``[S, N, H, W]``, pixels of 0.5 arcsec.
-    truth : `numpy.ndarray`
-        Gauss ``[N, H, W]``.
-
-    Returns
-    -------
-    `dict`
-        ``rmse_mean``, Gauss, of the mean of the samples; ``crps``, Gauss; and by bands of wavelength in arcsec
-        ``power_8_4`` and so on, the power of single samples over that of the truth. All NaN if a sample is not finite.
-    """
+    """Score samples of a few patches."""
     if not np.isfinite(samples).all():
         return dict.fromkeys(["rmse_mean", "crps", *(f"power_{name}" for name in _BANDS)], np.nan)
     numbers = {
@@ -245,20 +193,6 @@ def draw_patches(samples, truth, low):
     Draw input, truth, a sample, mean and spread of the first patches.
 
     Fields are drawn between the limits beside their row, the spread from 0 to half of it.
-
-    Parameters
-    ----------
-    samples : `numpy.ndarray`
-        Gauss ``[S, N, H, W]``; with S = 1 there is no mean or spread.
-    truth : `numpy.ndarray`
-        Gauss ``[N, H, W]``.
-    low : `numpy.ndarray`
-        Gauss ``[N, h, w]``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        uint8 ``[y, x, 3]``.
     """
     panels = {"input": low, "truth": truth, "sample" if len(samples) > 1 else "result": samples[0]}
     if len(samples) > 1:

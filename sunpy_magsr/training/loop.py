@@ -18,32 +18,12 @@ from tqdm.auto import tqdm
 from sunpy_magsr.models.denoiser import LocalBlock
 from sunpy_magsr.training.logs import RunLog, validate
 
-__all__ = ["Bookkeeper", "latest_checkpoint", "resume", "run_stage", "save_checkpoint"]
-
-
 _log = logging.getLogger(__name__)
 _KEPT = 2
 
 
 def save_checkpoint(folder, step, state):
-    """
-    Write ``step-00001234.pt`` into a folder and keep the last two.
-
-    Parameters
-    ----------
-    folder : `pathlib.Path`
-        Created if it is not there.
-    step : `int`
-        Number of finished steps.
-    state : `dict`
-        State dictionaries.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, as on a full disk. The checkpoints before it are still there and nothing is left of
-        this one.
-    """
+    """Write ``step-00001234.pt`` into a folder and keep the last two."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     # Made in memory: torch turns the errors of a file into others.
@@ -93,7 +73,7 @@ class Bookkeeper:
 
     Parameters
     ----------
-    stage : `~sunpy_magsr.training.stages.stage.Stage`
+    stage : ``Stage``
         The stage, in whose folder log and checkpoints are, and whose patches are validated on.
     parts : `dict`
         What a checkpoint holds, by name: ``model``, ``optimizer``, ``schedule`` and ``average``.
@@ -163,25 +143,7 @@ class Bookkeeper:
 
 
 def resume(folder, parts, device):
-    """
-    Put the latest checkpoint of a folder into the parts, and its random state into torch.
-
-    Parameters
-    ----------
-    folder : `pathlib.Path`
-        Of the stage.
-    parts : `dict`
-        As for `Bookkeeper`.
-    device : `torch.device`
-        Of the model.
-
-    Returns
-    -------
-    step : `int`
-        Finished steps, 0 without a checkpoint.
-    seconds : `float`
-        Spent on them.
-    """
+    """Put the latest checkpoint of a folder into the parts, and its random state into torch."""
     state = latest_checkpoint(folder, map_location=device)
     if state is None:
         return 0, 0.0
@@ -203,26 +165,6 @@ def run_stage(stage, *, progress=True):
     Under ``accelerate launch`` with several processes each takes its own batches, and gradients are averaged. A
     checkpoint that cannot be written is named in a warning and tried again at the next turn. The model holds the averaged
     weights afterwards.
-
-    Parameters
-    ----------
-    stage : `~sunpy_magsr.training.stages.stage.Stage`
-        What is trained, on what, and how; with its ``device``: bfloat16 autocast on CUDA, float32 elsewhere. Several
-        processes choose their own GPUs.
-    progress : `bool`
-        Whether to show a progress bar on a terminal.
-
-    Returns
-    -------
-    `bool`
-        Whether this process is the one that writes.
-
-    Raises
-    ------
-    FloatingPointError
-        When the loss or its gradient is not finite; the message names the batch.
-    RuntimeError
-        When the last checkpoint cannot be written.
     """
     model, config = stage.model, stage.options
     is_cuda = "cuda" in stage.device

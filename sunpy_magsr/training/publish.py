@@ -26,19 +26,6 @@ from sunpy_magsr.training.stages.finetune import BASE
 from sunpy_magsr.training.stages.scoring import finished
 from sunpy_magsr.validation.report import ROWS
 
-__all__ = [
-    "CHECK",
-    "TOLERANCE",
-    "check_folder",
-    "departure",
-    "export_model",
-    "load_exported",
-    "measured",
-    "readme",
-    "write_check",
-]
-
-
 #: The file in a model folder.
 CHECK = "check.npz"
 #: Largest difference in Gauss. Above rounding: the bundled models differ by up to 0.004 G between two implementations of
@@ -48,19 +35,7 @@ _CORNERS = (208, 96), (239, 127)
 
 
 def load_exported(folder):
-    """
-    Load a model folder as it is, without the adapter that its card has for an instrument.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        The model folder; one of an adapter is loaded with the base that its card names, or else that it lies in.
-
-    Returns
-    -------
-    `~sunpy_magsr.sampling.backends.Backend`
-        Ready to sample.
-    """
+    """Load a model folder as it is, without the adapter that its card has for an instrument."""
     card = ModelCard.read(folder)
     if card.kind == "adapter":
         return load_backend(f"{card.base or Path(folder).parents[1]}+{folder}")
@@ -68,15 +43,7 @@ def load_exported(folder):
 
 
 def write_check(folder):
-    """
-    Store what a model makes of 32 x 32 pixels of the bundled sample with seed 0.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        The model folder; ``check.npz`` in it gets ``low`` ``[32, 32]`` and ``high`` ``[128, 128]``, float32 Gauss, and
-        the ``header`` of the input.
-    """
+    """Store what a model makes of 32 x 32 pixels of the bundled sample with seed 0."""
     bottom_left, top_right = _CORNERS
     small = sample_map().submap(bottom_left * u.pix, top_right=top_right * u.pix)
     low, header = small.data.astype(np.float32), json.dumps(dict(small.meta))
@@ -86,24 +53,7 @@ def write_check(folder):
 
 
 def departure(folder):
-    """
-    Largest difference between the stored answer of a model folder and what it gives now.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        The model folder.
-
-    Returns
-    -------
-    `float`
-        Gauss.
-
-    Raises
-    ------
-    ValueError
-        If there is no stored answer.
-    """
+    """Largest difference between the stored answer of a model folder and what it gives now."""
     path = Path(folder) / CHECK
     if not path.is_file():
         msg = f"folder must be an exported model with a {CHECK}, got {folder}."
@@ -114,19 +64,7 @@ def departure(folder):
 
 
 def check_folder(folder):
-    """
-    Load a model folder in a process of its own and compare with the stored answer.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        The model folder.
-
-    Raises
-    ------
-    RuntimeError
-        If it does not load, or the answer is another one.
-    """
+    """Load a model folder in a process of its own and compare with the stored answer."""
     command = [sys.executable, "-P", "-m", "sunpy_magsr.training", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     if done.returncode:
@@ -150,26 +88,7 @@ if __name__ == "__main__":
 
 
 def measured(evaluation, *, card):
-    """
-    What an evaluation found for a model.
-
-    Parameters
-    ----------
-    evaluation : `str` or `pathlib.Path`
-        Output folder of ``magsr evaluate``.
-    card : `~sunpy_magsr.store.card.ModelCard`
-        Of the model as it is loaded.
-
-    Returns
-    -------
-    `dict`
-        For ``validation`` of the card: on what and how it was evaluated, and each number with its bootstrap interval.
-
-    Raises
-    ------
-    ValueError
-        If the folder is none of an evaluation, or it did not evaluate these weights with as many steps.
-    """
+    """What an evaluation found for a model."""
     path = Path(evaluation) / "evaluation.json"
     try:
         record = json.loads(path.read_text())
@@ -265,19 +184,7 @@ Astronomy & Astrophysics, 698, A140, [doi:10.1051/0004-6361/202453205](https://d
 
 
 def readme(card):
-    """
-    Say in Markdown what a card says.
-
-    Parameters
-    ----------
-    card : `~sunpy_magsr.store.card.ModelCard`
-        The card.
-
-    Returns
-    -------
-    `str`
-        Text of ``README.md``, with the front matter that a Hub reads.
-    """
+    """Say in Markdown what a card says."""
     front = ModelCardData(
         license=card.license.lower(), library_name="sunpy_magsr", pipeline_tag="image-to-image", tags=_TAGS
     )
@@ -325,7 +232,7 @@ def export_model(run, destination, *, card, half=False, evaluation=None):
     destination : `str` or `pathlib.Path`
         The model folder; a model folder that is there is replaced as a whole.
     card : `dict`
-        Facts for the `~sunpy_magsr.store.card.ModelCard`; the digest of the weights is added, and for an adapter what it
+        Facts for the `~sunpy_magsr.store.ModelCard`; the digest of the weights is added, and for an adapter what it
         was trained on. Facts of a diffusion model may hold those of an ``adapter`` of the same run, which is then put
         into the folder, for input of its instruments.
     half : `bool`

@@ -7,11 +7,9 @@ from huggingface_hub.utils import validate_repo_id
 
 from sunpy_magsr.store.card import ModelCard
 from sunpy_magsr.store.components import weights_digest
+from sunpy_magsr.store.folder import commit_of
 from sunpy_magsr.store.hub import FILES, fetch, file_digests
-from sunpy_magsr.store.weights import commit_of
 from sunpy_magsr.training.publish import CHECK, check_folder
-
-__all__ = ["catalogue_entry", "push_model"]
 
 
 def push_model(folder, repo_id, *, revision=None, private=False):
@@ -19,29 +17,6 @@ def push_model(folder, repo_id, *, revision=None, private=False):
     Put a model folder into a repository of a Hub, replacing the model that was there.
 
     The Hub and the right to write are those of `huggingface_hub` (``HF_ENDPOINT``, ``HF_TOKEN``).
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        Exported model.
-    repo_id : `str`
-        ``"org/name"``; made if it is not there.
-    revision : `str`, optional
-        Branch; made if it is not there. The main one by default.
-    private : `bool`
-        Whether a repository that is made is private.
-
-    Returns
-    -------
-    `str`
-        URL of the commit.
-
-    Raises
-    ------
-    ValueError
-        If ``folder`` is no exported model or its weights are not those of its card, or ``repo_id`` is no name.
-    RuntimeError
-        If the model does not pass its check, or the Hub does not take it.
     """
     folder = Path(folder).resolve()
     if repo_id.count("/") != 1:
@@ -81,28 +56,7 @@ def push_model(folder, repo_id, *, revision=None, private=False):
 
 
 def catalogue_entry(model_id, name):
-    """
-    Write an entry of the catalogue for a model on a Hub as it is now.
-
-    Parameters
-    ----------
-    model_id : `str`
-        The repository and the revision, ``"org/name@revision"``.
-    name : `str`
-        The name that users will give for the model.
-
-    Returns
-    -------
-    `str`
-        The entry in TOML.
-
-    Raises
-    ------
-    ValueError
-        If ``model_id`` lacks one of its parts.
-    OSError
-        If the model cannot be fetched; see `sunpy_magsr.store.hub.download`.
-    """
+    """Write an entry of the catalogue for a model on a Hub as it is now."""
     repo_id, _, revision = model_id.partition("@")
     if not repo_id or not revision:
         msg = f"model_id must be 'org/name@revision', got {model_id!r}."

@@ -7,7 +7,6 @@ from sunpy_magsr.uncertainty.diagnostics import (
     pit_histogram,
     plot_pit,
     plot_reliability,
-    plot_strata,
     rank_histogram,
     reliability,
 )
@@ -25,7 +24,6 @@ __all__ = [
     "pit_histogram",
     "plot_pit",
     "plot_reliability",
-    "plot_strata",
     "rank_histogram",
     "real_scale_map",
     "reliability",

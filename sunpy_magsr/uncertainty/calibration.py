@@ -12,7 +12,6 @@ import numpy as np
 from sunpy_magsr import metrics
 from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.uncertainty.intervals import (
-    AXES,
     LEAST_REGIONS,
     LEVELS,
     UNCALIBRATED,
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from sunpy.map import GenericMap
 
     from sunpy_magsr.uncertainty.intervals import Case
-
-__all__ = ["AXES", "QUANTITIES", "UNCALIBRATED", "Calibration", "Facts", "error_floor", "quantity_named"]
 
 
 _SHARED_ERROR = 0.005
@@ -60,26 +57,7 @@ QUANTITIES: dict[str, Callable[..., Any]] = {
 
 
 def quantity_named(func: str | Callable[..., Any]) -> tuple[str | None, Callable[..., Any]]:
-    """
-    Find a measurement and its name.
-
-    Parameters
-    ----------
-    func : `str` or callable
-        The name of one of the `QUANTITIES`, or any function.
-
-    Returns
-    -------
-    name : `str` or `None`
-        The name. `None` if the function is not one of the `QUANTITIES`.
-    func : callable
-        The function.
-
-    Raises
-    ------
-    ValueError
-        If there is no such name.
-    """
+    """Find a measurement and its name."""
     if isinstance(func, str):
         if func not in QUANTITIES:
             msg = f"func must be a function or one of {', '.join(QUANTITIES)}, got {func!r}."
@@ -89,21 +67,7 @@ def quantity_named(func: str | Callable[..., Any]) -> tuple[str | None, Callable
 
 
 def error_floor(mean: Any, std: Any) -> Any:
-    """
-    Add the error that all members share, half a per cent of the value, to their standard deviation.
-
-    Parameters
-    ----------
-    mean : `float`, `~astropy.units.Quantity` or `numpy.ndarray`
-        Mean of a quantity over the members.
-    std : `float`, `~astropy.units.Quantity` or `numpy.ndarray`
-        Standard deviation of the quantity over the members.
-
-    Returns
-    -------
-    `float`, `~astropy.units.Quantity` or `numpy.ndarray`
-        The root of the sum of both squares.
-    """
+    """Add the error that all members share, half a per cent of the value, to their standard deviation."""
     return np.sqrt(std**2 + (_SHARED_ERROR * mean) ** 2)
 
 
@@ -114,7 +78,7 @@ class Calibration(StratumFactors):
     r"""
     Factors of intervals by stratum.
 
-    An interval of an ensemble is the mean plus and minus `~sunpy_magsr.uncertainty.intervals.half_width` standard
+    An interval of an ensemble is the mean plus and minus ``half_width`` standard
     deviations, times the factor of the pixel's stratum. With that factor the interval holds the share of the truth that it
     names: split conformal prediction (Papadopoulos et al. 2002, :doi:`10.1007/3-540-36755-1_29`) by groups (Vovk 2012,
     Asian Conference on Machine Learning 25, 475). Factors are interpolated between levels. Below the lowest and above the
@@ -155,7 +119,7 @@ class Calibration(StratumFactors):
 
         Parameters
         ----------
-        cases : sequence of `~sunpy_magsr.uncertainty.intervals.Case`
+        cases : sequence of ``Case``
             Ensembles with their truth. The model should not have been trained on any of their regions.
         edges : `dict`
             As in `Calibration`.
@@ -211,7 +175,7 @@ class Calibration(StratumFactors):
 
         Parameters
         ----------
-        cases : sequence of `~sunpy_magsr.uncertainty.intervals.Case`
+        cases : sequence of ``Case``
             As in `fit`, which raises the same errors.
         **options
             Options of `fit`.
@@ -219,7 +183,7 @@ class Calibration(StratumFactors):
         Returns
         -------
         `~astropy.table.Table`
-            The coverage, as `~sunpy_magsr.uncertainty.intervals.coverage_table` gives it.
+            The coverage, as ``coverage_table`` gives it.
         """
         return coverage_table(cls.fit_without_each(cases, **options), cases)
 
@@ -230,7 +194,7 @@ class Calibration(StratumFactors):
 
         Parameters
         ----------
-        cases : sequence of `~sunpy_magsr.uncertainty.intervals.Case`
+        cases : sequence of ``Case``
             Ensembles with their truth, as in `fit`.
         **options
             Options of `fit`, which raises the same errors.
@@ -277,21 +241,7 @@ class Facts:
     strata: NDArray[np.uint8] | None = None
 
     def frame_factor(self, name: str, level: float) -> float:
-        """
-        Give the factor of the interval of a quantity that was measured on the whole frame.
-
-        Parameters
-        ----------
-        name : `str`
-            One of the `~sunpy_magsr.uncertainty.QUANTITIES`.
-        level : `float`
-            Probability of the interval, between 0 and 1.
-
-        Returns
-        -------
-        `float`
-            The factor. Where there is none, it is 1, and the user is warned.
-        """
+        """Give the factor of the interval of a quantity that was measured on the whole frame."""
         calibration = self.calibrations.get(name)
         stratum = UNCALIBRATED if calibration is None else int(calibration.strata(self.frame, ()))
         if calibration is None or stratum == UNCALIBRATED:

@@ -23,25 +23,10 @@ if TYPE_CHECKING:
     from sunpy_magsr.uncertainty.ensemble import Ensemble
     from sunpy_magsr.uncertainty.intervals import StratumFactors
 
-__all__ = [
-    "case_pit",
-    "coverage",
-    "draw_diagnostics",
-    "own_axes",
-    "pit",
-    "pit_histogram",
-    "plot_pit",
-    "plot_reliability",
-    "plot_strata",
-    "rank_histogram",
-    "reliability",
-    "reliability_of_regions",
-]
-
 
 def pit_histogram(values: Mapping[str, NDArray[np.floating]], *, bins: int = 20) -> Table:
     r"""
-    Make a histogram of the results of `~sunpy_magsr.uncertainty.diagnostics` over regions, each of which counts the same.
+    Make a histogram of the results of ``diagnostics`` over regions, each of which counts the same.
 
     The histogram of calibrated intervals is flat. High ends mean that the intervals are too narrow, a dome that they are too
     wide, and a slope that there is a bias.
@@ -49,7 +34,7 @@ def pit_histogram(values: Mapping[str, NDArray[np.floating]], *, bins: int = 20)
     Parameters
     ----------
     values : `dict` of `str` to `numpy.ndarray`
-        Result of `~sunpy_magsr.uncertainty.diagnostics` for each region, by its name.
+        Result of ``diagnostics`` for each region, by its name.
     bins : `int`
         Number of bins. Defaults to 20.
 
@@ -75,30 +60,7 @@ def pit_histogram(values: Mapping[str, NDArray[np.floating]], *, bins: int = 20)
 
 
 def reliability_of_regions(values: Mapping[str, NDArray[np.floating]], *, levels: ArrayLike | None = None) -> Table:
-    """
-    Measure the coverage of the intervals at many levels, with an error from the differences between regions.
-
-    Parameters
-    ----------
-    values : `dict` of `str` to `numpy.ndarray`
-        Result of `~sunpy_magsr.uncertainty.diagnostics` for each region, by its name.
-    levels : array-like of `float`, optional
-        Probabilities of the intervals. By default 0.05, 0.1, ... 0.95.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        The columns ``level``, ``coverage``, and ``error`` as in `pit_histogram`.
-        `~sunpy_magsr.uncertainty.plot_reliability` draws it.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sunpy_magsr.uncertainty.diagnostics import reliability_of_regions
-    >>> uniform = np.linspace(0, 1, 1001)
-    >>> reliability_of_regions({"a": uniform, "b": uniform}, levels=[0.5])["coverage"].round(2).tolist()
-    [0.5]
-    """
+    """Measure the coverage of the intervals at many levels, with an error from the differences between regions."""
     levels = np.arange(1, 20) / 20 if levels is None else np.asarray(levels, dtype=float)
     shares = [[np.mean(np.abs(2 * _known(one) - 1) <= level) for level in levels] for one in values.values()]
     mean, error = _over_regions(shares)
@@ -131,7 +93,7 @@ def coverage(
     Parameters
     ----------
     members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
-        S members, as in `~sunpy_magsr.metrics.ensemble.read_members`. Of an Ensemble of antithetic pairs, the first member
+        S members, as in ``read_members``. Of an Ensemble of antithetic pairs, the first member
         of each pair counts.
     truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
         The true field on the same grid; plain arrays are in Gauss.
@@ -270,7 +232,7 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
     Parameters
     ----------
     tables : `dict` of `str` to `~astropy.table.Table`
-        Results of `reliability` or `~sunpy_magsr.uncertainty.diagnostics.reliability_of_regions`, by the names for the legend. The
+        Results of `reliability` or ``reliability_of_regions``, by the names for the legend. The
         latter are drawn with error bars.
     axes : `matplotlib.axes.Axes`, optional
         The axes to draw into. By default those of a new figure, which is not one of pyplot's.
@@ -308,19 +270,7 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
 
 
 def own_axes(axes: Axes | None) -> Axes:
-    """
-    Make axes if there are none.
-
-    Parameters
-    ----------
-    axes : `matplotlib.axes.Axes` or `None`
-        The axes that the user gave.
-
-    Returns
-    -------
-    `matplotlib.axes.Axes`
-        These, or those of a new figure, which is not one of pyplot's.
-    """
+    """Make axes if there are none."""
     if axes is not None:
         return axes
     from sunpy_magsr.spectral.plot import FreeFigure
@@ -414,30 +364,7 @@ def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> NDArr
 
 
 def case_pit(case: Case, calibration: StratumFactors | None = None) -> NDArray[np.float32]:
-    """
-    Find the quantile at which the truth lies, as `pit` does, for a case.
-
-    Parameters
-    ----------
-    case : `~sunpy_magsr.uncertainty.intervals.Case`
-        An ensemble and its truth.
-    calibration : `~sunpy_magsr.uncertainty.Calibration`, optional
-        Calibration of the intervals. By default they are those of the members alone.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The quantile, float32, of the shape of the truth.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sunpy_magsr.metrics.ensemble import Draws
-    >>> from sunpy_magsr.uncertainty.intervals import Case
-    >>> from sunpy_magsr.uncertainty.diagnostics import case_pit
-    >>> case_pit(Case(np.zeros(3), np.ones(3), Draws(10**6), np.array([-1.645, 0, 1.645]), {}, "one")).round(2)
-    array([0.05, 0.5 , 0.95], dtype=float32)
-    """
+    """Find the quantile at which the truth lies, as `pit` does, for a case."""
     strata = None if calibration is None else calibration.strata(case.conditions, np.shape(case.truth))
     return _quantiles(case, calibration, strata)
 
@@ -532,25 +459,7 @@ def draw_diagnostics(
     *,
     level: float = 0.9,
 ) -> Figure:
-    """
-    Draw how well intervals are calibrated: reliability, histogram of `pit`, and coverage by stratum.
-
-    Parameters
-    ----------
-    values : `dict` of `str` to `numpy.ndarray`
-        Result of `pit` for each region, with a calibration that was fitted without that region.
-    raw : `dict` of `str` to `numpy.ndarray`
-        Result of `pit` for each region without calibration.
-    table : `~astropy.table.Table`
-        Result of `~sunpy_magsr.uncertainty.Calibration.cross_fit`.
-    level : `float`
-        The level for the coverage by stratum, one of those in the table. Defaults to 0.9.
-
-    Returns
-    -------
-    `matplotlib.figure.Figure`
-        A figure with three panels, which is not one of pyplot's.
-    """
+    """Draw how well intervals are calibrated: reliability, histogram of `pit`, and coverage by stratum."""
     from sunpy_magsr.spectral.plot import FreeFigure
 
     n_strata = np.count_nonzero(table["level"] == level)

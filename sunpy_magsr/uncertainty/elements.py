@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.uncertainty.ensemble import Ensemble
 
-__all__ = ["flux_elements"]
-
 
 _FORMATS = {u.pix: ".2f", u.arcsec: ".2f", u.deg: ".3f", u.G: ".0f", u.Mm**2: ".1f", u.Mx: ".2e"}
 
@@ -43,7 +41,7 @@ def flux_elements(
 
     `~sunpy_magsr.metrics.element_labels` divides the mean of the members (or one of them) and every member into elements.
     The probability of detection is the share of the members (or of the other members) that have the element too, as
-    `~sunpy_magsr.metrics.elements.matched` finds it. On magnetograms whose truth is known, this probability is close to the
+    ``matched`` finds it. On magnetograms whose truth is known, this probability is close to the
     share of such elements that are in the truth (:ref:`uncertainty`).
 
     The interval of the flux is :math:`m \pm t_{S-1} \sqrt{1 + 1/S}\,\sigma` of the fluxes of these S members through the

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from sunpy_magsr.metrics.ensemble import Draws
     from sunpy_magsr.uncertainty.members import Moments, StoredMoments
 
-__all__ = ["MISSING", "NOT_CALIBRATED", "NOT_TRAINED", "Ensemble", "Samples", "check_ensemble", "read_truth"]
-
 
 _ROWS = 64
 
@@ -101,24 +99,7 @@ class Samples:
         return self._members
 
     def sample(self, number: int) -> GenericMap:
-        """
-        One of the members.
-
-        Parameters
-        ----------
-        number : `int`
-            The number of the member, from 0 to ``len(ensemble) - 1``.
-
-        Returns
-        -------
-        `sunpy.map.GenericMap`
-            The member in Gauss. It is a copy.
-
-        Raises
-        ------
-        ValueError
-            If there is no such member, or the members were not kept.
-        """
+        """One of the members."""
         if not 0 <= number < len(self):
             msg = f"number must be 0 to {len(self) - 1}, got {number!r}."
             raise ValueError(msg)
@@ -130,41 +111,20 @@ class Samples:
         """
         Mean of the members.
 
-        Returns
-        -------
-        `sunpy.map.GenericMap`
-            The mean in Gauss. Its ``uncertainty`` is the standard deviation of the members.
-
         Notes
         -----
         In sunpy, ``submap``, ``rotate``, ``resample``, ``reproject_to`` and arithmetic return a Map without
         ``uncertainty``, and ``save`` writes none. Apply the same cut to `std`, and write files with
-        `sunpy_magsr.maps.fits.write_fits`.
+        `sunpy_magsr.io.write_fits`.
         """
         return self._make_map(self._moments.mean.copy(), "mean", std=self._std.copy())
 
     def std(self, *, smoothing: u.Quantity | None = None) -> GenericMap:
         """
-        Standard deviation of a member, estimated from all members (`~sunpy_magsr.metrics.ensemble.Draws`).
+        Standard deviation of a member, estimated from all members (``Draws``).
 
         It often shows the grid of the input's pixels. This is right: where the mean over an input pixel is known, the model
         is less sure at the corners of that pixel than at its center.
-
-        Parameters
-        ----------
-        smoothing : `~astropy.units.Quantity`, optional
-            Average the variance over a Gaussian with this full width at half maximum, an angle in arcsec. Two input pixels
-            (4 arcsec for MDI) remove the grid. By default nothing is averaged.
-
-        Returns
-        -------
-        `sunpy.map.GenericMap`
-            The standard deviation in Gauss.
-
-        Raises
-        ------
-        ValueError
-            If ``smoothing`` is not a positive angle.
         """
         if smoothing is None:
             return self._make_map(self._std.copy(), "standard deviation")
@@ -174,14 +134,7 @@ class Samples:
         return self._make_map(smoothed_std(smap, smoothing), "standard deviation, smoothed")
 
     def median(self) -> GenericMap:
-        """
-        Median of the members.
-
-        Returns
-        -------
-        `sunpy.map.GenericMap`
-            The median in Gauss.
-        """
+        """Median of the members."""
         return self._make_map(self._quantile(0.5), "median")
 
     def quantile(self, q: float) -> GenericMap:
@@ -191,21 +144,6 @@ class Samples:
         It is the quantile of type 8 of Hyndman & Fan 1996 (:doi:`10.1080/00031305.1996.10473566`). It is never below the
         lowest or above the highest member. For an interval that is calibrated, use
         `~sunpy_magsr.uncertainty.Ensemble.interval`.
-
-        Parameters
-        ----------
-        q : `float`
-            The probability, from 0 to 1.
-
-        Returns
-        -------
-        `sunpy.map.GenericMap`
-            The quantile in Gauss.
-
-        Raises
-        ------
-        ValueError
-            If ``q`` is not from 0 to 1, or the members were not kept.
         """
         if not 0 <= q <= 1:
             msg = f"q must be from 0 to 1, got {q!r}."
@@ -238,9 +176,9 @@ class Ensemble(Samples):
         The samples, float32 in Gauss, ``[S, Y, X]``, at least two. `None` if only their moments are known.
     make_map : callable
         The function that puts an array into a Map, called as ``make_map(data, statistic, std=None, flagged=None)``.
-    facts : `~sunpy_magsr.uncertainty.calibration.Facts`, optional
+    facts : ``Facts``, optional
         Calibrations and flags of the pixels. By default the ensemble has no calibration.
-    moments : `~sunpy_magsr.uncertainty.members.Moments`, optional
+    moments : ``Moments``, optional
         Mean and standard deviation of the members. By default they are computed from ``members``.
     is_paired : `bool`
         Whether ``members`` are antithetic pairs, if ``moments`` does not say it. Defaults to `False`.
@@ -301,7 +239,7 @@ class Ensemble(Samples):
         Interval that holds the field that HMI would have measured with a probability of ``level``, pixel by pixel.
 
         It is :math:`m \pm f\,w\,\sigma` with the mean m and the standard deviation :math:`\sigma` of the members, the half
-        width w for their number (`~sunpy_magsr.uncertainty.intervals.half_width`), and the calibrated factor f of the
+        width w for their number (``half_width``), and the calibrated factor f of the
         pixel's stratum (`~sunpy_magsr.uncertainty.Calibration`). Pixels for which no calibration holds get a factor of 1. They are
         masked in both Maps, and a warning says how many they are.
 
@@ -327,7 +265,7 @@ class Ensemble(Samples):
 
         Warns
         -----
-        `~sunpy_magsr.exceptions.MagsrUserWarning`
+        ``MagsrUserWarning``
             If the model, or some of the pixels, have no calibration.
         """
         check_level(level)
@@ -418,7 +356,7 @@ class Ensemble(Samples):
         overwrite: bool = False,
     ) -> Path:
         """
-        Write the ensemble to one file, ``.fits`` or ``.asdf``; see `sunpy_magsr.uncertainty.files.save_ensemble`.
+        Write the ensemble to one file, ``.fits`` or ``.asdf``; see ``sunpy_magsr.uncertainty.files.save_ensemble``.
 
         Parameters
         ----------
@@ -444,7 +382,7 @@ class Ensemble(Samples):
     @classmethod
     def load(cls, path: str | Path) -> Ensemble:
         """
-        Read a file that `save` wrote; see `sunpy_magsr.uncertainty.files.read_ensemble`.
+        Read a file that `save` wrote; see ``sunpy_magsr.uncertainty.files.read_ensemble``.
 
         Parameters
         ----------
@@ -487,45 +425,14 @@ class Ensemble(Samples):
 
 
 def check_ensemble(ensemble: object) -> None:
-    """
-    Check that an argument is an ensemble.
-
-    Parameters
-    ----------
-    ensemble : object
-        The argument that the user gave.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else.
-    """
+    """Check that an argument is an ensemble."""
     if not isinstance(ensemble, Ensemble):
         msg = f"ensemble must be an Ensemble, got {type(ensemble).__name__}."
         raise TypeError(msg)
 
 
 def read_truth(truth: GenericMap | u.Quantity | ArrayLike, ensemble: Ensemble) -> Field:
-    """
-    Read the truth of an ensemble.
-
-    Parameters
-    ----------
-    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-        The truth, as `~sunpy_magsr.maps.field.read_field` reads it.
-    ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        The ensemble, on whose grid the truth must be.
-
-    Returns
-    -------
-    `~sunpy_magsr.maps.field.Field`
-        The truth in Gauss.
-
-    Raises
-    ------
-    ValueError
-        If the truth cannot be read or has another shape.
-    """
+    """Read the truth of an ensemble."""
     field = read_field(truth, name="truth")
     if field.data.shape != ensemble.shape:
         msg = f"truth must have the shape of the ensemble, {ensemble.shape}, got {field.data.shape}."

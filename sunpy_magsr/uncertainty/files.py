@@ -13,9 +13,8 @@ from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
 
 from sunpy_magsr._files import check_new, whole_file
-from sunpy_magsr.inference.header import ANTITHETIC
 from sunpy_magsr.maps.fits import check_precision, compressed_image, image_list, read_fits
-from sunpy_magsr.metrics.ensemble import PAIR_CORRELATION, Draws
+from sunpy_magsr.metrics.ensemble import ANTITHETIC, PAIR_CORRELATION, Draws
 from sunpy_magsr.uncertainty.calibration import Calibration, Facts
 from sunpy_magsr.uncertainty.members import StoredMoments
 
@@ -27,17 +26,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sunpy.map import GenericMap
 
-    from sunpy_magsr.uncertainty.ensemble import Ensemble
-
-__all__ = ["read_ensemble", "save_ensemble"]
-
 
 _BLOCK = 2880  # bytes, of FITS
 _FRAME = "frame"
 
 
 def save_ensemble(
-    ensemble: Ensemble,
+    ensemble: Any,
     path: str | Path,
     *,
     members: bool = False,
@@ -53,34 +48,6 @@ def save_ensemble(
 
     ASDF has a tree with the Map ``mean`` and its uncertainty, the arrays ``flags``, ``strata`` and ``members``, and the
     ``calibrations``. It needs the extra ``sunpy-magsr[asdf]``.
-
-    Parameters
-    ----------
-    ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        The ensemble.
-    path : `str` or `pathlib.Path`
-        The file, ``.fits`` or ``.asdf``; it appears whole or not at all.
-    members : `bool`
-        Whether to write the members. Defaults to `False`.
-    precision : `~astropy.units.Quantity`, optional
-        Compress the images of a FITS file, with values rounded to steps of this magnetic field, as in
-        `sunpy_magsr.maps.fits.write_fits`. By default nothing is rounded. Members that are compressed cannot be mapped, and are
-        read into memory.
-    overwrite : `bool`
-        Whether to replace a file that exists. Defaults to `False`.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The file.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists and ``overwrite`` is false.
-    ValueError
-        If the name does not end in ``.fits`` or ``.asdf``, ``precision`` is not a positive magnetic field or is given for
-        ASDF, or the ensemble has no members to write.
     """
     path = Path(path)
     writers: dict[str, Callable[..., None]] = {".fits": _write_fits, ".asdf": _write_asdf}
@@ -99,24 +66,7 @@ def save_ensemble(
 
 
 def read_ensemble(path: str | Path) -> dict[str, Any]:
-    """
-    Read what `save_ensemble` wrote.
-
-    Parameters
-    ----------
-    path : `str` or `pathlib.Path`
-        That file. It is read as FITS unless its name ends in ``.asdf``.
-
-    Returns
-    -------
-    `dict`
-        The arguments of `~sunpy_magsr.uncertainty.Ensemble`. The members are `None` if the file has none.
-
-    Raises
-    ------
-    ValueError
-        If the file holds something else.
-    """
+    """Read what `save_ensemble` wrote."""
     path = Path(path)
     if path.suffix == ".asdf":
         return _read_asdf(path)
@@ -141,7 +91,7 @@ def read_ensemble(path: str | Path) -> dict[str, Any]:
     return _made(mean, texts, flags, strata, members)
 
 
-def _facts(ensemble: Ensemble) -> dict[str, Any]:
+def _facts(ensemble: Any) -> dict[str, Any]:
     """Calibrations and the values of their axes for the frame, as plain lists and numbers by name."""
     calibrations = {name: calibration.to_dict() for name, calibration in ensemble.facts.calibrations.items()}
     return {**calibrations, _FRAME: ensemble.facts.frame}
@@ -178,7 +128,7 @@ def _made(
     return {"members": members, "make_map": make_map, "facts": facts, "moments": moments}
 
 
-def _mean_of(ensemble: Ensemble) -> GenericMap:
+def _mean_of(ensemble: Any) -> GenericMap:
     """The mean, with the correlation of partners in its header."""
     mean = ensemble.mean()
     if ensemble.is_paired:
@@ -187,7 +137,7 @@ def _mean_of(ensemble: Ensemble) -> GenericMap:
 
 
 def _write_fits(
-    ensemble: Ensemble, stream: BinaryIO, members: NDArray[np.float32] | None, precision: u.Quantity | None
+    ensemble: Any, stream: BinaryIO, members: NDArray[np.float32] | None, precision: u.Quantity | None
 ) -> None:
     mean = _mean_of(ensemble)
     header = mean.fits_header
@@ -217,7 +167,7 @@ def _write_fits(
     stream.write(bytes(-members.nbytes % _BLOCK))
 
 
-def _write_asdf(ensemble: Ensemble, stream: BinaryIO, members: NDArray[np.float32] | None, _step: None) -> None:
+def _write_asdf(ensemble: Any, stream: BinaryIO, members: NDArray[np.float32] | None, _step: None) -> None:
     asdf = _asdf()
     tree = {
         "mean": _mean_of(ensemble),

@@ -21,20 +21,6 @@ if TYPE_CHECKING:
 
     from sunpy_magsr.metrics.ensemble import Draws
 
-__all__ = [
-    "AXES",
-    "LEVELS",
-    "UNCALIBRATED",
-    "Case",
-    "StratumFactors",
-    "check_level",
-    "coverage_table",
-    "factors",
-    "half_width",
-    "shape_of",
-    "standard_errors",
-]
-
 
 #: Axes of the strata and their units: strength of the input's field in Gauss, cosine of the heliocentric angle, noise of the
 #: input in Gauss, blur of the frame (FWHM) in arcsec, and date of the observation as a decimal year.
@@ -83,21 +69,7 @@ class StratumFactors:
             object.__setattr__(self, name, found.astype(int) if name == "regions" else found)
 
     def index(self, conditions: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """
-        Find the stratum of each pixel, whether it was calibrated or not.
-
-        Parameters
-        ----------
-        conditions : `dict`
-            Values of the axes: for each an array of ``shape`` or a number.
-        shape : `tuple` of `int`
-            Shape of the result.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            Number of the stratum, uint8; 255 where a value is outside of all edges.
-        """
+        """Find the stratum of each pixel, whether it was calibrated or not."""
         index = np.zeros(shape, dtype=np.uint8)
         inside = np.ones(shape, dtype=bool)
         for axis, edges in self.edges.items():
@@ -108,75 +80,25 @@ class StratumFactors:
         return np.where(inside, index, np.uint8(UNCALIBRATED))
 
     def has(self, index: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """
-        Say which strata have factors.
-
-        Parameters
-        ----------
-        index : `numpy.ndarray`
-            Numbers of strata, from `index`.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            Whether there are factors, bool, of the same shape.
-        """
+        """Say which strata have factors."""
         calibrated = np.zeros(UNCALIBRATED + 1, dtype=bool)
         calibrated[: self.regions.size] = np.isfinite(self._by_stratum()).all(axis=1)
         return calibrated[index]
 
     def strata(self, conditions: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        """
-        Find the stratum of each pixel, where it was calibrated.
-
-        Parameters
-        ----------
-        conditions : `dict`
-            As in `index`.
-        shape : `tuple` of `int`
-            Shape of the result.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            Number of the stratum, uint8; 255 where a value is outside of all edges or the stratum has no factors.
-        """
+        """Find the stratum of each pixel, where it was calibrated."""
         index = self.index(conditions, shape)
         return np.where(self.has(index), index, np.uint8(UNCALIBRATED))
 
     def factor(self, level: float) -> NDArray[np.float32]:
-        """
-        Give the factors of all strata at a level.
-
-        Parameters
-        ----------
-        level : `float`
-            Probability of the interval, between 0 and 1.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            The factors, float32 ``[256]``, indexed by the numbers that `strata` gives; 1 where there is no factor.
-        """
+        """Give the factors of all strata at a level."""
         table = np.ones(UNCALIBRATED + 1, dtype=np.float32)
         at_level = [np.interp(level, self.levels, of_stratum) for of_stratum in self._by_stratum()]
         table[: len(at_level)] = np.nan_to_num(at_level, nan=1.0)
         return table
 
     def name_of(self, stratum: int) -> str:
-        """
-        Name a stratum in words.
-
-        Parameters
-        ----------
-        stratum : `int`
-            Number of the stratum.
-
-        Returns
-        -------
-        `str`
-            The words, such as ``"field 10-30 G, mu 0.65-1"``.
-        """
+        """Name a stratum in words."""
         spans = [
             [f"{axis} {low:g}-{high:g} {AXES[axis]}".strip() for low, high in itertools.pairwise(of_axis)]
             for axis, of_axis in self.edges.items()
@@ -187,14 +109,7 @@ class StratumFactors:
         return self.factors.reshape(-1, len(self.levels))
 
     def to_dict(self) -> dict[str, Any]:
-        """
-        Give the calibration as plain lists and numbers for JSON; `of` reads them.
-
-        Returns
-        -------
-        `dict`
-            The fields by name. `None` stands for an unknown number, and for an edge at infinity.
-        """
+        """Give the calibration as plain lists and numbers for JSON; `of` reads them."""
         return {
             "edges": {axis: [None if np.isinf(edge) else edge for edge in edges] for axis, edges in self.edges.items()},
             "levels": list(self.levels),
@@ -206,24 +121,7 @@ class StratumFactors:
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self:
-        """
-        Make a calibration from what `to_dict` gives.
-
-        Parameters
-        ----------
-        facts : `dict`
-            The fields by name, as in a model's card. In ``edges``, `None` stands for infinity.
-
-        Returns
-        -------
-        `~sunpy_magsr.uncertainty.Calibration`
-            The calibration.
-
-        Raises
-        ------
-        ValueError
-            If something is missing or wrong.
-        """
+        """Make a calibration from what `to_dict` gives."""
         try:
             edges = {
                 axis: tuple(np.inf if edge is None else float(edge) for edge in of_axis)
@@ -236,43 +134,14 @@ class StratumFactors:
             raise ValueError(msg) from error
 
     def save(self, path: str | Path) -> Path:
-        """
-        Write a JSON file, with factors rounded to three decimals. It appears whole or not at all.
-
-        Parameters
-        ----------
-        path : `str` or `pathlib.Path`
-            Name of the file. A file of that name is replaced.
-
-        Returns
-        -------
-        `pathlib.Path`
-            Path of the file.
-        """
+        """Write a JSON file, with factors rounded to three decimals. It appears whole or not at all."""
         with whole_file(path) as stream:
             stream.write(json.dumps(self.to_dict(), indent=1, allow_nan=False).encode() + b"\n")
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """
-        Read a JSON file that `save` wrote.
-
-        Parameters
-        ----------
-        path : `str` or `pathlib.Path`
-            Name of that file. A model's card has the same facts, which `of` reads.
-
-        Returns
-        -------
-        `~sunpy_magsr.uncertainty.Calibration`
-            The factors and their strata.
-
-        Raises
-        ------
-        OSError, ValueError
-            If there is no such file, or it holds something else.
-        """
+        """Read a JSON file that `save` wrote."""
         return cls.of(json.loads(Path(path).read_text()))
 
 
@@ -284,19 +153,7 @@ def _plain(values: NDArray[np.float64]) -> list[Any]:
 
 
 def shape_of(edges: Mapping[str, Sequence[float]]) -> tuple[int, ...]:
-    """
-    Count the strata along each axis.
-
-    Parameters
-    ----------
-    edges : `dict`
-        Edges of the strata of each axis.
-
-    Returns
-    -------
-    `tuple` of `int`
-        The numbers, in the order of `AXES`.
-    """
+    """Count the strata along each axis."""
     return tuple(len(edges[axis]) - 1 for axis in AXES if axis in edges)
 
 
@@ -318,12 +175,12 @@ class Case:
     mean, std : `numpy.ndarray`
         Mean and standard deviation of the members: of a field in Gauss, ``[Y, X]``, or of a quantity that was measured on
         several fields, ``[N]``.
-    draws : `~sunpy_magsr.metrics.ensemble.Draws`
+    draws : ``Draws``
         Number of members, and whether they are pairs.
     truth : `numpy.ndarray`
         The truth, of the same shape, NaN where it is not known.
     conditions : `dict`
-        Values of the axes of the strata (`~sunpy_magsr.uncertainty.calibration.AXES`): for each an array or a number.
+        Values of the axes of the strata (``AXES``): for each an array or a number.
     region : `str`
         Name of the observed region. Cases of one region are not independent.
     """
@@ -337,19 +194,7 @@ class Case:
 
 
 def check_level(level: float) -> None:
-    """
-    Check the probability of an interval.
-
-    Parameters
-    ----------
-    level : `float`
-        The probability.
-
-    Raises
-    ------
-    ValueError
-        If it is not between 0 and 1.
-    """
+    """Check the probability of an interval."""
     if not 0 < level < 1:
         msg = f"level must be between 0 and 1, got {level!r}."
         raise ValueError(msg)
@@ -362,46 +207,15 @@ def half_width(level: ArrayLike, draws: Draws) -> NDArray[np.float64]:
     If the truth and S members are drawn from one Gaussian distribution, the truth is within :math:`t_\nu \sqrt{1 + v}`
     standard deviations from the mean, with Student's t at the level (Student 1908, :doi:`10.1093/biomet/6.1.1`). For
     independent members :math:`\nu = S - 1` and :math:`v = 1/S`; for antithetic pairs both are those of
-    `~sunpy_magsr.metrics.ensemble.Draws`. With few members their standard deviation is not well known, and the interval
+    ``Draws``. With few members their standard deviation is not well known, and the interval
     is wider.
-
-    Parameters
-    ----------
-    level : `float` or `numpy.ndarray`
-        Probability of the interval, between 0 and 1.
-    draws : `~sunpy_magsr.metrics.ensemble.Draws`
-        Number of members S, at least 2, and whether they are pairs.
-
-    Returns
-    -------
-    `float` or `numpy.ndarray`
-        Half the width, one number for each level.
-
-    Examples
-    --------
-    >>> from sunpy_magsr.metrics.ensemble import Draws
-    >>> from sunpy_magsr.uncertainty.intervals import half_width
-    >>> round(float(half_width(0.6827, Draws(10**6))), 3), round(float(half_width(0.6827, Draws(4))), 3)
-    (1.0, 1.338)
     """
     student = stats.t.ppf((1 + np.asarray(level)) / 2, draws.degrees_of_freedom)
     return student * np.sqrt(1 + draws.mean_variance)
 
 
 def standard_errors(case: Case) -> NDArray[np.float64]:
-    """
-    Give the distance of the truth from the mean, in standard deviations of the members.
-
-    Parameters
-    ----------
-    case : `Case`
-        The ensemble and its truth.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The distance, of the shape of the truth, NaN where the truth is not known. Where all members equal the truth, it is 0.
-    """
+    """Give the distance of the truth from the mean, in standard deviations of the members."""
     error = np.abs(np.asarray(case.truth, dtype=float) - case.mean)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error == 0, 0.0, error / case.std)
@@ -410,27 +224,7 @@ def standard_errors(case: Case) -> NDArray[np.float64]:
 def factors(
     calibration: StratumFactors, cases: Sequence[Case], *, least: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]:
-    """
-    Fit the factors of a calibration.
-
-    Parameters
-    ----------
-    calibration : `~sunpy_magsr.uncertainty.Calibration`
-        A calibration with the strata and levels to fit.
-    cases : sequence of `Case`
-        Ensembles with their truth.
-    least : `int`
-        A region with fewer pixels in a stratum does not count in it.
-
-    Returns
-    -------
-    factors : `numpy.ndarray`
-        As in `~sunpy_magsr.uncertainty.Calibration`.
-    scatter : `numpy.ndarray`
-        Likewise.
-    regions : `numpy.ndarray`
-        Likewise.
-    """
+    """Fit the factors of a calibration."""
     shape = calibration.regions.shape
     regions = sorted({case.region for case in cases})
     found = np.full((len(regions), calibration.regions.size, len(calibration.levels)), np.nan)
@@ -456,34 +250,7 @@ def factors(
 def coverage_table(
     calibrations: StratumFactors | Mapping[str, StratumFactors], cases: Sequence[Case], *, least: int = 1
 ) -> Table:
-    r"""
-    Count how often calibrated intervals hold the truth, by stratum.
-
-    Parameters
-    ----------
-    calibrations : `~sunpy_magsr.uncertainty.Calibration` or `dict`
-        One calibration for all cases, or for each region (by its name) one that was fitted without it.
-    cases : sequence of `Case`
-        Ensembles with their truth.
-    least : `int`
-        A region with fewer pixels in a stratum does not count for ``lowest`` and ``highest``. Defaults to 1.
-
-    Returns
-    -------
-    `~astropy.table.Table`
-        One row for each level, and each stratum or (``"all"``) all calibrated pixels together:
-
-        - ``coverage``: share of the pixels whose interval holds the truth, averaged over the regions;
-        - ``scatter_error``: standard error of this mean, from the differences between regions;
-        - ``binomial_error``: :math:`\sqrt{p (1 - p) / R}` with the coverage p of R regions, as if all pixels of one region
-          erred together;
-        - ``lowest``, ``highest``: coverage in the regions with the lowest and the highest one;
-        - ``regions``, ``pixels``: how many there are.
-
-        If each of few regions was left out of the fit in turn, the mean is close to the level nearly by construction:
-        factors that are too small for one region are too large for another. The lowest and the highest coverage then say
-        more.
-    """
+    r"""Count how often calibrated intervals hold the truth, by stratum."""
     by_region = calibrations
     if isinstance(by_region, StratumFactors):
         by_region = dict.fromkeys({case.region for case in cases}, by_region)

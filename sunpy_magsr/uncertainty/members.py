@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Moments", "keep_members", "release"]
-
 
 @dataclasses.dataclass(frozen=True)
 class StoredMoments:
@@ -36,7 +34,7 @@ class Moments:
     Parameters
     ----------
     is_paired : `bool`
-        Whether the fields are antithetic pairs (`~sunpy_magsr.metrics.ensemble.Draws`). Defaults to `False`.
+        Whether the fields are antithetic pairs (``Draws``). Defaults to `False`.
 
     Examples
     --------
@@ -67,14 +65,7 @@ class Moments:
         return Draws(self.count, True, correlation)
 
     def add(self, field: NDArray[np.floating]) -> None:
-        """
-        Take one more field.
-
-        Parameters
-        ----------
-        field : `numpy.ndarray`
-            The field, of any shape, but of the same shape as the others.
-        """
+        """Take one more field."""
         self.count += 1
         if self.count == 1:
             self.mean, self._squares = field.copy(), np.zeros_like(field)
@@ -98,33 +89,7 @@ class Moments:
 def keep_members(
     fields: Iterable[NDArray[np.float32]], count: int, *, store: str | Path | None = None, is_paired: bool = False
 ) -> tuple[NDArray[np.float32], Moments]:
-    """
-    Keep fields that are drawn one by one.
-
-    Parameters
-    ----------
-    fields : iterable of `numpy.ndarray`
-        The fields, float32 ``[Y, X]``.
-    count : `int`
-        Number of the fields.
-    store : `str` or `pathlib.Path`, optional
-        A new file in NumPy's format (``.npy``) for the fields, which appears when all of them are drawn. By default they
-        are kept in memory.
-    is_paired : `bool`
-        Whether the fields are antithetic pairs. Defaults to `False`.
-
-    Returns
-    -------
-    members : `numpy.ndarray`
-        The fields, ``[S, Y, X]``, in memory or mapped to the file, and read-only.
-    moments : `Moments`
-        Their mean and standard deviation.
-
-    Raises
-    ------
-    FileExistsError
-        If the file exists.
-    """
+    """Keep fields that are drawn one by one."""
     moments, partial = Moments(is_paired=is_paired), None if store is None else _partial(Path(store))
     members: Any = None  # made when the shape is known
     try:
@@ -148,14 +113,7 @@ def keep_members(
 
 
 def release(members: NDArray[np.float32]) -> None:
-    """
-    Free the memory that holds pages of a mapped file. An array in memory stays as it is.
-
-    Parameters
-    ----------
-    members : `numpy.ndarray`
-        Members from `keep_members`.
-    """
+    """Free the memory that holds pages of a mapped file. An array in memory stays as it is."""
     mapped = getattr(members, "base", None)
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         if isinstance(members, np.memmap) and members.flags.writeable:

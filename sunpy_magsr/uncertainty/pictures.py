@@ -7,7 +7,7 @@ import html
 import io
 import tempfile
 import webbrowser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -22,52 +22,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from sunpy.map import GenericMap
 
-    from sunpy_magsr.uncertainty.ensemble import Ensemble
-
-__all__ = ["angle_in_pixels", "arcsec_per_pixel", "as_html", "draw_ensemble", "show", "smoothed_std"]
-
 
 def arcsec_per_pixel(smap: GenericMap) -> tuple[float, ...]:
-    """
-    Give the plate scale as seen from the Earth.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        A map in helioprojective coordinates, or in heliographic coordinates with pixels of equal size in degrees
-        (CEA).
-
-    Returns
-    -------
-    `tuple` of `float`
-        Arcsec in a pixel along x and y. For heliographic maps these are the values at disk center.
-    """
+    """Give the plate scale as seen from the Earth."""
     return angular_scale(plate_scale(smap))
 
 
 def angle_in_pixels(smap: GenericMap, angle: u.Quantity, *, name: str) -> tuple[float, ...]:
-    """
-    Convert an angle to pixels.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        A map in helioprojective or heliographic coordinates.
-    angle : `~astropy.units.Quantity`
-        An angle as seen from the Earth, also for heliographic maps.
-    name : `str`
-        Name of the argument that holds the angle, for the error.
-
-    Returns
-    -------
-    `tuple` of `float`
-        Pixels along y and x, in the order in which arrays are indexed.
-
-    Raises
-    ------
-    ValueError
-        If ``angle`` is not a positive angle.
-    """
+    """Convert an angle to pixels."""
     is_angle = isinstance(angle, u.Quantity) and angle.isscalar and angle.unit.is_equivalent(u.arcsec)
     if not is_angle or not angle > 0:
         msg = f"{name} must be a positive angle such as 4 * u.arcsec, got {angle!r}."
@@ -80,25 +42,11 @@ _SHOWN = 600  # pixels of a side in a notebook
 _NOT_MEASURED = "lightsteelblue"  # neither white nor black, which are strong fields
 
 
-def draw_ensemble(ensemble: Ensemble, *, number: int = 0, step: int = 1) -> Figure:
+def draw_ensemble(ensemble: Any, *, number: int = 0, step: int = 1) -> Figure:
     """
     Draw the mean, the standard deviation and one member side by side.
 
     Pixels that were not measured are blue.
-
-    Parameters
-    ----------
-    ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        The ensemble.
-    number : `int`
-        The number of the member. Defaults to 0. No member is drawn if the members were not kept.
-    step : `int`
-        Draw only every ``step``-th row and column. Defaults to 1.
-
-    Returns
-    -------
-    `matplotlib.figure.Figure`
-        The figure, which is not one of pyplot's.
     """
     mean, std = ensemble.mean(), ensemble.std()
     limit = min(_STRONGEST, max(1.0, float(np.nanpercentile(np.abs(mean.data), 99.8))))
@@ -130,26 +78,7 @@ def draw_ensemble(ensemble: Ensemble, *, number: int = 0, step: int = 1) -> Figu
 
 
 def smoothed_std(std: GenericMap, width: u.Quantity) -> NDArray[np.float32]:
-    """
-    Average the variance over a Gaussian, and take the root.
-
-    Parameters
-    ----------
-    std : `sunpy.map.GenericMap`
-        Standard deviation.
-    width : `~astropy.units.Quantity`
-        Full width at half maximum of the Gaussian, an angle as seen from the Earth.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The root, float32, NaN where ``std`` is NaN.
-
-    Raises
-    ------
-    ValueError
-        If ``width`` is not a positive angle.
-    """
+    """Average the variance over a Gaussian, and take the root."""
     sigma = [gaussian_fwhm_to_sigma * pixels for pixels in angle_in_pixels(std, width, name="smoothing")]
     known = np.isfinite(std.data)
     variance = scipy.ndimage.gaussian_filter(np.where(known, std.data, 0.0) ** 2, sigma)
@@ -157,20 +86,8 @@ def smoothed_std(std: GenericMap, width: u.Quantity) -> NDArray[np.float32]:
     return np.where(known, np.sqrt(variance / np.maximum(share, 1e-6)), np.nan).astype(np.float32)
 
 
-def as_html(ensemble: Ensemble) -> str:
-    """
-    Describe an ensemble in a table and a picture, for a notebook.
-
-    Parameters
-    ----------
-    ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        The ensemble.
-
-    Returns
-    -------
-    `str`
-        A fragment of HTML, with the picture in it.
-    """
+def as_html(ensemble: Any) -> str:
+    """Describe an ensemble in a table and a picture, for a notebook."""
     meta = ensemble.mean().meta
     flags = ensemble.flags
     missing = flags & 1 > 0
@@ -199,15 +116,8 @@ def _percent(count: int, total: int) -> str:
     return f"{100 * count / max(1, total):.3g}%"
 
 
-def show(ensemble: Ensemble) -> None:
-    """
-    Open what `as_html` gives in the web browser.
-
-    Parameters
-    ----------
-    ensemble : `~sunpy_magsr.uncertainty.Ensemble`
-        The ensemble.
-    """
+def show(ensemble: Any) -> None:
+    """Open what `as_html` gives in the web browser."""
     with tempfile.NamedTemporaryFile("w", delete=False, prefix="sunpy_magsr.", suffix=".html") as file:
         file.write(f"<html><body>{as_html(ensemble)}</body></html>")
     webbrowser.open_new_tab(f"file://{file.name}")

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     _Array: TypeAlias = NDArray[np.floating]
 
-__all__ = ["WAVELENGTHS", "band", "real_scale_map", "shared_wavelength"]
-
 
 #: Wavelengths of the bands in pixels, from long to short.
 WAVELENGTHS = np.geomspace(48, 2.5, 12)
@@ -42,7 +40,7 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
     .. math:: \rho = \frac{P_m - v \overline{P}}{(1 - v) \overline{P}},
 
     with the variance v of the mean of S members over that of a member (1/S for independent members, less for antithetic
-    pairs, `~sunpy_magsr.metrics.ensemble.Draws`). It is 1 where all members are equal and 0 where they share nothing, for
+    pairs, ``Draws``). It is 1 where all members are equal and 0 where they share nothing, for
     any S. The result is the longest wavelength
     at which it falls below the threshold, interpolated in the logarithm of the wavelength. If the truth is like one more
     member, the coherence of the truth with the mean of many members has fallen to the threshold there. If the ensemble has a
@@ -101,29 +99,7 @@ def shared_wavelength(
     *,
     draws: Draws,
 ) -> NDArray[np.float32]:
-    """
-    Find the wavelength at which the power that members share falls below a threshold; see `real_scale_map`.
-
-    Parameters
-    ----------
-    members : `numpy.ndarray`
-        The members, ``[S, Y, X]``, NaN where nothing was measured.
-    mean : `numpy.ndarray`
-        Mean of the members, ``[Y, X]``.
-    factors : `float` or `numpy.ndarray`
-        Factors by which deviations from the mean are multiplied, one or ``[Y, X]``.
-    threshold : `float`
-        Share of the power, between 0 and 1.
-    sigma : `float` or `tuple` of `float`
-        Standard deviation of the Gaussian window in pixels, one or (along y, along x).
-    draws : `~sunpy_magsr.metrics.ensemble.Draws`
-        Number of members, and whether they are pairs.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The wavelength in pixels, float32 ``[Y, X]``.
-    """
+    """Find the wavelength at which the power that members share falls below a threshold; see `real_scale_map`."""
     known = np.isfinite(mean)
     result = np.full(mean.shape, WAVELENGTHS[-1], np.float32)
     is_found = np.zeros(mean.shape, dtype=bool)
@@ -168,20 +144,6 @@ def _shared_power(
 
 
 def band(field: _Array, wavelength: float) -> _Array:
-    """
-    Filter a field so that waves of about one wavelength remain, by a difference of Gaussians.
-
-    Parameters
-    ----------
-    field : `numpy.ndarray`
-        The field, ``[y, x]``.
-    wavelength : `float`
-        The wavelength in pixels.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The filtered field.
-    """
+    """Filter a field so that waves of about one wavelength remain, by a difference of Gaussians."""
     narrow, wide = (gaussian_filter(field, width * wavelength) for width in _WIDTHS)
     return narrow - wide

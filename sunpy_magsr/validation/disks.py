@@ -20,27 +20,13 @@ from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.maps.header import product_of
 from sunpy_magsr.maps.wcs import is_helioprojective
+from sunpy_magsr.metrics.ensemble import crps_gaussian
 from sunpy_magsr.spectral.spectrum import make_rings
 from sunpy_magsr.validation.evaluate import identity, load_model
 from sunpy_magsr.validation.predictions import LEVELS, Results, predict, predict_by_members, predict_by_result
 from sunpy_magsr.validation.regions import component_of, degraded_map, on_fine_grid
 from sunpy_magsr.validation.scores import BANDS
 from sunpy_magsr.version import version
-
-__all__ = [
-    "MU_EDGES",
-    "STRENGTHS",
-    "Disk",
-    "disk_table",
-    "find_disks",
-    "hmi_noise",
-    "is_whole_disk",
-    "judge_disk",
-    "judge_disks",
-    "make_disk",
-    "write_disks",
-]
-
 
 #: Edges of the rings, as cosines of the heliocentric angle. Closer to the limb, nothing is judged.
 MU_EDGES = (1.0, 0.9, 0.75, 0.6, 0.4, 0.2)
@@ -105,57 +91,17 @@ class Disk:
         return product_of(self.low).instrument
 
     def on_truth(self, values):
-        """
-        Give the pixels of the truth the values of the input pixels that they are in.
-
-        Parameters
-        ----------
-        values : `numpy.ndarray`
-            Values ``[y, x]``.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            The values ``[4 y, 4 x]``.
-        """
+        """Give the pixels of the truth the values of the input pixels that they are in."""
         return on_fine_grid(values)
 
 
 def is_whole_disk(smap):
-    """
-    Find out whether a Map shows the whole disk of the Sun.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        Map of any projection.
-
-    Returns
-    -------
-    `bool`
-        Whether the whole limb is in it. `False` for heliographic maps.
-    """
+    """Find out whether a Map shows the whole disk of the Sun."""
     return is_helioprojective(smap) and bool(sunpy.map.contains_full_disk(smap))
 
 
 def make_disk(smap, *, name, blur=0.0, noise=0.0, seed=0):
-    """
-    Make the input of a disk and divide it into strata.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        The truth: a magnetogram of the line of sight on the pixels of the detector, whole or a cutout, any rotation.
-    name : `str`
-        Name of the `Disk`.
-    blur, noise, seed : see `~sunpy_magsr.validation.regions.degraded_map`
-        Blur in arcsec and noise in Gauss of a simulated instrument.
-
-    Returns
-    -------
-    `Disk`
-        The disk.
-    """
+    """Make the input of a disk and divide it into strata."""
     truth, low = degraded_map(smap, blur=blur, noise=noise, seed=seed)
     mu = limb_cosine(low)
     # Edges fall, so a ring is how many of them are above mu; mu of 1 is in the first ring.
@@ -175,18 +121,6 @@ def hmi_noise(truth, mu):
     It is the square root of the power between 0.58 and 0.71 cycles per pixel (the corners of the spectrum, where the Sun and
     the telescope leave hardly anything), as the median over quiet windows of 32 x 32 pixels. That is a lower limit if the
     noise is not white.
-
-    Parameters
-    ----------
-    truth : `numpy.ndarray`
-        Magnetogram in Gauss ``[Y, X]``.
-    mu : `numpy.ndarray`
-        Cosine of the heliocentric angle ``[Y, X]``.
-
-    Returns
-    -------
-    `list` of `float`
-        Standard deviation of a pixel in Gauss in each ring of `MU_EDGES`, NaN where no window is quiet.
     """
     found = []
     for near, far in itertools.pairwise(MU_EDGES):
@@ -198,22 +132,7 @@ def hmi_noise(truth, mu):
 
 
 def judge_disk(disk, prediction):
-    """
-    Compare a prediction with the truth, stratum by stratum.
-
-    Parameters
-    ----------
-    disk : `Disk`
-        The disk.
-    prediction : `~sunpy_magsr.validation.predictions.Prediction`
-        The prediction, on the pixels of the truth.
-
-    Returns
-    -------
-    `list` of `dict`
-        A row of `disk_table` for each stratum of at least 5000 pixels, without the model's name. Power and flux are the
-        mean of the members over the truth. RMSE and MAE are those of the mean.
-    """
+    """Compare a prediction with the truth, stratum by stratum."""
     strata = disk.on_truth(disk.strata)
     strata[~(np.isfinite(disk.truth) & np.isfinite(prediction.mean))] = -1
     rows = []
@@ -261,7 +180,7 @@ def _of_distribution(members, mean, std, truth, is_ensemble):
     if not known.any():
         return {}
     ratio = np.mean(std[known] ** 2, dtype=float) / np.mean((mean - truth)[known] ** 2, dtype=float)
-    score = metrics.crps_gaussian(mean[None, known], std[None, known], truth[None, known])
+    score = crps_gaussian(mean[None, known], std[None, known], truth[None, known])
     return {"CRPS (G)": score.value, "spread / skill": np.sqrt(ratio)}
 
 
@@ -319,19 +238,7 @@ def _spectra(field, corners):
 
 
 def disk_table(rows):
-    """
-    Put the rows of all disks and models into a table.
-
-    Parameters
-    ----------
-    rows : `list` of `dict`
-        Rows of `judge_disk`, each with the name of the model as ``"model"``.
-
-    Returns
-    -------
-    `astropy.table.Table`
-        One row for each disk, model and stratum. Numbers that a model does not have are masked.
-    """
+    """Put the rows of all disks and models into a table."""
     table = Table()
     for name in ("disk", "model", "mu", "input", "pixels"):
         table[name] = [row[name] for row in rows]
@@ -343,19 +250,7 @@ def disk_table(rows):
 
 
 def find_disks(folder):
-    """
-    Find the line-of-sight magnetograms of whole disks in a folder.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        The folder. It is searched at all depths for ``*.fits``.
-
-    Returns
-    -------
-    `list` of `str`
-        Their paths in the folder. Files that cannot be read are passed over.
-    """
+    """Find the line-of-sight magnetograms of whole disks in a folder."""
     return [path.relative_to(folder).as_posix() for path in sorted(Path(folder).rglob("*.fits")) if _is_disk(path)]
 
 
@@ -380,13 +275,13 @@ def judge_disks(
     names : sequence of `str`
         Paths of the disks in it, from `find_disks`.
     models : sequence
-        Names of models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.predictions.Results`.
+        Names of models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.Results`.
     n_samples, seed : `int`
         Number of samples of the diffusion models and the seed of all random numbers.
     blur, noise : `float`
-        Blur in arcsec and noise in Gauss of a simulated instrument; see `~sunpy_magsr.validation.regions.degraded_map`.
+        Blur in arcsec and noise in Gauss of a simulated instrument; see `~sunpy_magsr.validation.degraded_map`.
     keep : `str` or `pathlib.Path`, optional
-        A folder to keep finished parts in, as for `~sunpy_magsr.validation.evaluate.evaluate`.
+        A folder to keep finished parts in, as for `~sunpy_magsr.validation.evaluate`.
     device : `str`, optional
         The torch device, as for `sunpy_magsr.superresolve`.
     progress : `bool`
@@ -395,7 +290,7 @@ def judge_disks(
     Returns
     -------
     table : `astropy.table.Table`
-        The table of `~sunpy_magsr.validation.disks.disk_table`.
+        The table of ``disk_table``.
     failed : `dict` of `str` to `str`
         The reason why a model could not be judged on a disk, by the names of both.
     """
@@ -453,21 +348,7 @@ def _save(path, rows):
 
 
 def write_disks(table, folder):
-    """
-    Write ``disks.csv`` and ``disks.ecsv``.
-
-    Parameters
-    ----------
-    table : `astropy.table.Table`
-        Table from `judge_disks`.
-    folder : `str` or `pathlib.Path`
-        The folder for the files. Files of these names are replaced.
-
-    Returns
-    -------
-    `list` of `pathlib.Path`
-        The two files.
-    """
+    """Write ``disks.csv`` and ``disks.ecsv``."""
     paths = [Path(folder) / f"disks.{suffix}" for suffix in ("csv", "ecsv")]
     for path in paths:
         stream = io.StringIO()

@@ -24,26 +24,11 @@ from sunpy_magsr.validation.scores import BANDS, SMALL, score
 from sunpy_magsr.validation.texture import tell_apart
 from sunpy_magsr.version import version
 
-__all__ = ["MODELS", "Evaluation", "Part", "evaluate", "identity", "load_model"]
-
-
 _WORDS = ("name", "summary", "license", "training", "validation", "limits", "where")
 
 
 def identity(backend):
-    """
-    Make a digest of everything that determines the result of a model: weights, configurations, and numbers of its card.
-
-    Parameters
-    ----------
-    backend : `~sunpy_magsr.sampling.backends.Backend`
-        The model, from `~sunpy_magsr.sampling.load_backend`.
-
-    Returns
-    -------
-    `str`
-        The digest. Two models with the same digest give the same results.
-    """
+    """Make a digest of everything that determines the result of a model: weights, configurations, and numbers of its card."""
     card = dataclasses.asdict(backend.card)
     facts = {key: value for key, value in card.items() if key not in _WORDS}
     parts = {key: getattr(value, "config", None) for key, value in sorted(vars(backend).items())}
@@ -59,12 +44,12 @@ class Part:
 
     Parameters
     ----------
-    backend : `~sunpy_magsr.sampling.backends.Backend`
+    backend : ``Backend``
         The model.
-    region : `~sunpy_magsr.validation.regions.Region`
+    region : `~sunpy_magsr.validation.Region`
         The region.
     settings : `dict`
-        Options of `~sunpy_magsr.validation.scores.score`.
+        Options of ``score``.
     folder : `pathlib.Path` or `None`
         The folder for the file. `None` keeps nothing.
     """
@@ -79,21 +64,7 @@ class Part:
         self.path = folder / "parts" / f"{readable}_{place}.npz" if folder else None
 
     def result(self, device=None):
-        """
-        Give the result of `~sunpy_magsr.validation.scores.score`, from the file if it is there.
-
-        Parameters
-        ----------
-        device : `str`, optional
-            The torch device, as for `sunpy_magsr.superresolve`.
-
-        Returns
-        -------
-        numbers : `dict` of `str` to `float`
-            The numbers by their names.
-        arrays : `dict` of `str` to `numpy.ndarray`
-            The arrays by their names.
-        """
+        """Give the result of ``score``, from the file if it is there."""
         return self._load() or self._compute(device)
 
     def _load(self):
@@ -133,22 +104,22 @@ class Evaluation:
 
     Parameters
     ----------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+    regions : `list` of `~sunpy_magsr.validation.Region`
         The regions that were scored.
-    cards : `dict` of `str` to `~sunpy_magsr.store.card.ModelCard`
+    cards : `dict` of `str` to `~sunpy_magsr.store.ModelCard`
         The card of each model, by the name that was asked for.
     identities : `dict` of `str` to `str`
         The digest of each model (`~sunpy_magsr.validation.evaluate.identity`), by the same names.
     numbers : `dict`
-        The numbers of each region, ``[model][region][name]``, from `~sunpy_magsr.validation.scores.score`.
+        The numbers of each region, ``[model][region][name]``, from ``score``.
     arrays : `dict`
-        The arrays of each region, ``[model][region][name]``, from `~sunpy_magsr.validation.scores.score`.
+        The arrays of each region, ``[model][region][name]``, from ``score``.
     settings : `dict`
         ``n_samples``, ``seed``, and ``segment``, the side of the spectra's segments in arcsec.
     failed : `dict` of `str` to `str`
         The reason why a region could not be scored, by the region's name, or why there is no two-samples test of a model.
     two_samples : `dict`
-        The `~sunpy_magsr.validation.texture.TwoSamples` of each model, empty if it was not asked for.
+        The ``TwoSamples`` of each model, empty if it was not asked for.
     """
 
     regions: list
@@ -161,22 +132,7 @@ class Evaluation:
     two_samples: dict = dataclasses.field(default_factory=dict)
 
     def pooled(self, model):
-        """
-        Average the numbers of a model over the regions, with bootstrap intervals.
-
-        Parameters
-        ----------
-        model : `str`
-            Name of the model, one of those in ``cards``.
-
-        Returns
-        -------
-        `dict` of `str` to `tuple` of `float`
-            For each number its mean, and the lower and upper end of the 95 % interval from resampling the regions
-            (percentiles of 4000 resamples; NaN with one region). A region without a number, such as the flux error where
-            there is no flux, is left out of its mean. The FID is computed from the patches of all regions, and is given
-            times 1000.
-        """
+        """Average the numbers of a model over the regions, with bootstrap intervals."""
         rows = list(self.numbers[model].values())
         found = {}
         for key in dict.fromkeys(key for row in rows for key in row):
@@ -192,24 +148,7 @@ class Evaluation:
         return found
 
     def small_features(self, model, kind="sample", band=BANDS[-1]):
-        """
-        Say how much power and how much coherence with the truth a model has in a band of small scales.
-
-        Parameters
-        ----------
-        model : `str`
-            Name of the model.
-        kind : {"sample", "mean"}
-            Whether to describe one sample or the mean of the samples. Defaults to ``"sample"``.
-        band : `tuple` of `float`
-            Longest and shortest wavelength in arcsec, one of `~sunpy_magsr.validation.scores.BANDS`. Defaults to the last,
-            which is below MDI's pixel.
-
-        Returns
-        -------
-        `~sunpy_magsr.spectral.SmallFeatures`
-            Means over the regions, and the error of the mean coherence.
-        """
+        """Say how much power and how much coherence with the truth a model has in a band of small scales."""
         longest, shortest = band
         rows = [
             [row[f"{key}_{kind}_{longest:g}_{shortest:.3g}"] for key in SMALL] for row in self.numbers[model].values()
@@ -218,25 +157,7 @@ class Evaluation:
         return spectral.SmallFeatures(power_ratio.mean(), coherence.mean(), _error_of_mean(error))
 
     def spectrum(self, model, key, error=None, unit=1):
-        """
-        Average a spectrum over the regions.
-
-        Parameters
-        ----------
-        model : `str`
-            Name of the model.
-        key : `str`
-            Name of the values in ``arrays``.
-        error : `str`, optional
-            Name of their errors in ``arrays``. By default ``key`` with ``_error`` after it.
-        unit : `~astropy.units.Unit`
-            Unit of the values. By default they have none.
-
-        Returns
-        -------
-        `~sunpy_magsr.spectral.Spectrum`
-            The mean at the wavenumbers of the first region. The other regions' values are interpolated to them.
-        """
+        """Average a spectrum over the regions."""
         parts = list(self.arrays[model].values())
         highest = min(one["wavenumber"][-1] for one in parts)
         wavenumber = parts[0]["wavenumber"][parts[0]["wavenumber"] <= highest * (1 + 1e-9)]
@@ -270,17 +191,17 @@ def evaluate(
 
     Parameters
     ----------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+    regions : `list` of `~sunpy_magsr.validation.Region`
         Truths and inputs.
     models : sequence
-        Models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.predictions.Results`. Several names of the same
+        Models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.Results`. Several names of the same
         model are computed once. Defaults to `MODELS`.
     n_samples : `int`
         Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
         Seed of the samples. Defaults to 0.
     two_samples : `bool`
-        Whether to train a network that tells samples from the truth (`~sunpy_magsr.validation.texture.tell_apart`),
+        Whether to train a network that tells samples from the truth (``tell_apart``),
         about a minute for each model. Defaults to `False`.
     folder : `str` or `pathlib.Path`, optional
         A folder to keep finished parts in (one model on one region). A part that is found there is not computed again if
@@ -344,21 +265,7 @@ def _told(regions, arrays):
 
 
 def load_model(model, instrument=None):
-    """
-    Load a model, or take results as they are.
-
-    Parameters
-    ----------
-    model : `str` or `~sunpy_magsr.validation.predictions.Results`
-        Name of a model, or results.
-    instrument : `str`, optional
-        Instrument of the input, which decides on the adapter.
-
-    Returns
-    -------
-    `~sunpy_magsr.sampling.backends.Backend` or `~sunpy_magsr.validation.predictions.Results`
-        The model with its weights, or the same results.
-    """
+    """Load a model, or take results as they are."""
     return model if isinstance(model, Results) else load_backend(model, instrument=instrument)
 
 

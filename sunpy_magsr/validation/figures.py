@@ -13,9 +13,6 @@ from sunpy_magsr.uncertainty import plot_reliability
 from sunpy_magsr.validation.judged import draw_members
 from sunpy_magsr.validation.scores import BANDS, panel_window
 
-__all__ = ["draw_figures", "draw_pairs"]
-
-
 _LIMIT = 600.0
 _COLUMNS = 4
 _LONGEST = 20.0
@@ -23,21 +20,7 @@ _SHORTEST = 4 / 3
 
 
 def draw_figures(evaluation, folder):
-    """
-    Draw spectra, coherence, small features, panels of one region and, if there are samples, reliability.
-
-    Parameters
-    ----------
-    evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
-        Results of the evaluation. If several names mean the same model, it is drawn once, with the first of them.
-    folder : `pathlib.Path`
-        The folder for the files. Each file appears whole or not at all.
-
-    Returns
-    -------
-    `list` of `pathlib.Path`
-        The PNG files.
-    """
+    """Draw spectra, coherence, small features, panels of one region and, if there are samples, reliability."""
     names = _distinct(evaluation)
     figures = {
         "spectra.png": _spectra(evaluation, names),
@@ -55,22 +38,7 @@ def draw_figures(evaluation, folder):
 
 
 def draw_pairs(regions, models, path, *, facts=None, seed=0, device=None):
-    """
-    Draw crops of true pairs: MDI's pixels, one sample of each model, and HMI.
-
-    Parameters
-    ----------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        One pair for each row of the figure.
-    models, facts
-        As for `~sunpy_magsr.validation.judged.judge_pairs`.
-    path : `pathlib.Path`
-        The PNG file. It appears whole or not at all.
-    seed : `int`
-        Seed of the samples. Defaults to 0.
-    device : `str`, optional
-        The torch device, as for `sunpy_magsr.superresolve`.
-    """
+    """Draw crops of true pairs: MDI's pixels, one sample of each model, and HMI."""
     figure = _figure(2.9 * (len(models) + 2) + 1, 3.1 * len(regions) + 0.6)
     axes = figure.subplots(len(regions), len(models) + 2, squeeze=False)
     for places, region in zip(axes, regions, strict=True):

@@ -17,9 +17,6 @@ from sunpy_magsr.uncertainty import coverage
 from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.scores import relative_error
 
-__all__ = ["PAIR_BANDS", "PAIR_ROWS", "draw_members", "judge_pairs", "pair_table", "response_table"]
-
-
 #: Bands of wavelengths, longest and shortest, in arcsec.
 PAIR_BANDS = ((16, 8), (8, 4), (4, 2), (2, 4 / 3))
 _NAMES = [f"{longest:g}_{shortest:.3g}" for longest, shortest in PAIR_BANDS]
@@ -50,12 +47,12 @@ def judge_pairs(regions, models, *, facts=None, n_samples=8, seed=0, device=None
 
     Parameters
     ----------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        The pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
-    models : sequence of `str` or `~sunpy_magsr.validation.predictions.Results`
+    regions : `list` of `~sunpy_magsr.validation.Region`
+        The pairs, from `~sunpy_magsr.validation.read_published_pairs`.
+    models : sequence of `str` or `~sunpy_magsr.validation.Results`
         Names of the models, as for `sunpy_magsr.superresolve`, and results that were made elsewhere.
     facts : `dict`, optional
-        Facts about the pairs, from `~sunpy_magsr.validation.published.read_published_pairs`; results need them.
+        Facts about the pairs, from `~sunpy_magsr.validation.read_published_pairs`; results need them.
     n_samples : `int`
         Number of samples of the diffusion models. Defaults to 8.
     seed : `int`
@@ -80,29 +77,7 @@ def judge_pairs(regions, models, *, facts=None, n_samples=8, seed=0, device=None
 
 
 def draw_members(region, model, *, facts=None, n_samples=8, seed=0, device=None, independent=True):
-    """
-    Draw samples of a model for the input of a pair, on HMI's scale, or read those that were made elsewhere.
-
-    Parameters
-    ----------
-    region : `~sunpy_magsr.validation.regions.Region`
-        The pair.
-    model : `str` or `~sunpy_magsr.validation.predictions.Results`
-        Name of the model, or the results.
-    facts : `dict`, optional
-        As for `judge_pairs`.
-    n_samples, seed : `int`
-        Number and seed of the samples, as for `judge_pairs`. A deterministic model gives one sample.
-    device : `str`, optional
-        The torch device, as for `judge_pairs`.
-    independent : `bool`
-        Whether the samples are independent, as scores of their spread assume, or antithetic pairs. Defaults to `True`.
-
-    Returns
-    -------
-    `list` of `numpy.ndarray`
-        The samples in Gauss, on the pixels of the truth.
-    """
+    """Draw samples of a model for the input of a pair, on HMI's scale, or read those that were made elsewhere."""
     if isinstance(model, Results):
         return model.of_region(region, (facts or {}).get(region.name))
     low, _ = without_bad_pixels(region.low)
@@ -158,22 +133,7 @@ def _numbers(members, mean, region):
 
 
 def pair_table(found, facts):
-    """
-    Put the numbers of all pairs and models into a table.
-
-    Parameters
-    ----------
-    found : `dict`
-        Numbers from `judge_pairs`.
-    facts : `dict`
-        Facts about the pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
-
-    Returns
-    -------
-    `astropy.table.Table`
-        The columns ``pair``, ``model`` and those of `PAIR_ROWS`, with one row for each pair and model. If a paper gives the
-        correlation of its own result, there is one more row with this number alone.
-    """
+    """Put the numbers of all pairs and models into a table."""
     rows = []
     for name, of_pairs in found.items():
         for pair, numbers in of_pairs.items():
@@ -193,21 +153,7 @@ def pair_table(found, facts):
 
 
 def response_table(regions, facts):
-    """
-    Measure MDI's response on each pair; see `sunpy_magsr.instrument.measure_response`.
-
-    Parameters
-    ----------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        The pairs, from `~sunpy_magsr.validation.published.read_published_pairs`.
-    facts : `dict`
-        Facts about the pairs, from the same function.
-
-    Returns
-    -------
-    `astropy.table.QTable`
-        One row for each pair. The shift in it is the one that remains after HMI was shifted as a whole.
-    """
+    """Measure MDI's response on each pair; see `sunpy_magsr.instrument.measure_response`."""
     found = []
     for region in regions:
         valid = region.low.valid

@@ -19,9 +19,6 @@ from sunpy_magsr.store.card import ModelCard
 from sunpy_magsr.uncertainty.intervals import half_width
 from sunpy_magsr.validation.published import fine_pixels
 
-__all__ = ["LEVELS", "Prediction", "Results", "check_results", "predict", "predict_by_members", "predict_by_result"]
-
-
 _LARGEST_REST = 3  # rows and columns that the average over 4 x 4 pixels leaves out
 
 
@@ -142,7 +139,7 @@ class Results:
             Whether the truth is that of the whole file. Defaults to `True`.
         entry : `dict`, optional
             Entry of a published pair in the table, for results on the pixels of the published HMI image
-            (`~sunpy_magsr.validation.published.fine_pixels`).
+            (``fine_pixels``).
 
         Returns
         -------
@@ -162,7 +159,7 @@ class Results:
 
         Parameters
         ----------
-        region : `~sunpy_magsr.validation.regions.Region`
+        region : `~sunpy_magsr.validation.Region`
             The region.
         entry : `dict`, optional
             Its entry in the table if it is a published pair.
@@ -210,25 +207,7 @@ def _read_image(path):
 
 
 def check_results(results, regions, facts=None):
-    """
-    Leave out the regions that not all results are there for, so that all are judged on the same regions.
-
-    Parameters
-    ----------
-    results : sequence of `Results`
-        The results.
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        The regions.
-    facts : `dict`, optional
-        Entries of published pairs by the names of their regions.
-
-    Returns
-    -------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
-        Those that are left.
-    failed : `dict` of `str` to `str`
-        The reason why others are not, by the names of the results and of the file.
-    """
+    """Leave out the regions that not all results are there for, so that all are judged on the same regions."""
     failed, left_out = {}, set()
     for one, region in itertools.product(results, regions):
         try:
@@ -281,25 +260,7 @@ class Prediction:
 
 
 def predict(disk, model, *, n_samples=8, seed=0, device=None):
-    """
-    Super-resolve a disk as a user would.
-
-    Parameters
-    ----------
-    disk : `~sunpy_magsr.validation.disks.Disk`
-        The disk.
-    model : `str`
-        Name of the model, as for `sunpy_magsr.superresolve`.
-    n_samples, seed : `int`
-        Number of independent samples of a diffusion model and their seed.
-    device : `str`, optional
-        The torch device, as for `sunpy_magsr.superresolve`.
-
-    Returns
-    -------
-    `Prediction`
-        Members and calibrated intervals of a diffusion model. A deterministic model, or a single sample, gets an error bar.
-    """
+    """Super-resolve a disk as a user would."""
     options = {"model": model, "seed": seed, "plate_scale": None, "device": device}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MagsrUserWarning)  # The table says what is masked and what is not calibrated.
@@ -318,19 +279,7 @@ def predict(disk, model, *, n_samples=8, seed=0, device=None):
 
 
 def predict_by_members(members):
-    """
-    Make a prediction of samples from elsewhere.
-
-    Parameters
-    ----------
-    members : sequence of `numpy.ndarray`
-        At least two independent samples in Gauss, each ``[Y, X]``.
-
-    Returns
-    -------
-    `Prediction`
-        The prediction. Its intervals are those of a Gaussian of the members' mean and spread.
-    """
+    """Make a prediction of samples from elsewhere."""
     mean, std = np.mean(members, axis=0), np.std(members, axis=0, ddof=1)
     widths = {level: np.float32(half_width(level, Draws(len(members)))) for level in LEVELS}
     intervals = {level: (mean - width * std, mean + width * std) for level, width in widths.items()}
@@ -343,18 +292,6 @@ def predict_by_result(disk, result):
 
     The variance is the mean square error of the pixels that have the same distance from disk center and the same strength of
     the input. It is fitted on one side of the central meridian and used on the other, and the other way round.
-
-    Parameters
-    ----------
-    disk : `~sunpy_magsr.validation.disks.Disk`
-        The disk.
-    result : `numpy.ndarray`
-        The result in Gauss ``[Y, X]``.
-
-    Returns
-    -------
-    `Prediction`
-        A Gaussian. Its standard deviation is NaN where the other side has fewer than 1000 such pixels.
     """
     squares = (result - disk.truth) ** 2
     std = np.full(disk.strata.shape, np.nan, dtype=np.float32)

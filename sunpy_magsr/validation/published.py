@@ -16,9 +16,6 @@ from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.files import file_digest, reason
 from sunpy_magsr.validation.regions import Region, check_any
 
-__all__ = ["TABLE", "fine_pixels", "native_pixels", "read_published_pairs", "shift_to_fit"]
-
-
 #: Name of the file that lists the pairs of a folder. Without it, the package's own list of published pairs is used.
 TABLE = "pairs.toml"
 _FACTOR = 4
@@ -49,7 +46,7 @@ def read_published_pairs(folder):
 
     Returns
     -------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+    regions : `list` of `~sunpy_magsr.validation.Region`
         The pairs, in the order of their stamps. Within 24 pixels of the edge, where nothing is compared, the truth is NaN.
     facts : `dict` of `str` to `dict`
         The entry in the table and the ``stamp`` of each region, by the region's name.
@@ -136,30 +133,7 @@ def _region(path, partner, entry):
 
 
 def native_pixels(low, high, entry):
-    """
-    Bring MDI back to pixels of its own size, and HMI to four times finer ones.
-
-    Parameters
-    ----------
-    low, high : `numpy.ndarray`
-        MDI and HMI as they were published, in Gauss, ``[y, x]``.
-    entry : `dict`
-        Entry of the pair in the table.
-
-    Returns
-    -------
-    low : `numpy.ndarray`
-        MDI, ``[n, m]``.
-    high : `numpy.ndarray`
-        HMI, ``[4 n, 4 m]``.
-    plate_scale : `float`
-        Plate scale of HMI's pixels, in arcsec/pix.
-
-    Raises
-    ------
-    ValueError
-        If the shapes of the images do not agree with the entry.
-    """
+    """Bring MDI back to pixels of its own size, and HMI to four times finer ones."""
     ratio = _FACTOR if entry["interpolation"] == "none" else 1
     if low.ndim != 2 or high.shape != tuple(ratio * side for side in low.shape):
         msg = f"the images must have {ratio} pixel(s) of HMI for one of MDI along each axis, got {low.shape} and {high.shape}."
@@ -177,21 +151,7 @@ def native_pixels(low, high, entry):
 
 
 def fine_pixels(high, entry):
-    """
-    Bring an image on the pixels of a published HMI image to pixels four times finer than MDI's.
-
-    Parameters
-    ----------
-    high : `numpy.ndarray`
-        The image in Gauss, ``[y, x]``.
-    entry : `dict`
-        Entry of the pair in the table.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The image, ``[4 n, 4 m]``.
-    """
+    """Bring an image on the pixels of a published HMI image to pixels four times finer than MDI's."""
     return _sampled(high, entry, _FACTOR) if entry["interpolation"] == "unknown" else high
 
 
@@ -215,21 +175,7 @@ def _bilinear(count):
 
 
 def shift_to_fit(high, low):
-    """
-    Shift a high-resolution image to where it correlates best with a low-resolution one, to a quarter of a pixel.
-
-    Parameters
-    ----------
-    high : `numpy.ndarray`
-        The high-resolution image, ``[4 y, 4 x]``.
-    low : `numpy.ndarray`
-        The low-resolution image, ``[y, x]``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The shifted high-resolution image. What leaves on one side comes in on the other.
-    """
+    """Shift a high-resolution image to where it correlates best with a low-resolution one, to a quarter of a pixel."""
     spectrum = np.fft.fftn(high)
     smooth = np.fft.fftn(scipy.ndimage.gaussian_filter(high, _SMOOTHING))
     inner = (slice(_MARGIN, -_MARGIN),) * 2

@@ -11,7 +11,8 @@ import numpy as np
 import sunpy.map
 
 from sunpy_magsr.inference.header import finer_header
-from sunpy_magsr.instrument import MDI_GAIN, degrade, frame_blur, without_bad_pixels, without_constant_pixels
+from sunpy_magsr.instrument import MDI_GAIN, degrade, frame_blur, without_bad_pixels
+from sunpy_magsr.instrument.defects import without_constant_pixels
 from sunpy_magsr.maps import Magnetogram, prepare
 from sunpy_magsr.maps.disk import limb_cosine, valid_pixels
 from sunpy_magsr.maps.field import read_field
@@ -19,22 +20,6 @@ from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.maps.header import magnetic_unit, observation_time, product_of
 from sunpy_magsr.pairs.align import GAIN_CARD, is_on_grid
 from sunpy_magsr.pairs.geometry import interpolate, map_pixels
-
-__all__ = [
-    "COARSEST",
-    "LARGEST_DELAY",
-    "Region",
-    "component_of",
-    "cut_region",
-    "degraded_map",
-    "degraded_region",
-    "on_fine_grid",
-    "paired_region",
-    "read_pairs",
-    "read_regions",
-    "window_of",
-]
-
 
 _FACTOR = 4
 COARSEST = 2 / 3  # arcsec/pix: the shortest wavelength that is scored, 4/3 arcsec, has two pixels
@@ -65,7 +50,7 @@ class Region:
         there are any, follow in words.
     gain : `float`
         Reading of the low-resolution instrument where the instrument of the truth reads 1 G. Defaults to 1. If it is not
-        1, results are judged on the scale of the truth (`sunpy_magsr.instrument.gain.to_hmi`), and also on that of the
+        1, results are judged on the scale of the truth (``sunpy_magsr.instrument.gain.to_hmi``), and also on that of the
         input.
     corner : `tuple` of `int`
         Row and column in the file of the lower left low-resolution pixel. Defaults to ``(0, 0)``.
@@ -86,21 +71,7 @@ class Region:
 
 
 def component_of(smap, name):
-    """
-    Find which component of the magnetic field a file holds.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        The Map. In JSOC's files, the card ``DRMS_ID`` names the component.
-    name : `str`
-        Name of the file, which is used if the header does not name the component.
-
-    Returns
-    -------
-    `str`
-        One of `~sunpy_magsr.maps.header.COMPONENTS`, or the reason why it is none of them.
-    """
+    """Find which component of the magnetic field a file holds."""
     product = product_of(smap, name=name)
     return product.refused or product.component or "los"
 
@@ -158,32 +129,7 @@ def degraded_map(smap, *, blur=0.0, noise=0.0, seed=0):
 
 
 def degraded_region(smap, *, name, sha256="", component="los", blur=0.0, noise=0.0, seed=0):
-    """
-    Make a region of a high-resolution magnetogram, with the mean over 4 x 4 pixels as the input.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        The truth. At the top and on the right, up to three rows and columns are left out.
-    name : `str`
-        Name of the `Region`.
-    sha256 : `str`
-        SHA-256 hash of the file, for the `Region`. Defaults to none.
-    component : `str`
-        Component of the field, from `component_of`. Defaults to ``"los"``.
-    blur, noise, seed : see `degraded_map`
-        Blur in arcsec and noise in Gauss of a simulated instrument. The models measure them on the input.
-
-    Returns
-    -------
-    `Region`
-        The region. A low-resolution pixel is measured only where all of its 16 pixels are, and the truth is NaN elsewhere.
-
-    Raises
-    ------
-    ValueError
-        As for `degraded_map`.
-    """
+    """Make a region of a high-resolution magnetogram, with the mean over 4 x 4 pixels as the input."""
     truth, low = degraded_map(smap, blur=blur, noise=noise, seed=seed)
     magnetogram = dataclasses.replace(prepare(low), component=component)
     if blur or noise:
@@ -196,40 +142,12 @@ def degraded_region(smap, *, name, sha256="", component="los", blur=0.0, noise=0
 
 
 def on_fine_grid(values):
-    """
-    Give the pixels of the truth the values of the low-resolution pixels that they are in.
-
-    Parameters
-    ----------
-    values : `numpy.ndarray`
-        Values of any type ``[y, x]``.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        The values ``[4 y, 4 x]``.
-    """
+    """Give the pixels of the truth the values of the low-resolution pixels that they are in."""
     return values.repeat(_FACTOR, 0).repeat(_FACTOR, 1)
 
 
 def window_of(region, rows, columns):
-    """
-    Cut a window out of a region.
-
-    Parameters
-    ----------
-    region : `Region`
-        The whole region.
-    rows : `slice`
-        Rows of low-resolution pixels, with a start and a stop.
-    columns : `slice`
-        Columns of low-resolution pixels, with a start and a stop.
-
-    Returns
-    -------
-    `Region`
-        The window, with the name of the whole region.
-    """
+    """Cut a window out of a region."""
     fine = tuple(slice(_FACTOR * part.start, _FACTOR * part.stop) for part in (rows, columns))
     low = region.low
     origin = (low.origin[0] + rows.start, low.origin[1] + columns.start)
@@ -246,17 +164,6 @@ def cut_region(region):
     Cut a large region, such as a full disk, into pieces of about 1024 x 1024 pixels.
 
     The numbers of pieces can be averaged and resampled, and metrics need less memory.
-
-    Parameters
-    ----------
-    region : `Region`
-        A region of any size.
-
-    Returns
-    -------
-    `list` of `Region`
-        The region itself if it is small, otherwise the pieces of which at least a quarter is measured. Their names end in
-        row and column.
     """
     counts = [max(1, round(size / _PIECE)) for size in region.low.data.shape]
     if counts == [1, 1]:
@@ -318,23 +225,7 @@ def read_regions(folder, *, component="los", **simulation):
 
 
 def check_any(regions, failed, message):
-    """
-    Raise an error if no region is left.
-
-    Parameters
-    ----------
-    regions : `list` of `Region`
-        Those that are left.
-    failed : `dict` of `str` to `str`
-        The reason why a file or region is not among them, by its name.
-    message : `str`
-        Beginning of the error's message. The reasons follow it.
-
-    Raises
-    ------
-    ValueError
-        If there are no regions.
-    """
+    """Raise an error if no region is left."""
     if not regions:
         reasons = "".join(f"; {name}: {why}" for name, why in failed.items())
         msg = f"{message}{reasons}."
@@ -354,31 +245,9 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     Make a region of two magnetograms: the high-resolution one is brought onto four times finer pixels of the other.
 
     Its pixels are moved with the rotation of the Sun from the middle of its exposure to the middle of the other exposure, and
-    interpolated by splines of the fifth degree (`sunpy_magsr.pairs.geometry`). This is left out if
-    `sunpy_magsr.pairs.align` has done it already; `~sunpy_magsr.pairs.align` also corrects errors of the headers. The
+    interpolated by splines of the fifth degree (``sunpy_magsr.pairs.geometry``). This is left out if
+    ``sunpy_magsr.pairs.align`` has done it already; ``align`` also corrects errors of the headers. The
     region is cut to what the high-resolution magnetogram covers, and a margin that the models need around it.
-
-    Parameters
-    ----------
-    low, high : `sunpy.map.GenericMap`
-        The low-resolution and the high-resolution magnetogram. They are not changed.
-    name : `str`
-        Name of the `Region`.
-    sha256 : `str`
-        SHA-256 hash of the files, for the `Region`. Defaults to none.
-    component : `str`
-        Component of the field, from `~sunpy_magsr.validation.regions.component_of`. Defaults to ``"los"``.
-
-    Returns
-    -------
-    `Region`
-        The region. If ``low`` is from MDI and ``high`` is not, its gain is the one that was measured on this pair, or else
-        MDI's.
-
-    Raises
-    ------
-    ValueError
-        If the magnetograms do not overlap.
     """
     magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), component=component))
     magnetogram = dataclasses.replace(magnetogram, blur=frame_blur(magnetogram, limb_cosine(low)))
@@ -428,7 +297,7 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
 
     Returns
     -------
-    regions : `list` of `~sunpy_magsr.validation.regions.Region`
+    regions : `list` of `~sunpy_magsr.validation.Region`
         The pairs, in the order of the high-resolution files' names. Large ones are in pieces.
     failed : `dict` of `str` to `str`
         The reason why a file is in no pair, by its name.

@@ -10,13 +10,10 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-from sunpy_magsr import metrics
 from sunpy_magsr._files import whole_file
+from sunpy_magsr.metrics.perceptual import feature_label
 from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, LATTICE_BAND
 from sunpy_magsr.version import version
-
-__all__ = ["ROWS", "table", "write_report"]
-
 
 _LABEL = "random features, seed 0"
 _BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in BANDS]
@@ -73,21 +70,7 @@ _PACKAGES = ("numpy", "scipy", "scikit-image", "astropy", "sunpy", "torch", "dif
 
 
 def table(evaluation, *, interval=False):
-    """
-    Make a table of all numbers, with one column for each model.
-
-    Parameters
-    ----------
-    evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
-        Results of the evaluation.
-    interval : `bool`
-        Whether to add the bootstrap intervals. Defaults to `False`.
-
-    Returns
-    -------
-    `astropy.table.Table`
-        The table, of strings. A dash means that a model does not have this number.
-    """
+    """Make a table of all numbers, with one column for each model."""
     pooled = {name: evaluation.pooled(name) for name in evaluation.cards}
     result = Table()
     rows = [
@@ -108,23 +91,7 @@ def _cell(value, decimals, interval):
 
 
 def write_report(evaluation, folder, *, failed=None):
-    """
-    Write ``table.csv``, ``table.rst`` and ``evaluation.json``.
-
-    Parameters
-    ----------
-    evaluation : `~sunpy_magsr.validation.evaluate.Evaluation`
-        Results of the evaluation.
-    folder : `str` or `pathlib.Path`
-        The folder for the files. Files of these names are replaced.
-    failed : `dict` of `str` to `str`, optional
-        The reason why a file could not be read, by its name. The regions that could not be scored are added to it.
-
-    Returns
-    -------
-    `list` of `pathlib.Path`
-        The three files.
-    """
+    """Write ``table.csv``, ``table.rst`` and ``evaluation.json``."""
     folder = Path(folder)
     full = table(evaluation, interval=True)
     texts = {}
@@ -148,7 +115,7 @@ def _record(evaluation, failed):
         | {name: installed(name) for name in _PACKAGES},
         "platform": f"{sys.platform} {platform.machine()}",
         "settings": evaluation.settings,
-        "perceptual": metrics.feature_label(None),
+        "perceptual": feature_label(None),
         "files": {region.name: region.sha256 for region in evaluation.regions},
         "failed": failed,
         "models": {

@@ -8,22 +8,13 @@ from sunpy_magsr import metrics, spectral
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.instrument.gain import to_hmi
 from sunpy_magsr.maps.grid import bicubic
+from sunpy_magsr.metrics.agreement import quiet_noise
+from sunpy_magsr.metrics.perceptual import patch_features, random_features
+from sunpy_magsr.metrics.pixel import asinh_view, speckle
 from sunpy_magsr.sampling.consistency import enforcer, exact
 from sunpy_magsr.uncertainty import coverage, reliability
 from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.texture import LATTICE_BANDS, measure_lattice
-
-__all__ = [
-    "ASINH_BANDS",
-    "BANDS",
-    "COVERAGE_LEVEL",
-    "FLUX_THRESHOLDS",
-    "LATTICE_BAND",
-    "SMALL",
-    "panel_window",
-    "score",
-]
-
 
 #: Bands of wavelengths, longest and shortest, in arcsec. HMI's heliographic maps have hardly any power below the last one.
 BANDS = ((8, 4), (4, 2), (2, 4 / 3))
@@ -43,33 +34,7 @@ _PANEL_ARCSEC = 60.0
 
 
 def score(backend, region, *, n_samples, seed, segment, keep_sample=False, device=None):
-    """
-    Draw samples of a model, make them consistent with the input, and compare them with the truth.
-
-    Parameters
-    ----------
-    backend : `~sunpy_magsr.sampling.backends.Backend` or `~sunpy_magsr.validation.predictions.Results`
-        The model, or results that were made elsewhere, which no consistency step changes.
-    region : `~sunpy_magsr.validation.regions.Region`
-        The truth and the input.
-    n_samples : `int`
-        Number of samples. A deterministic model gives one.
-    seed : `int`
-        Seed of the samples.
-    segment : `float`
-        Side of the segments over which spectra are averaged, in arcsec.
-    keep_sample : `bool`
-        Whether ``arrays`` get the first sample as a whole, as ``sample``. Defaults to `False`.
-    device : `str`, optional
-        The torch device, as for `sunpy_magsr.superresolve`.
-
-    Returns
-    -------
-    numbers : `dict` of `str` to `float`
-        The numbers, by the names in `sunpy_magsr.validation.report.ROWS`. Those of "a sample" are means over the samples.
-    arrays : `dict` of `str` to `numpy.ndarray`
-        Spectra, reliability, features, and the detail for the pictures.
-    """
+    """Draw samples of a model, make them consistent with the input, and compare them with the truth."""
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
     options = {**scale, "segment": segment}
     members, on_input, uncorrected = _drawn(backend, region, n_samples, seed, device)
@@ -93,9 +58,9 @@ def score(backend, region, *, n_samples, seed, segment, keep_sample=False, devic
     if len(members) > 1:
         table = reliability(members, truth)
         arrays |= {"level": np.array(table["level"]), "coverage": np.array(table["coverage"])}
-    network = metrics.random_features()
-    arrays["features"] = metrics.patch_features([members[0]], network=network)
-    arrays["features_truth"] = metrics.patch_features([truth], network=network)
+    network = random_features()
+    arrays["features"] = patch_features([members[0]], network=network)
+    arrays["features_truth"] = patch_features([truth], network=network)
     if keep_sample:
         arrays["sample"] = np.asarray(members[0], dtype=np.float32)
     window = panel_window(region)
@@ -157,23 +122,7 @@ def _flux(field, truth, scale, thresholds):
 
 
 def relative_error(function, field, truth, **options):
-    """
-    Measure a relative error in per cent.
-
-    Parameters
-    ----------
-    function : callable
-        One of the relative errors in `sunpy_magsr.metrics`.
-    field, truth : `numpy.ndarray`
-        The result and the truth in Gauss.
-    **options
-        Options of the function.
-
-    Returns
-    -------
-    `float`
-        The error, NaN where the truth has no flux or area for it.
-    """
+    """Measure a relative error in per cent."""
     try:
         return float(function(field, truth, **options).value)
     except ValueError:
@@ -201,13 +150,13 @@ def _of_ensemble(members, truth, strong):
 
 
 def _of_features(member, truth, known):
-    split = metrics.feature_split(member, truth, known, noise=metrics.quiet_noise(truth) * u.G)
+    split = metrics.feature_split(member, truth, known, noise=quiet_noise(truth) * u.G)
     return {key: 100 * getattr(split, key) for key in ("improvement", "omission", "hallucination")}
 
 
 def _of_speckle(member, truth, known, options):
-    found = metrics.speckle(member, truth, known)
-    views = [metrics.asinh_view(field) for field in (member, truth)]
+    found = speckle(member, truth, known)
+    views = [asinh_view(field) for field in (member, truth)]
     return {
         "speckle_sigma": found.sigma,
         "speckle_kurtosis": found.kurtosis,
@@ -288,17 +237,6 @@ def panel_window(region):
     Choose the detail for a picture: the window of 60 arcsec with the strongest gradients.
 
     It consists of whole input pixels.
-
-    Parameters
-    ----------
-    region : `~sunpy_magsr.validation.regions.Region`
-        The region. Its truth counts as 0 where it was not measured, so the window can lie at the edge of what was
-        measured.
-
-    Returns
-    -------
-    `tuple` of `slice`
-        Rows and columns of the truth in that window.
     """
     from sunpy_magsr.maps.field import read_field
 

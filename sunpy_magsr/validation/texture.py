@@ -7,9 +7,6 @@ import scipy.ndimage
 import scipy.stats
 from numpy.lib.stride_tricks import sliding_window_view
 
-__all__ = ["LATTICE_BANDS", "Lattice", "TwoSamples", "measure_lattice", "tell_apart"]
-
-
 #: Bands of wavelengths, shortest and longest, in pixels of the result.
 LATTICE_BANDS = ((2, 3), (3, 4.5), (4.5, 6.5), (6.5, 10), (10, 16))
 _WINDOW = 32
@@ -45,26 +42,6 @@ def measure_lattice(field, *, where=None, factor=4):
 
     The Sun does neither. HMI's own pixels may, so compare with the same numbers of the truth. Power is compared at equal
     wavenumber.
-
-    Parameters
-    ----------
-    field : `numpy.ndarray`
-        A sample in Gauss ``[Y, X]``, NaN where it is not known. Its first pixel is the first within an input pixel.
-    where : `numpy.ndarray`, optional
-        Pixels to measure, bool ``[Y, X]``. By default all that are known.
-    factor : `int`
-        Number of pixels along one input pixel. Defaults to 4.
-
-    Returns
-    -------
-    `Lattice`
-        The traces. Windows of 32 x 32 pixels count if half of their pixels are to be measured and all are known; each
-        has the same weight, whatever its power.
-
-    Raises
-    ------
-    ValueError
-        If there is no such window.
     """
     known = np.isfinite(field)
     chosen = known if where is None else known & where
@@ -148,36 +125,6 @@ def tell_apart(truths, samples, *, size=48, least_field=25.0, noise=0.0, steps=2
 
     This is the classifier two-sample test of Lopez-Paz & Oquab 2017 (arXiv:1610.06545). It finds any difference that such a
     network can learn from so many crops; a higher number of crops finds more.
-
-    Parameters
-    ----------
-    truths : sequence of `numpy.ndarray`
-        The truth of each region in Gauss ``[Y, X]``, NaN where there is none. Shapes may differ.
-    samples : sequence of sequence of `numpy.ndarray`
-        One or more samples of each region on the same pixels.
-    size : `int`
-        Side of the crops in pixels, at least 16. Defaults to 48.
-    least_field : `float`
-        Least mean unsigned field of a crop in Gauss. Defaults to 25.
-    noise : `float`
-        Standard deviation in Gauss of white noise that is added to both, so that weaker differences do not count. Defaults
-        to 0.
-    steps : `int`
-        Number of training steps, with 32 crops of each kind. Defaults to 250.
-    folds : `int`
-        Number of times that the network is trained, each time without other regions. Defaults to 3.
-    seed : `int`
-        Seed of the training and of the noise. Defaults to 0.
-
-    Returns
-    -------
-    `TwoSamples`
-        How well they are told apart.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer regions than folds or than two, or a fold has no crop to train or to test on.
     """
     if len(truths) != len(samples) or len(truths) < max(folds, 2):
         msg = f"truths and samples must be as many, at least {max(folds, 2)}, got {len(truths)} and {len(samples)} regions."

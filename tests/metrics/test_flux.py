@@ -7,7 +7,8 @@ import sunpy.map
 from astropy.constants import au
 
 from sunpy_magsr.maps.field import pixel_areas, read_field
-from sunpy_magsr.metrics import net_flux, unsigned_flux, unsigned_flux_error
+from sunpy_magsr.metrics import unsigned_flux, unsigned_flux_error
+from sunpy_magsr.metrics.flux import net_flux
 
 SCALE = 2 * u.arcsec / u.pix
 PIXEL = ((2 * u.arcsec).to_value(u.rad) * au.to_value(u.cm)) ** 2

@@ -9,7 +9,8 @@ import scipy.ndimage
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from sunpy_magsr.metrics import feature_label, fid, frechet_distance, lpips, random_features
+from sunpy_magsr.metrics import frechet_distance, lpips
+from sunpy_magsr.metrics.perceptual import feature_label, fid, random_features
 
 
 class Wrapped(torch.nn.Module):

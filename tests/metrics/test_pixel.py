@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import skimage.metrics
 
-from sunpy_magsr.metrics import bias, mae, pearson, psnr, quiet_noise, rmse, ssim
+from sunpy_magsr.metrics import bias, mae, pearson, psnr, rmse, ssim
+from sunpy_magsr.metrics.agreement import quiet_noise
 
 
 @pytest.fixture

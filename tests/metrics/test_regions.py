@@ -5,13 +5,8 @@ import numpy as np
 import pytest
 from astropy.constants import R_sun, au
 
-from sunpy_magsr.metrics import (
-    MSH,
-    active_region_area,
-    active_region_area_error,
-    active_region_mask,
-    sharp_parameters,
-)
+from sunpy_magsr.metrics import active_region_area, active_region_area_error, active_region_mask, sharp_parameters
+from sunpy_magsr.metrics.flux import MSH
 
 MM_PER_ARCSEC = (1 * u.arcsec).to_value(u.rad) * au.to_value(u.Mm)
 SHARP_EDGES = {"smoothing": 0 * u.arcsec}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sunpy_magsr.metrics import asinh_view, speckle
+from sunpy_magsr.metrics.pixel import asinh_view, speckle
 
 
 @pytest.fixture

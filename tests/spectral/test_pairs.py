@@ -9,10 +9,10 @@ from sunpy_magsr.spectral import (
     coherence,
     cross_spectrum,
     effective_resolution,
-    fourier_ring_correlation,
     power_spectrum,
     transfer_function,
 )
+from sunpy_magsr.spectral.power import fourier_ring_correlation
 
 SCALE = 0.5 * u.arcsec / u.pix
 POWER = u.G**2 * u.arcsec**2

@@ -9,7 +9,7 @@ import re
 import numpy as np
 from astropy.time import Time
 
-from sunpy_magsr.instrument import without_constant_pixels
+from sunpy_magsr.instrument.defects import without_constant_pixels
 from sunpy_magsr.instrument.noise import mdi_exposure
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import read_field
@@ -19,44 +19,9 @@ from sunpy_magsr.maps.reading import check_magnetogram, read_map
 from sunpy_magsr.metrics.agreement import quiet_noise
 from sunpy_magsr.validation.regions import COARSEST, component_of
 
-__all__ = [
-    "TrainingField",
-    "check_leak",
-    "content_digest",
-    "describe",
-    "is_in_gap",
-    "noise_class_of",
-    "read_training_field",
-    "side_of",
-    "split_fields",
-    "window_weights",
-    "windows_of",
-]
-
 
 def side_of(field, *, harps=(), dates=(), test_dates=()):
-    """
-    Whether a field is set aside for validation or a test, by region or by date, never by patch.
-
-    Parameters
-    ----------
-    field : `dict` or `~astropy.table.Row`
-        With ``name``, ``harp`` and ``date`` (ISO).
-    harps : sequence of `int`
-        Regions to set aside.
-    dates, test_dates : sequence of `str`
-        First and last day (ISO) of a span to set aside for validation, and for a test; empty for none.
-
-    Returns
-    -------
-    `str`
-        ``"training"``, ``"validation"`` or ``"test"``.
-
-    Raises
-    ------
-    ValueError
-        If the span is not one, or the field has no date and something is set aside.
-    """
+    """Whether a field is set aside for validation or a test, by region or by date, never by patch."""
     for key, span in (("validation_dates", dates), ("test_dates", test_dates)):
         if span and len(span) != 2:
             msg = f"data.{key} must be empty or the first and last day, got {list(span)!r}."
@@ -79,22 +44,7 @@ def _is_within(day, span):
 
 
 def is_in_gap(field, *, dates=(), test_dates=(), least_gap=3.0):
-    """
-    Whether a field is too near in time to dates that are set aside, and not of them.
-
-    Parameters
-    ----------
-    field : `dict` or `~astropy.table.Row`
-        With ``date`` (ISO).
-    dates, test_dates : sequence of `str`
-        See `side_of`. What is of the former must not be near the latter either.
-    least_gap : `float`
-        Days.
-
-    Returns
-    -------
-    `bool`
-    """
+    """Whether a field is too near in time to dates that are set aside, and not of them."""
     spans = [span for span in (dates, test_dates) if span]
     day = datetime.date.fromisoformat(field["date"][:10]) if spans else None
     if not spans or _is_within(day, test_dates):
@@ -110,31 +60,7 @@ def is_in_gap(field, *, dates=(), test_dates=(), least_gap=3.0):
 
 
 def split_fields(fields, *, harps=(), dates=(), test_dates=(), least_gap=3.0):
-    """
-    Set fields aside for validation and for a test; see `side_of`.
-
-    Parameters
-    ----------
-    fields : `list` of `dict`, or `~astropy.table.Table`
-        All of them, with ``name``, ``harp``, ``date`` and ``sha256`` (of the content).
-    harps : sequence of `int`
-        Regions to set aside.
-    dates, test_dates : sequence of `str`
-        First and last day (ISO) of a span to set aside for validation, and for a test; empty for none.
-    least_gap : `float`
-        Days between fields of different sides.
-
-    Returns
-    -------
-    `list` of `str`
-        The side of each.
-
-    Raises
-    ------
-    ValueError
-        If the span is not one, a region asked for is not there, nothing is left to train on, or something leaks; see
-        `check_leak`.
-    """
+    """Set fields aside for validation and for a test; see `side_of`."""
     unknown = sorted(set(harps) - {int(field["harp"]) for field in fields})
     if unknown:
         msg = f"data.validation_harps must be regions of the data, got {unknown}."
@@ -158,20 +84,6 @@ def check_leak(training, validation, *, least_gap=3.0, kind="validation"):
 
     Two fields of one HARP, two with the same content, or two of one Sun that has hardly changed in between: frames of
     neighboring dates show the same network, and patches of one date can overlap on the disk.
-
-    Parameters
-    ----------
-    training, validation : `list` of `dict` or `~astropy.table.Row`
-        The two sides; see `split_fields`.
-    least_gap : `float`
-        Days.
-    kind : {"validation", "test"}
-        What the second are for.
-
-    Raises
-    ------
-    ValueError
-        The message names the first pair that leaks.
     """
     if not (training and validation):
         return
@@ -196,28 +108,7 @@ def _leak(aside, training, why, kind):
 
 
 def windows_of(data, mu, *, side, strong_field, max_missing):
-    """
-    Cut a field into windows that overlap by half.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Gauss ``[y, x]``, NaN where there is no measurement.
-    mu : `numpy.ndarray`
-        Cosine of the heliocentric angle ``[y, x]``.
-    side : `int`
-        Pixels; where the field is smaller, its whole side is taken.
-    strong_field : `float`
-        Gauss; a pixel above it is a strong one.
-    max_missing : `float`
-        Largest share of a window that is missing.
-
-    Returns
-    -------
-    `list` of `dict`
-        ``y``, ``x``, ``height``, ``width`` in pixels, the share ``finite`` that is measured and the share ``strong``
-        that is strong, the median ``mu`` and the root mean square ``rms`` in Gauss of what is measured.
-    """
+    """Cut a field into windows that overlap by half."""
     height, width = (min(side, length) for length in data.shape)
     windows = []
     for y, x in itertools.product(_starts(data.shape[0], height), _starts(data.shape[1], width)):
@@ -248,22 +139,7 @@ def _starts(length, side):
 
 
 def window_weights(patches, fields, *, helioprojective_share=0.0):
-    """
-    Chance of each window: its measured area, balanced between regions by a square root.
-
-    Parameters
-    ----------
-    patches, fields : `~astropy.table.Table`
-        Of the store.
-    helioprojective_share : `float`
-        Share of the weight of the windows on the pixels of a detector. With 0, the areas decide.
-
-    Returns
-    -------
-    `numpy.ndarray`
-        Sums to 1 over each side of the split, and over its true pairs; 0 in fields that are too coarse to be the truth
-        of anything.
-    """
+    """Chance of each window: its measured area, balanced between regions by a square root."""
     area = np.asarray(patches["finite"] * patches["height"] * patches["width"], dtype=float)
     number = np.asarray(patches["field"])
     area[~np.asarray(fields["is_fine"])[number]] = 0
@@ -316,30 +192,7 @@ class TrainingField:
 
 
 def read_training_field(path, *, name, config, least_pixels=64**2):
-    """
-    Read a file.
-
-    Parameters
-    ----------
-    path : `pathlib.Path`
-        The FITS file.
-    name : `str`
-        For the table.
-    config : `~sunpy_magsr.training.config.DataConfig`
-        Which components and what quality are wanted.
-    least_pixels : `int`
-        How many must be measured and not too near the limb.
-
-    Returns
-    -------
-    `TrainingField` or `None`
-        `None` if it is of another component.
-
-    Raises
-    ------
-    ValueError, TypeError, OSError
-        If it cannot be read, is no magnetogram, or is not good enough; the message says why.
-    """
+    """Read a file."""
     smap = open_magnetogram(path)
     component = component_of(smap, path.name)
     if component not in [wanted.lower() for wanted in config.components]:
@@ -378,23 +231,7 @@ def read_training_field(path, *, name, config, least_pixels=64**2):
 
 
 def describe(data, *, scales, **facts):
-    """
-    Row of the table of fields.
-
-    Parameters
-    ----------
-    data : `numpy.ndarray`
-        Gauss ``[y, x]``.
-    scales : `tuple` of `~astropy.units.Quantity`
-        Plate scale along x and y.
-    **facts
-        Other columns.
-
-    Returns
-    -------
-    `dict`
-        Without ``side`` and the offsets.
-    """
+    """Row of the table of fields."""
     return {
         **facts,
         "rows": data.shape[0],
@@ -412,23 +249,7 @@ def content_digest(data):
 
 
 def noise_class_of(smap, component):
-    """
-    Kind of magnetogram, as far as its noise goes.
-
-    Parameters
-    ----------
-    smap : `sunpy.map.GenericMap`
-        The Map.
-    component : `str`
-        From `~sunpy_magsr.validation.regions.component_of`.
-
-    Returns
-    -------
-    `str`
-        ``"mdi-30s"`` or ``"mdi-300s"`` by the INTERVAL card, or by twice the time from the start of the exposure
-        (DATE-OBS) to its middle (T_OBS) where there is none; else such as ``"hmi-los"``, ``"hmi-radial"`` (Br) or
-        ``"hmi-transverse"`` (Bp, Bt).
-    """
+    """Kind of magnetogram, as far as its noise goes."""
     instrument = product_of(smap).instrument
     if instrument == "MDI":
         return f"mdi-{mdi_exposure(exposure_time(smap))}s"

@@ -6,11 +6,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from sunpy_magsr.instrument import MDI_NOISE, MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD, local_noise
-from sunpy_magsr.instrument.psf import sampling_kernel
-
-__all__ = ["MARGIN", "RESAMPLINGS", "PairSampler", "observe"]
-
+from sunpy_magsr.instrument import MDI_NOISE, MDI_PSF_FWHM
+from sunpy_magsr.instrument.noise import local_noise
+from sunpy_magsr.instrument.psf import MDI_PSF_FWHM_SPREAD, sampling_kernel
 
 #: Interpolations of `observe`; the first leaves the instrument's own pixels.
 RESAMPLINGS = ("none", "nearest", "bilinear", "bicubic")
@@ -28,39 +26,6 @@ def observe(high, *, margin, factor=4, psf_fwhm, noise, relative_error, resampli
     response. Its pixels may be rotated and shifted against those of the result. The values of the result are then
     interpolated between them, as `sunpy.map.GenericMap.rotate` or `reproject` do it. The fields are given in the frame
     of the result: the resampling loses information, but it does not move the Sun.
-
-    Parameters
-    ----------
-    high : `torch.Tensor`
-        The fields in Gauss, ``[N, 1, H, W]``, with a margin.
-    margin : `int`
-        The width of the margin in pixels, a multiple of ``factor``. The result does not cover it.
-    factor : `int`
-        The number of pixels of the fields along one low-resolution pixel. Defaults to 4.
-    psf_fwhm : `numpy.ndarray`
-        The width (FWHM) of each Gaussian point-spread function in pixels of the fields, ``[N]``. A function is cut off
-        beyond the margin.
-    noise : `numpy.ndarray`
-        The standard deviation of the noise in Gauss, ``[N]``.
-    relative_error : `numpy.ndarray`
-        The standard deviation of the error of the response, as a fraction of the reading, ``[N]``.
-    resampling : `numpy.ndarray`
-        The number of the interpolation in `RESAMPLINGS`, ``[N]``. With 0, ``angle`` and ``shift`` have no effect.
-    angle : `numpy.ndarray`
-        The angle of the grid of the instrument against that of the result, in radians, ``[N]``.
-    shift : `numpy.ndarray`
-        The shift of the grid of the instrument against that of the result, in low-resolution pixels along y and x,
-        ``[N, 2]``.
-    generator : `torch.Generator`
-        The generator of the random numbers of the noise.
-
-    Returns
-    -------
-    low : `torch.Tensor`
-        The low-resolution fields in Gauss, ``[N, 1, h, w]`` with ``h = (H - 2 margin) / factor``.
-    visible : `torch.Tensor`
-        The noise in Gauss, ``[N]``, that `~sunpy_magsr.instrument.local_noise` would find in the result where the
-        field is weak. Interpolation removes the short wavelengths at which that function looks, so that it finds less.
     """
     height, width = ((side - 2 * margin) // factor for side in high.shape[2:])
     smooth, reach = _smoothed(high, psf_fwhm, factor, margin)
@@ -140,16 +105,16 @@ class PairSampler:
     Batches of high-resolution fields, each with the low-resolution field, its noise and what is known of its blur.
 
     Simulated pairs are drawn from the patches of a sampler: each gets a gain, a noise, a relative error of the
-    response, a point-spread function and a resampling at random (`~sunpy_magsr.training.data.pairs.observe`), and both
+    response, a point-spread function and a resampling at random (``observe``), and both
     fields are on MDI's scale. What is said of the blur is itself drawn: a standard deviation, and an expectation that is
     off by so much, so that the network learns to weigh what it is told against what it sees. Observed pairs are on the
     scales of their instruments, or both on that of the low-resolution one (``scale``); their noise is estimated as it is for an input of `sunpy_magsr.superresolve`.
 
     Parameters
     ----------
-    sampler : `~sunpy_magsr.training.data.samplers.PatchSampler`
+    sampler : ``PatchSampler``
         Of patches with a margin of `MARGIN` pixels.
-    stage : `~sunpy_magsr.training.config.FinetuneConfig`
+    stage : `~sunpy_magsr.training.FinetuneConfig`
         Which pairs, and the ranges.
     """
 
@@ -157,22 +122,7 @@ class PairSampler:
         self.sampler, self.stage = sampler, stage
 
     def batch(self, number, size):
-        """
-        Make one batch, which depends on the sampler's seed and its number alone.
-
-        Parameters
-        ----------
-        number, size : `int`
-            Number of the batch, and of the patches in it.
-
-        Returns
-        -------
-        high : `numpy.ndarray`
-            float32 Gauss ``[size, 1, patch, patch]``.
-        given : `numpy.ndarray`
-            float32 ``[size, 4, patch / 4, patch / 4]``: the low-resolution field and its noise in Gauss, and expectation
-            and standard deviation of the FWHM of its point-spread function in its pixels.
-        """
+        """Make one batch, which depends on the sampler's seed and its number alone."""
         if self.stage.pairs == "observed":
             return self._observed(number, size)
         stage = self.stage

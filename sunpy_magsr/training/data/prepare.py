@@ -30,9 +30,6 @@ from sunpy_magsr.training.data.fields import (
 from sunpy_magsr.training.data.store import PatchStore, StoreWriter, is_store, store_folder
 from sunpy_magsr.validation.regions import LARGEST_DELAY, paired_region
 
-__all__ = ["prepare_store", "write_report"]
-
-
 _COUNTED = ("side", "component", "instrument", "noise_class")
 _STRENGTHS = np.geomspace(1, 4096, 61)  # Gauss
 _PANELS = 40
@@ -44,15 +41,6 @@ def write_report(store, folder, *, dropped):
     """
     Write ``report.rst`` (counts, files that were dropped and why, the check of the split), ``histogram.png`` (field
     strength of both sides) and ``contact_sheet.png`` (windows with the most strong field, one of each file first).
-
-    Parameters
-    ----------
-    store : `~sunpy_magsr.training.data.store.PatchStore`
-        The store.
-    folder : `pathlib.Path`
-        Where to.
-    dropped : `dict`
-        What is wrong with the files that are not in it, by name.
     """
     folder.mkdir(parents=True)
     (folder / "report.rst").write_text(_text(store, dropped))
@@ -151,23 +139,6 @@ def prepare_store(config, *, progress=True):
 
     A file that cannot be used is named in the report with the reason, and the others go on. The store takes its name
     when it is whole, and only then replaces an older one.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run; see `~sunpy_magsr.training.config.DataConfig`.
-    progress : `bool`
-        Whether to show a progress bar on a terminal.
-
-    Returns
-    -------
-    `pathlib.Path`
-        The store.
-
-    Raises
-    ------
-    ValueError
-        If no file can be used, training and validation data are not apart, or the folder holds something else.
     """
     folder = store_folder(config)
     if folder.exists() and not is_store(folder):

@@ -5,9 +5,6 @@ import numpy as np
 from sunpy_magsr._options import check_range
 from sunpy_magsr.training.data.store import PatchStore, store_folder
 
-__all__ = ["PatchSampler", "samplers_of"]
-
-
 _FACTOR = 4
 _ATTEMPTS = 100
 _OF_THE_STORE = (
@@ -34,7 +31,7 @@ class PatchSampler:
 
     Parameters
     ----------
-    store : `~sunpy_magsr.training.data.store.PatchStore`
+    store : ``PatchStore``
         The magnetograms.
     side : {"training", "validation"}
         Which of them are drawn from.
@@ -100,21 +97,7 @@ class PatchSampler:
         self._shapes = np.stack([fields["rows"], fields["columns"]], axis=1)
 
     def batch(self, number, size):
-        """
-        Draw the patches of one batch.
-
-        Parameters
-        ----------
-        number, size : `int`
-            Number of the batch, and of the patches in it.
-
-        Returns
-        -------
-        patches : `numpy.ndarray`
-            float32 Gauss ``[size, 1, patch, patch]``.
-        noise : `numpy.ndarray`
-            float32 Gauss ``[size]``, the noise of each patch's magnetogram.
-        """
+        """Draw the patches of one batch."""
         drawn = self._draw(number, size, pairs=False)
         rng = np.random.default_rng([self.seed, number, 1])
         numbers = [field for field, _ in drawn]
@@ -123,24 +106,7 @@ class PatchSampler:
         return patches, self._noise[numbers] * strength
 
     def pair_batch(self, number, size, *, scale="hmi"):
-        """
-        Draw the patches of one batch of true pairs, both of a pair turned alike.
-
-        Parameters
-        ----------
-        number, size : `int`
-            As for `batch`.
-        scale : {"hmi", "input"}
-            Whose scale the high-resolution patches are on: that of their instrument, or, by the gain of each pair, that of
-            the low-resolution one.
-
-        Returns
-        -------
-        high, low : `numpy.ndarray`
-            float32 Gauss ``[size, 1, patch, patch]`` and ``[size, 1, patch / 4, patch / 4]``.
-        noise : `numpy.ndarray`
-            float32 Gauss ``[size]``, the noise of each high-resolution magnetogram.
-        """
+        """Draw the patches of one batch of true pairs, both of a pair turned alike."""
         if self.patch % _FACTOR:
             msg = f"patch must be a multiple of {_FACTOR} for true pairs, got {self.patch}."
             raise ValueError(msg)
@@ -216,26 +182,7 @@ def _cumulative(weight, component, shares):
 
 
 def samplers_of(config, stage):
-    """
-    Make the samplers of a stage: one of training data, one of validation data.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run.
-    stage : `~sunpy_magsr.training.config.StageConfig`
-        One of its stages.
-
-    Returns
-    -------
-    training, validation : `~sunpy_magsr.training.data.samplers.PatchSampler`
-        The second is `None` if nothing is set aside.
-
-    Raises
-    ------
-    ValueError
-        If there is no store, or it was made with another split or quality than the configuration asks for.
-    """
+    """Make the samplers of a stage: one of training data, one of validation data."""
     data = config.data
     check_range("data.strength_range", data.strength_range, is_logarithmic=True)
     if data.noise_range:

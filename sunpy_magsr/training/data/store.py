@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["PatchStore", "StoreWriter", "is_store", "store_folder"]
-
-
 VERSION = 2
 STEPS_PER_GAUSS = 8  # up to 4096 G, half a step of 1/16 G is far below any magnetogram's noise
 _FACTOR = 4
@@ -17,19 +14,7 @@ _MISSING = -32768
 
 
 def store_folder(config):
-    """
-    Where the store of a run is.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run.
-
-    Returns
-    -------
-    `pathlib.Path`
-        ``data.store``, or ``patches`` in ``output``.
-    """
+    """Where the store of a run is."""
     return Path(config.data.store) if config.data.store else Path(config.output) / "patches"
 
 
@@ -62,23 +47,7 @@ class PatchStore:
 
     @classmethod
     def open(cls, folder):
-        """
-        Open a store.
-
-        Parameters
-        ----------
-        folder : `str` or `pathlib.Path`
-            From ``magsr-train prepare``.
-
-        Returns
-        -------
-        `PatchStore`
-
-        Raises
-        ------
-        ValueError
-            If it is none, or one of another version.
-        """
+        """Open a store."""
         folder = Path(folder)
         if not is_store(folder):
             msg = f"data.store must be a folder made by `magsr-train prepare`, got {folder}."
@@ -95,23 +64,7 @@ class PatchStore:
         return cls(folder, pixels=pixels, settings=facts["data"], **tables)
 
     def read(self, field, y, x, height, width):
-        """
-        Read a window of a field.
-
-        Parameters
-        ----------
-        field : `int`
-            Row of `fields`.
-        y, x : `int`
-            Lower left corner.
-        height, width : `int`
-            Pixels.
-
-        Returns
-        -------
-        `numpy.ndarray`
-            float32 Gauss ``[height, width]``, NaN where there is no measurement.
-        """
+        """Read a window of a field."""
         rows, columns = self._shapes[field]
         return self._window("offset", field, (rows, columns), (y, x, height, width))
 
@@ -169,35 +122,14 @@ class StoreWriter:
         np.lib.format.write_array_header_1_0(self._stream, facts)
 
     def add(self, data):
-        """
-        Append a field.
-
-        Parameters
-        ----------
-        data : `numpy.ndarray`
-            Gauss ``[y, x]``, clipped at 4096 G; NaN where there is no measurement.
-
-        Returns
-        -------
-        `int`
-            Where its first pixel is, for the table of fields.
-        """
+        """Append a field."""
         offset = self.size
         self._stream.write(_packed(data).tobytes())
         self.size += data.size
         return offset
 
     def finish(self, *, fields, patches, settings):
-        """
-        Write the tables and close the store.
-
-        Parameters
-        ----------
-        fields, patches : `~astropy.table.Table`
-            For `PatchStore`.
-        settings : `dict`
-            The ``[data]`` section.
-        """
+        """Write the tables and close the store."""
         self._stream.seek(0)
         self._write_header()
         self._stream.close()

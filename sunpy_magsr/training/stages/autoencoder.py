@@ -5,33 +5,9 @@ import torch
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.training.stages.stage import Stage
 
-__all__ = ["AutoencoderStage", "autoencoder_loss", "reconstruction_loss"]
-
 
 def autoencoder_loss(model, high, generator, *, kl_weight, gauss_weight):
-    """
-    Add the Kullback-Leibler term of the latent to the loss of a reconstruction from it.
-
-    Parameters
-    ----------
-    model : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
-        The autoencoder.
-    high : `torch.Tensor`
-        High-resolution fields, Gauss ``[N, 1, H, W]``.
-    generator : `torch.Generator`
-        Draws the latent from the encoder's distribution.
-    kl_weight : `float`
-        Weight of the Kullback-Leibler term.
-    gauss_weight : `float`
-        See `reconstruction_loss`.
-
-    Returns
-    -------
-    loss : `torch.Tensor`
-        A scalar.
-    numbers : `dict`
-        ``l1``, ``rmse_gauss`` and ``kl``, for the log.
-    """
+    """Add the Kullback-Leibler term of the latent to the loss of a reconstruction from it."""
     low = block_mean(high, model.config.factor)
     mean, log_variance = model.encode(high)
     noise = torch.randn(mean.shape, generator=generator, device=generator.device).to(mean)
@@ -46,22 +22,6 @@ def reconstruction_loss(model, decoded, high, *, gauss_weight=0.1):
     Compute the mean absolute error of the normalized field, plus a weighted one in Gauss.
 
     The normalized field is the asinh that the networks work in, which is linear in weak field and logarithmic in strong.
-
-    Parameters
-    ----------
-    model : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder`
-        The autoencoder, which knows the normalization.
-    decoded, high : `torch.Tensor`
-        Reconstruction and truth, Gauss ``[N, 1, H, W]``.
-    gauss_weight : `float`
-        Weight of the error in Gauss after division by the model's ``field_scale``.
-
-    Returns
-    -------
-    loss : `torch.Tensor`
-        A scalar.
-    numbers : `dict`
-        ``l1`` (normalized units) and ``rmse_gauss``, for the log.
     """
     l1 = (model.normalize(decoded) - model.normalize(high)).abs().mean()
     error = decoded - high
@@ -70,7 +30,7 @@ def reconstruction_loss(model, decoded, high, *, gauss_weight=0.1):
 
 
 class AutoencoderStage(Stage):
-    """Train the autoencoder and save it under ``output/autoencoder``; see `~sunpy_magsr.training.stages.stage.Stage`."""
+    """Train the autoencoder and save it under ``output/autoencoder``; see ``Stage``."""
 
     section = result = "autoencoder"
 
@@ -80,7 +40,7 @@ class AutoencoderStage(Stage):
         self.model = MagnetogramAutoencoder(**self.options.model).to(memory_format=torch.channels_last)
 
     def loss(self, high, given, generator):
-        """See `~sunpy_magsr.training.stages.stage.Stage.loss`."""
+        """See ``loss``."""
         weights = {"kl_weight": self.options.kl_weight, "gauss_weight": self.options.gauss_weight}
         return autoencoder_loss(self.model, high, generator, **weights)
 
@@ -90,5 +50,5 @@ class AutoencoderStage(Stage):
         return self.model.decode(self.model.encode(high)[0], low)[None], low
 
     def save(self):
-        """See `~sunpy_magsr.training.stages.stage.Stage.save`."""
+        """See ``save``."""
         self.model.save_pretrained(self.output / self.result)

@@ -10,35 +10,12 @@ from sunpy_magsr.store.components import NETWORKS
 from sunpy_magsr.training.stages.diffusion import DiffusionStage
 from sunpy_magsr.training.stages.stage import Stage
 
-__all__ = ["RegressionStage", "baseline_stage", "regression_loss"]
-
-
 _FACTOR = 4
 _SQUARED_UNIT = 100.0  # Gauss
 
 
 def regression_loss(model, high, *, factor=_FACTOR, squared_weight=1.0, adversarial_weight=0.0):
-    """
-    Add the mean squared error in units of (100 G)^2 to the mean absolute error of the asinh of the field.
-
-    Parameters
-    ----------
-    model : `torch.nn.ModuleDict`
-        ``network``, and ``critic`` if ``adversarial_weight`` is not 0.
-    high : `torch.Tensor`
-        High-resolution fields, Gauss ``[N, 1, H, W]``.
-    factor : `int`
-        Side in pixels of the blocks whose means are the network's input.
-    squared_weight, adversarial_weight : `float`
-        Weights of the squared error and of the `~sunpy_magsr.models.regression.Critic`.
-
-    Returns
-    -------
-    loss : `torch.Tensor`
-        A scalar.
-    numbers : `dict`
-        ``l1``, ``rmse_gauss`` and perhaps ``critic``, for the log.
-    """
+    """Add the mean squared error in units of (100 G)^2 to the mean absolute error of the asinh of the field."""
     network = model["network"]
     scale = network.config.field_scale
     made = network(block_mean(high, factor))
@@ -54,7 +31,7 @@ def regression_loss(model, high, *, factor=_FACTOR, squared_weight=1.0, adversar
 
 
 class RegressionStage(Stage):
-    """Train a deterministic rival, saved under ``output/network``; see `~sunpy_magsr.training.stages.stage.Stage`."""
+    """Train a deterministic rival, saved under ``output/network``; see ``Stage``."""
 
     section = "regression"
     result = "network"
@@ -84,24 +61,7 @@ class RegressionStage(Stage):
 
 
 def baseline_stage(config):
-    """
-    Choose the stage that trains a rival with the data, the degradation and the augmentation of all models.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
-        The run: ``regression.network`` names the network; without it the rival is the diffusion model of ``diffusion``.
-
-    Returns
-    -------
-    `~sunpy_magsr.training.stages.stage.Stage`
-        The stage.
-
-    Raises
-    ------
-    ValueError
-        For a network that is not known.
-    """
+    """Choose the stage that trains a rival with the data, the degradation and the augmentation of all models."""
     network = config.regression.network
     if not network:
         return DiffusionStage(config)

@@ -10,9 +10,6 @@ from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.store.components import load_codec
 from sunpy_magsr.training.stages.stage import Stage, add_noise, make_sampler, make_scheduler, sample_patches
 
-__all__ = ["DiffusionStage", "diffusion_loss", "target_rms"]
-
-
 _STRONGEST = 4000.0  # Gauss
 
 
@@ -34,31 +31,7 @@ def target_rms(codec, sampler, *, residual=True, batches=20, size=8):
 
 
 def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
-    r"""
-    Compute the loss of what the denoiser predicts, plus the Gaussian likelihood of the target if it is whitened.
-
-    Parameters
-    ----------
-    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The network.
-    high : `torch.Tensor`
-        The true fields, Gauss ``[N, 1, H, W]``.
-    noise : `torch.Tensor`
-        Noise of the magnetogram that each patch is from, Gauss ``[N]``.
-    generator : `torch.Generator`
-        The source of times and noise.
-    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.autoencoder.PixelCodec`
-        What turns fields into latents and back; it is not trained.
-    scheduler : `diffusers.SchedulerMixin`
-        From `make_scheduler`.
-
-    Returns
-    -------
-    loss : `torch.Tensor`
-        Scalar.
-    numbers : `dict`
-        For the log.
-    """
+    r"""Compute the loss of what the denoiser predicts, plus the Gaussian likelihood of the target if it is whitened."""
     low, target = _target(codec, high, residual=model.config.residual)
     features, mean, log_sigma = model.condition(low, noise)
     standardized = (target - mean) * (-log_sigma).exp()
@@ -94,7 +67,7 @@ def _codec(config):
 
 
 class DiffusionStage(Stage):
-    """Train the denoiser and save it under ``output/denoiser``; see `~sunpy_magsr.training.stages.stage.Stage`."""
+    """Train the denoiser and save it under ``output/denoiser``; see ``Stage``."""
 
     section = "diffusion"
     result = "denoiser"

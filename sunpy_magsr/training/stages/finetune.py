@@ -19,9 +19,6 @@ from sunpy_magsr.training.stages.autoencoder import reconstruction_loss
 from sunpy_magsr.training.stages.scoring import finished, score_of
 from sunpy_magsr.training.stages.stage import Stage, add_noise, make_scheduler, solve
 
-__all__ = ["BASE", "FinetuneStage", "adapter_loss", "draw_adapted"]
-
-
 #: In the folder of a trained adapter, what it was trained on.
 BASE = "base.json"
 
@@ -32,30 +29,7 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
 
     With the block mean :math:`L` of the high-resolution field and the encoder :math:`E`, it draws two things together:
     the latent's residual :math:`E(\mathrm{hr}) - E(\mathrm{up}(L))`, and the asinh of :math:`L` less that of the given
-    field. See `~sunpy_magsr.training.stages.diffusion.diffusion_loss` for the rest.
-
-    Parameters
-    ----------
-    model : `torch.nn.ModuleDict`
-        ``denoiser`` and ``codec``, of which one or both have adapters.
-    high : `torch.Tensor`
-        The true fields, Gauss ``[N, 1, H, W]``.
-    given : `torch.Tensor`
-        What the network is given: field, noise and blur, ``[N, 4, h, w]``; see
-        `~sunpy_magsr.training.data.pairs.PairSampler`.
-    generator : `torch.Generator`
-        The source of times and noise.
-    scheduler : `diffusers.SchedulerMixin`
-        From `~sunpy_magsr.training.stages.stage.make_scheduler`.
-    low_weight : `float`
-        Weight of the low-resolution field relative to one channel of the latent.
-
-    Returns
-    -------
-    loss : `torch.Tensor`
-        Scalar.
-    numbers : `dict`
-        For the log.
+    field. See ``diffusion_loss`` for the rest.
     """
     denoiser, codec = model["denoiser"], model["codec"]
     low, noise, blur = given.split([1, 1, 2], dim=1)
@@ -80,25 +54,7 @@ def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
 
 
 def draw_adapted(model, given, *, solver, steps, generator, members=1):
-    """
-    Draw samples of patches with an adapted model, so that gradients flow back through them.
-
-    Parameters
-    ----------
-    model : `torch.nn.ModuleDict`
-        ``denoiser`` and ``codec``, as for `adapter_loss`.
-    given : `torch.Tensor`
-        Field, noise and blur, ``[N, 4, h, w]``, as for `adapter_loss`.
-    solver : `diffusers.SchedulerMixin`
-        The solver of the base.
-    steps, generator, members
-        As for `~sunpy_magsr.training.stages.stage.sample_patches`.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Gauss, ``[members, N, 1, H, W]``.
-    """
+    """Draw samples of patches with an adapted model, so that gradients flow back through them."""
     denoiser, codec = model["denoiser"], model["codec"]
     low, noise, blur = given.split([1, 1, 2], dim=1)
     parts = (low, *denoiser.condition(low, noise, blur))
@@ -110,7 +66,7 @@ def draw_adapted(model, given, *, solver, steps, generator, members=1):
 
 
 class FinetuneStage(Stage):
-    """Train an adapter and save it under ``output/adapter``; see `~sunpy_magsr.training.stages.stage.Stage`."""
+    """Train an adapter and save it under ``output/adapter``; see ``Stage``."""
 
     section = "finetune"
     result = "adapter"

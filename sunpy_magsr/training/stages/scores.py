@@ -9,19 +9,6 @@ from torch import nn
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.models.layers import normalize
 
-__all__ = [
-    "MomentRatios",
-    "SampleScore",
-    "band_amplitudes",
-    "bands_of",
-    "border_amplitudes",
-    "cosine_transform",
-    "fair_crps",
-    "fair_energy",
-    "place_amplitudes",
-]
-
-
 _EDGES = (1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2)  # cycles / pixel: 8, 4, 2, 1.33 and 1 arcsec
 _STRATA = (20.0, 60.0, 200.0)  # Gauss
 _SIDE = 8  # pixels, of the blocks
@@ -30,22 +17,7 @@ _LEAST_SHARE = 1e-3  # of the blocks, for a stratum to count
 
 
 def cosine_transform(field, side):
-    """
-    Transform blocks of a field into waves, with an orthonormal cosine transform (DCT-II).
-
-    Parameters
-    ----------
-    field : `torch.Tensor`
-        Fields, ``[N, 1, H, W]``.
-    side : `int`
-        Side of a block in pixels. Pixels that fill no block at the far edges are left out.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Coefficients ``[N, side side, H / side, W / side]``, by the vertical and then the horizontal wave number. The first is
-        ``side`` times the block's mean.
-    """
+    """Transform blocks of a field into waves, with an orthonormal cosine transform (DCT-II)."""
     place = torch.arange(side, device=field.device, dtype=field.dtype) + 0.5
     waves = torch.cos(math.pi / side * place * torch.arange(side, device=field.device)[:, None]) * math.sqrt(2 / side)
     waves[0] /= math.sqrt(2)
@@ -54,22 +26,7 @@ def cosine_transform(field, side):
 
 
 def bands_of(side, device):
-    """
-    Say which coefficients of `cosine_transform` belong to which band of wavelength and direction.
-
-    Parameters
-    ----------
-    side : `int`
-        Side of the blocks in pixels.
-    device : `torch.device`
-        Device of the result.
-
-    Returns
-    -------
-    `torch.Tensor`
-        bool ``[8, side side]``: wavelengths of 16 to 8, 8 to 4, 4 to 2.7 and 2.7 to 2 pixels, each within 22.5 degrees of
-        the axes and then of the diagonals. Power that prefers the axes shows the lattice of the input's pixels.
-    """
+    """Say which coefficients of `cosine_transform` belong to which band of wavelength and direction."""
     index = torch.arange(side, device=device)
     wavenumber = (index[:, None] ** 2 + index**2).sqrt().flatten() / (2 * side)  # cycles / pixel
     larger, smaller = (part(index[:, None], index[None]).flatten() for part in (torch.maximum, torch.minimum))
@@ -102,7 +59,7 @@ class MomentRatios(nn.Module):
         self.register_buffer("means", torch.zeros(shape))  # a part of checkpoints
 
     def forward(self, samples, truth, low):
-        """Compare samples with the truth, all as for `~sunpy_magsr.training.stages.scores.SampleScore.forward`."""
+        """Compare samples with the truth, all as for ``forward``."""
         now, shares = self._moments(samples, truth, low)
         if torch.is_grad_enabled():
             memory = _MEMORY if self.means.any() else 0.0
@@ -154,18 +111,6 @@ def fair_crps(samples, truth):
 
     It is :math:`\frac{1}{M}\sum_i |x_i - y| - \frac{1}{2M(M-1)}\sum_{ij} |x_i - x_j|` (Ferro 2014, :doi:`10.1002/qj.2270`),
     and its expectation is least for samples of the distribution that the truth is from.
-
-    Parameters
-    ----------
-    samples : `torch.Tensor`
-        At least two samples, ``[M, ...]``.
-    truth : `torch.Tensor`
-        The true values, ``[...]``.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The score of each, ``[...]``, in their unit.
     """
     return _fair(samples, truth, lambda one, other: (one - other).abs())
 
@@ -183,18 +128,6 @@ def fair_energy(samples, truth):
 
     It is `fair_crps` with the Euclidean distance of vectors instead of the distance of numbers (Gneiting & Raftery 2007,
     :doi:`10.1198/016214506000001437`), so it depends on how the components of a vector vary together.
-
-    Parameters
-    ----------
-    samples : `torch.Tensor`
-        At least two samples, ``[M, N, c, ...]``, with vectors along ``c``.
-    truth : `torch.Tensor`
-        The true vectors, ``[N, c, ...]``.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The score of each, ``[N, ...]``, over the square root of ``c``.
     """
     return _fair(samples, truth, lambda one, other: ((one - other).square().mean(-3) + 1e-6).sqrt())
 
@@ -204,19 +137,6 @@ def place_amplitudes(field, factor):
     Compute the amplitude of fine structure at each place within a low-resolution pixel.
 
     Where a network leaves the lattice of its input, structure is stronger in the middle or at the border of these pixels.
-
-    Parameters
-    ----------
-    field : `torch.Tensor`
-        High-resolution fields, ``[N, 1, H, W]``.
-    factor : `int`
-        Side of a low-resolution pixel in high-resolution ones.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Root mean square of the field less its mean over 5 x 5 pixels, over squares of 8 x 8 low-resolution pixels,
-        ``[N, factor factor, h, w]``.
     """
     padded = nn.functional.pad(field, (2, 2, 2, 2), mode="replicate")
     fine = nn.functional.pixel_unshuffle((field - nn.functional.avg_pool2d(padded, 5, stride=1)).square(), factor)
@@ -224,40 +144,14 @@ def place_amplitudes(field, factor):
 
 
 def band_amplitudes(coefficients):
-    """
-    Compute the root mean square of the coefficients of each block in four bands of wavelength and two of direction.
-
-    Parameters
-    ----------
-    coefficients : `torch.Tensor`
-        From `~sunpy_magsr.training.stages.scores.cosine_transform`, ``[N, side side, h, w]``.
-
-    Returns
-    -------
-    `torch.Tensor`
-        ``[N, 8, h, w]``, in the order of `~sunpy_magsr.training.stages.scores.bands_of`.
-    """
+    """Compute the root mean square of the coefficients of each block in four bands of wavelength and two of direction."""
     side = math.isqrt(coefficients.shape[1])
     bands = [coefficients[:, band].square().mean(1) for band in bands_of(side, coefficients.device)]
     return (torch.stack(bands, dim=1) + 1e-2).sqrt()
 
 
 def border_amplitudes(field, factor):
-    """
-    Compute how much a field steps across the borders of low-resolution pixels.
-
-    Parameters
-    ----------
-    field : `torch.Tensor`
-        High-resolution fields, ``[N, 1, H, W]``.
-    factor : `int`
-        Side of a low-resolution pixel in high-resolution ones.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Root mean square of the steps over squares of 8 x 8 low-resolution pixels, ``[N, 2, n]``: along x and along y.
-    """
+    """Compute how much a field steps across the borders of low-resolution pixels."""
     found = []
     for turned in (field, field.mT):
         steps = turned[..., factor::factor] - turned[..., factor - 1 : -1 : factor]
@@ -296,7 +190,7 @@ class SampleScore(nn.Module):
     The product of two samples' errors has the squared error of the ensemble's mean as its expectation. It gives more weight
     to strong field and leaves the spread as it is. Scores hardly punish a spread that is too small where the truth has
     longer tails than the samples, so moments are matched too; see
-    `~sunpy_magsr.training.stages.scores.MomentRatios`.
+    ``MomentRatios``.
 
     Training on such scores: Pacchiardi et al. 2024, https://jmlr.org/papers/v25/23-0038.html; of diffusion models with
     few steps: De Bortoli et al. 2025, arXiv:2502.02483; of weather forecasts: Lang et al. 2024, arXiv:2412.15832.
@@ -335,27 +229,7 @@ class SampleScore(nn.Module):
         return cls(scales, **options)
 
     def forward(self, samples, truth, low, generator):
-        """
-        Score samples.
-
-        Parameters
-        ----------
-        samples : `torch.Tensor`
-            Gauss, ``[M, N, 1, H, W]``.
-        truth : `torch.Tensor`
-            Gauss, ``[N, 1, H, W]``.
-        low : `torch.Tensor`
-            The field that the samples were drawn for, Gauss ``[N, 1, H / factor, W / factor]``.
-        generator : `torch.Generator`
-            Draws the place of the blocks.
-
-        Returns
-        -------
-        loss : `torch.Tensor`
-            Scalar, Gauss.
-        numbers : `dict`
-            For the log.
-        """
+        """Score samples."""
         count, size = samples.shape[:2]
         everything = torch.cat([samples.flatten(0, 1), truth])
 

@@ -10,9 +10,6 @@ from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.stages.scores import SampleScore
 from sunpy_magsr.training.stages.stage import Stage, make_scheduler, sample_patches
 
-__all__ = ["ScoringStage", "finished", "score_of"]
-
-
 _BATCHES = 20
 _SCORED = "scored"
 
@@ -24,7 +21,7 @@ def finished(output, part):
 
 
 def score_of(sampler, *, batches=_BATCHES, size=8, **options):
-    """Make the `~sunpy_magsr.training.stages.scores.SampleScore` whose parts are in units of a sampler's first batches."""
+    """Make the ``SampleScore`` whose parts are in units of a sampler's first batches."""
     return SampleScore.measure((torch.from_numpy(sampler.batch(n, size)[0]) for n in range(batches)), **options)
 
 
@@ -34,7 +31,7 @@ class ScoringStage(Stage):
 
     Samples are drawn with the DDIM sampler of ``scoring.sampling_steps`` steps (Song et al. 2021, arXiv:2010.02502), and
     the loss goes back through all of them. The model is good for that many steps and no others. The encoder stays as it
-    is. See `~sunpy_magsr.training.stages.stage.Stage`.
+    is. See ``Stage``.
     """
 
     section = "scoring"
@@ -61,7 +58,7 @@ class ScoringStage(Stage):
         return drawn, low
 
     def loss(self, high, given, generator):
-        """Score the samples of each patch; see `~sunpy_magsr.training.stages.scores.SampleScore`."""
+        """Score the samples of each patch; see ``SampleScore``."""
         samples, low = self._samples(high, given, generator, self.options.members)
         return self.model["score"](samples, high, low, generator)
 

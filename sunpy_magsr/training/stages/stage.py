@@ -9,32 +9,9 @@ from diffusers import DDIMScheduler, UniPCMultistepScheduler
 from sunpy_magsr.training.data.samplers import samplers_of
 from sunpy_magsr.training.loop import run_stage
 
-__all__ = ["Stage", "add_noise", "make_sampler", "make_scheduler", "sample_patches", "solve"]
-
 
 def make_scheduler(prediction="v_prediction"):
-    """
-    Make the schedule of the noise that a denoiser is trained on.
-
-    Parameters
-    ----------
-    prediction : {"v_prediction", "epsilon", "flow"}
-        What the network predicts. ``"v_prediction"``: the velocity, on the cosine schedule, with steps spaced from the end
-        (Salimans & Ho 2022, arXiv:2202.00512). ``"epsilon"``: the noise, on the linear schedule (Ho et al. 2020,
-        arXiv:2006.11239, and Palette, Saharia et al. 2022, :doi:`10.1145/3528233.3530757`). ``"flow"``: flow matching, the
-        velocity along straight lines from the target to the noise (Lipman et al. 2023, arXiv:2210.02747, and Liu et al.
-        2023, arXiv:2209.03003).
-
-    Returns
-    -------
-    `diffusers.SchedulerMixin`
-        The scheduler. It holds the configuration that a sampler needs and, except for flow matching, adds the noise.
-
-    Raises
-    ------
-    ValueError
-        For another prediction.
-    """
+    """Make the schedule of the noise that a denoiser is trained on."""
     if prediction == "flow":
         return UniPCMultistepScheduler(prediction_type="flow_prediction", use_flow_sigmas=True)
     if prediction == "epsilon":
@@ -58,18 +35,6 @@ def make_sampler(prediction="v_prediction", *, largest=1.0):
     It is UniPC of order 2 (Zhao et al. 2023, arXiv:2302.04867). Where the network predicts the noise it is DDIM (Song et al.
     2021, arXiv:2010.02502), with the predicted field kept within its range as in Palette: without that, an error of the
     first steps is magnified more than a hundred times.
-
-    Parameters
-    ----------
-    prediction : {"v_prediction", "epsilon", "flow"}
-        As for `make_scheduler`.
-    largest : `float`
-        Largest absolute value of what is diffused, in units of its scale.
-
-    Returns
-    -------
-    `diffusers.SchedulerMixin`
-        The solver.
     """
     config = make_scheduler(prediction).config
     if prediction == "epsilon":
@@ -79,27 +44,7 @@ def make_sampler(prediction="v_prediction", *, largest=1.0):
 
 
 def add_noise(clean, generator, *, scheduler):
-    """
-    Add noise of random strength to a batch, and compute what the network shall predict of it.
-
-    Parameters
-    ----------
-    clean : `torch.Tensor`
-        What is diffused, ``[N, c, h, w]``.
-    generator : `torch.Generator`
-        The source of times and noise.
-    scheduler : `diffusers.SchedulerMixin`
-        From `make_scheduler`.
-
-    Returns
-    -------
-    noisy : `torch.Tensor`
-        Clean values and noise mixed, ``[N, c, h, w]``.
-    timestep : `torch.Tensor`
-        The time of each, which says how strong the noise is: integers 0 to 999, ``[N]``.
-    wanted : `torch.Tensor`
-        What the network shall predict: velocity, noise or flow, ``[N, c, h, w]``.
-    """
+    """Add noise of random strength to a batch, and compute what the network shall predict of it."""
     count, kind = scheduler.config.num_train_timesteps, scheduler.config.prediction_type
     if kind == "flow_prediction":
         time = _random(torch.rand, (len(clean),), generator).to(clean)
@@ -118,29 +63,7 @@ def _random(draw, shape, generator):
 
 
 def solve(model, features, shape, *, scheduler, steps, generator):
-    """
-    Turn noise step by step into a sample of what is diffused.
-
-    Parameters
-    ----------
-    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The network.
-    features : `torch.Tensor`
-        What it makes of the input in its ``condition``, ``[N, C, h / 2, w / 2]``.
-    shape : `tuple` of `int`
-        Shape of the result, ``[N, c, h, w]``.
-    scheduler : `diffusers.SchedulerMixin`
-        The solver, from `make_sampler`.
-    steps : `int`
-        Number of its steps.
-    generator : `torch.Generator`
-        The source of the noise.
-
-    Returns
-    -------
-    `torch.Tensor`
-        The sample, in units of its scale.
-    """
+    """Turn noise step by step into a sample of what is diffused."""
     state = _random(torch.randn, shape, generator).to(features)
     scheduler = type(scheduler).from_config(scheduler.config)
     scheduler.set_timesteps(steps)
@@ -151,29 +74,7 @@ def solve(model, features, shape, *, scheduler, steps, generator):
 
 
 def sample_patches(model, low, noise, *, codec, scheduler, steps, generator, members=1):
-    """
-    Draw samples of patches that are small enough to need no tiles, so that gradients flow back through them.
-
-    Parameters
-    ----------
-    model : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
-        The network.
-    low : `torch.Tensor`
-        The fields that samples are drawn for, Gauss ``[N, 1, h, w]``.
-    noise : `torch.Tensor`
-        Noise of the magnetogram that each is from, Gauss ``[N]``.
-    codec : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.autoencoder.PixelCodec`
-        What turns fields into latents and back.
-    scheduler, steps, generator
-        As for `solve`.
-    members : `int`
-        Samples of each patch.
-
-    Returns
-    -------
-    `torch.Tensor`
-        Gauss, ``[members, N, 1, factor h, factor w]``.
-    """
+    """Draw samples of patches that are small enough to need no tiles, so that gradients flow back through them."""
     features, mean, log_sigma = model.condition(low, noise)
     base = mean + codec.encode_low(low) if model.config.residual else mean
     low, features, base, log_sigma = (torch.cat([part] * members) for part in (low, features, base, log_sigma))
@@ -187,22 +88,22 @@ class Stage(abc.ABC):
 
     A stage of your own names its ``section`` and its ``result``, makes ``model`` in its ``__init__``, and says what the
     three abstract methods do.
-    Optimizer, schedule, checkpoints, log and validation are those of `~sunpy_magsr.training.loop.run_stage`.
+    Optimizer, schedule, checkpoints, log and validation are those of ``run_stage``.
 
     Parameters
     ----------
-    config : `~sunpy_magsr.training.config.TrainingConfig`
+    config : `~sunpy_magsr.training.TrainingConfig`
         The whole run.
-    drawn_with : `~sunpy_magsr.training.config.StageConfig`, optional
+    drawn_with : ``StageConfig``, optional
         Options that the patches are drawn with; those of the stage's section by default.
 
     Attributes
     ----------
-    options : `~sunpy_magsr.training.config.StageConfig`
+    options : ``StageConfig``
         The stage's section of the configuration.
     model : `torch.nn.Module`
         All that is trained; set by the subclass.
-    sampler, validation : `~sunpy_magsr.training.data.samplers.PatchSampler`
+    sampler, validation : ``PatchSampler``
         Batches to train on, and those that are set aside (`None` if there are none).
 
     Raises

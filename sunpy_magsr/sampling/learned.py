@@ -1,4 +1,4 @@
-"""Diffusion models, evaluated in tiles."""
+"""Diffusion and regression models, evaluated in tiles."""
 
 import contextlib
 import functools
@@ -11,9 +11,6 @@ from sunpy_magsr.instrument import instrument_of
 from sunpy_magsr.models.layers import spread_factor
 from sunpy_magsr.sampling.noise import noise_field
 from sunpy_magsr.sampling.tiles import Frame, on_device, usable_device
-
-__all__ = ["DiffusionBackend"]
-
 
 _TILE = 1280
 _ROWS = 32
@@ -29,13 +26,13 @@ class DiffusionBackend:
 
     Parameters
     ----------
-    autoencoder : `~sunpy_magsr.models.autoencoder.MagnetogramAutoencoder` or `~sunpy_magsr.models.autoencoder.PixelCodec`
+    autoencoder : ``MagnetogramAutoencoder`` or ``PixelCodec``
         The autoencoder, which maps fields to latents and back.
-    denoiser : `~sunpy_magsr.models.denoiser.MagnetogramDenoiser`
+    denoiser : ``MagnetogramDenoiser``
         The network that describes the distribution of the latents.
     scheduler : `diffusers.SchedulerMixin`
         The scheduler, which takes the steps of the sampling.
-    card : `~sunpy_magsr.store.card.ModelCard`
+    card : `~sunpy_magsr.store.ModelCard`
         The facts about the model.
     tile : `int`
         The side of a tile in input pixels, which matters for memory and speed only. Defaults to 1280.
@@ -66,7 +63,7 @@ class DiffusionBackend:
         batch_size=None,
         progress=False,
     ):
-        """Yield ``n_samples`` fields; see `sunpy_magsr.sampling.backends.Backend.samples`."""
+        """Yield ``n_samples`` fields; see ``sunpy_magsr.sampling.backends.Backend.samples``."""
         device = usable_device(device)
         steps = steps or self.card.steps
         self.autoencoder.to(device)
@@ -151,3 +148,38 @@ def _advanced(scheduler, velocity, timestep, state):
     size = _ROWS if isinstance(scheduler, DDIMScheduler) else state.shape[2]
     parts = zip(velocity.split(size, dim=2), state.split(size, dim=2), strict=True)
     return torch.cat([scheduler.step(one, timestep, at).prev_sample for one, at in parts], dim=2)
+
+
+_REGRESSION_TILE = 192
+
+
+class RegressionBackend:
+    """
+    Predict the high-resolution field with a network.
+
+    Each tile has a halo as wide as the network sees, so that the borders of tiles change the result by rounding only.
+
+    Parameters
+    ----------
+    network : ``Enhance`` or ``Progressive``
+        The network, which maps low-resolution fields in Gauss to high-resolution ones.
+    card : `~sunpy_magsr.store.ModelCard`
+        The facts about the model.
+    tile : `int`
+        The side of a tile in input pixels, which matters for memory and speed only. Defaults to 192.
+    """
+
+    def __init__(self, network, card, *, tile=_REGRESSION_TILE):
+        self.network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        self.card = card
+        self.tile = tile
+
+    @torch.inference_mode()
+    def samples(self, magnetogram, *, device=None, batch_size=None, progress=False, **_options):
+        """Yield the one result; see ``sunpy_magsr.sampling.backends.Backend.samples``."""
+        device = usable_device(device)
+        self.network.to(device)
+        frame = Frame(magnetogram, self.tile, device, batch_size)
+        with tqdm(total=frame.count(decoded=True), disable=None if progress else True, unit="tile") as bar:
+            frame.bar = bar
+            yield frame.decoded(self.network.halo, [(frame.low, 1)], self.network, self.card.factor)
