@@ -10,14 +10,30 @@ Super-resolution of solar magnetograms with calibrated uncertainty.
 
 import lazy_loader
 
-from sunpy_magsr.version import version
+from sunpy_magsr.version import read_citation, version
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    submodules=["data", "io", "metrics", "models", "spectral", "training", "uncertainty"],
+    submodules=[
+        "archive",
+        "data",
+        "instrument",
+        "io",
+        "maps",
+        "metrics",
+        "models",
+        "pairs",
+        "sampling",
+        "spectral",
+        "store",
+        "training",
+        "uncertainty",
+        "validation",
+    ],
     submod_attrs={
         "inference.superresolution": ["superresolve", "superresolve_ensemble", "superresolve_sequence"],
         "store.card": ["list_models"],
     },
 )
 __version__ = version
+__citation__ = read_citation()

@@ -26,3 +26,10 @@ def test_version():
 
     assert sunpy_magsr.__version__
     assert {"superresolve", "superresolve_ensemble", "list_models"} <= set(dir(sunpy_magsr))
+
+
+def test_the_citation_is_bibtex():
+    import sunpy_magsr
+
+    assert sunpy_magsr.__citation__.startswith("@software{sunpy_magsr,")
+    assert "10.1051/0004-6361/202453205" in sunpy_magsr.__citation__
