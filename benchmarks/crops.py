@@ -4,7 +4,8 @@ Twelve crops of samples beside HMI, one pixel of the field to one pixel of the p
     python benchmarks/crops.py PARTS -o docs/images/crops.png
 
 ``PARTS`` is the folder of ``python benchmarks/quadrants.py``. The crops are chosen by HMI alone: of each region of 2025 the
-one with the most field of the strength of penumbrae, of the quadrant of 2011 two of these, two of network near disk
+one with the strongest gradients within spots, of the quadrant of 2011 two of these,
+two of network near disk
 center and two toward the limb, of the quadrant of 2019 quiet Sun at disk center and toward the limb.
 """
 
@@ -24,7 +25,7 @@ from sunpy_magsr.validation import degraded_map
 SIDE = 96  # pixels
 LIMIT = 800  # Gauss
 QUIET_LIMIT = 60  # Gauss
-PENUMBRA = (500, 1500)  # Gauss, of the smoothed strength
+PENUMBRA = 500  # Gauss, of the smoothed strength
 MARGIN = 64  # input pixels around a crop
 BLUR, NOISE = 2.2, 12.0  # arcsec, Gauss: MDI as simulated
 
@@ -36,10 +37,10 @@ def find_windows(truth, count, *, least, most, penumbrae):
     wanted = np.hypot(*np.gradient(field))
     if penumbrae:
         around = scipy.ndimage.gaussian_filter(np.abs(field), 4)
-        wanted = (around > PENUMBRA[0]) & (around < PENUMBRA[1])
-    gradient = scipy.ndimage.uniform_filter(wanted.astype(float), SIDE)
-    whole = scipy.ndimage.minimum_filter(np.isfinite(truth), SIDE + 8)
-    score = np.where(whole & (strength > least) & (strength < most), gradient, -1)
+        wanted = wanted * (around > PENUMBRA)
+    amount = scipy.ndimage.uniform_filter(wanted, SIDE)
+    whole = scipy.ndimage.minimum_filter(np.isfinite(truth), SIDE + 8, mode="constant")
+    score = np.where(whole & (strength > least) & (strength < most), amount, -1)
     corners = []
     for _ in range(count):
         y, x = np.unravel_index(np.argmax(score), score.shape)

@@ -65,7 +65,7 @@ def departure(folder):
 
 def check_folder(folder):
     """Load a model folder in a process of its own and compare with the stored answer."""
-    command = [sys.executable, "-P", "-m", "sunpy_magsr.training", str(folder)]
+    command = [sys.executable, "-P", "-m", "sunpy_magsr.training.publish", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # nosec B603
     if done.returncode:
         reason = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[-1]
