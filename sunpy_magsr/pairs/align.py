@@ -22,31 +22,15 @@ from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import read_field
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.metrics.agreement import quiet_noise
-from sunpy_magsr.pairs.geometry import (
-    Disk,
-    Displacement,
-    common_shift,
-    fit_displacement,
-    fit_rigid,
-    interpolate,
-    local_shifts,
-    map_pixels,
-)
-from sunpy_magsr.pairs.quality import (
-    FEWEST,
-    LEAST_MU,
-    Limits,
-    PairQuality,
-    check_pair,
-    damaged_windows,
-    frame_noise,
-    gain_table,
-)
+from sunpy_magsr.pairs import geometry, quality
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from astropy.table import Table
     from sunpy.map import GenericMap
+
+    from sunpy_magsr.pairs.geometry import Displacement
+    from sunpy_magsr.pairs.quality import Limits, PairQuality
 
 
 #: Card of an aligned HMI magnetogram that holds the gain of its MDI frame: what MDI reads where HMI reads 1 G.
@@ -212,7 +196,7 @@ def align_pair(low: GenericMap, high: GenericMap, *, limits: Limits | None = Non
     """
     magnetogram, data, seen, constant = _cleaned(low, high)
     reading, lacking = magnetogram.data, np.isnan(data)
-    pixels, disk, mu = map_pixels(low, high), _disk(low, magnetogram), limb_cosine(low)
+    pixels, disk, mu = geometry.map_pixels(low, high), _disk(low, magnetogram), limb_cosine(low)
     grid, on_disk = np.indices(reading.shape, dtype=float), mu > _LEAST_MU
     known = on_disk & magnetogram.valid
     valid = known & ~_lacks(lacking, pixels.at(*grid))
@@ -221,28 +205,28 @@ def align_pair(low: GenericMap, high: GenericMap, *, limits: Limits | None = Non
     valid = known & ~_lacks(lacking, place)
     noise = input_noise(magnetogram)
     unit, gain = _gain(reading, seen, place, valid, mu, noise=noise, seen_noise=quiet_noise(data))
-    quality = PairQuality(
+    numbers = quality.PairQuality(
         **_likeness(reading, unit, valid, mu, noise=noise, gain=gain["gain"]),
         **_alignment(fitted, mu),
-        **fit_rigid(shifts, disk),
+        **geometry.fit_rigid(shifts, disk),
         **gain,
         missing=float(1 - valid[on_disk].mean()),
         constant=constant,
     )
     pair = AlignedPair(
         high=None,
-        quality=quality,
+        quality=numbers,
         displacement=fitted,
         shifts=shifts,
-        gains=gain_table(reading, unit, valid, mu),
+        gains=quality.gain_table(reading, unit, valid, mu),
         reading=reading,
-        expected=quality.gain * unit,
+        expected=numbers.gain * unit,
         valid=valid,
     )
-    check_pair(pair, limits or Limits())
-    fine = interpolate(data, place, _FACTOR)
+    quality.check_pair(pair, limits or quality.Limits())
+    fine = geometry.interpolate(data, place, _FACTOR)
     fine[~on_disk.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
-    return dataclasses.replace(pair, high=sunpy.map.Map(fine, aligned_header(low, high, gain=quality.gain)))
+    return dataclasses.replace(pair, high=sunpy.map.Map(fine, aligned_header(low, high, gain=numbers.gain)))
 
 
 def _cleaned(low, high):
@@ -261,7 +245,7 @@ def _disk(low, magnetogram):
     scale = float(np.mean([one.to_value("arcsec/pix") for one in magnetogram.plate_scale]))
     center = low.world_to_pixel(SkyCoord(0 * u.arcsec, 0 * u.arcsec, frame=low.coordinate_frame))
     matrix = low.rotation_matrix
-    return Disk(
+    return geometry.Disk(
         y=float(center.y.to_value(u.pix)),
         x=float(center.x.to_value(u.pix)),
         radius=low.rsun_obs.to_value(u.arcsec) / scale,
@@ -280,22 +264,22 @@ def _lacks(lacking, place):
 def _displacement(reading, seen, valid, pixels, disk):
     """Smooth displacement, and the shifts of neighborhoods to which it was fitted."""
     grid = np.indices(reading.shape, dtype=float)
-    start = common_shift(reading, seen(pixels.at(*grid)), valid, largest=_LARGEST)
+    start = geometry.common_shift(reading, seen(pixels.at(*grid)), valid, largest=_LARGEST)
     displaced = np.broadcast_to(start[:, None, None], grid.shape)
     for _ in range(_ROUNDS):
-        shifts = local_shifts(reading, seen(pixels.at(*(grid - displaced))), valid)
+        shifts = geometry.local_shifts(reading, seen(pixels.at(*(grid - displaced))), valid)
         before = displaced[:, shifts["y"].astype(int), shifts["x"].astype(int)]
         shifts["dy"], shifts["dx"] = shifts["dy"] + before[0], shifts["dx"] + before[1]
-        fitted = fit_displacement(shifts, disk)
+        fitted = geometry.fit_displacement(shifts, disk)
         displaced = fitted.at(*grid)
     return fitted, shifts
 
 
 def _gain(reading, seen, place, valid, mu, *, noise, seen_noise):
     """What MDI would read with a gain of 1, and the numbers of `PairQuality` about its gain and blur."""
-    used, image = valid & (mu > LEAST_MU), seen.at(place)
-    if used.sum() < FEWEST:
-        msg = f"a pair must have {FEWEST} pixels with mu above {LEAST_MU} to fit its gain, got {used.sum()}."
+    used, image = valid & (mu > quality.LEAST_MU), seen.at(place)
+    if used.sum() < quality.FEWEST:
+        msg = f"a pair must have {quality.FEWEST} pixels with mu above {quality.LEAST_MU} to fit its gain, got {used.sum()}."
         raise ValueError(msg)
     gain, error, width = fit_gain_and_blur(
         reading[used].astype(float),
@@ -317,8 +301,8 @@ def _likeness(reading, unit, valid, mu, *, noise, gain):
     return {
         "correlation": correlation,
         "likeness": float(correlation * np.sqrt(1 + np.mean(noise[inner] ** 2) / power)),
-        "noise": frame_noise(reading, expected, valid),
-        "damaged": len(damaged_windows(reading, expected, inner, noise=noise)),
+        "noise": quality.frame_noise(reading, expected, valid),
+        "damaged": len(quality.damaged_windows(reading, expected, inner, noise=noise)),
     }
 
 

@@ -7,7 +7,6 @@ import concurrent.futures
 import dataclasses
 import datetime
 import logging
-import os
 import shutil
 import time
 import warnings
@@ -26,8 +25,6 @@ from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
 from sunpy_magsr.pairs.jsoc import HMI, MDI, Archive, find_pairs, read_tai
 from sunpy_magsr.pairs.tables import read_rows, write_rows
 
-#: Environment variable that holds the e-mail address which is registered at JSOC.
-EMAIL_VARIABLE = "JSOC_EMAIL"
 #: Table of the files of a folder of pairs.
 MANIFEST = "manifest.ecsv"
 
@@ -160,19 +157,20 @@ def fetch_pairs(
             raise ValueError(msg)
     logging.getLogger("drms").setLevel(logging.WARNING)  # it logs each time it asks whether files are ready
     logging.getLogger("parfive").setLevel(logging.CRITICAL)  # files that fail are tried again or named
-    archive = Archive(_address(email), server=server, wait=wait)
+    archive = Archive(email, server=server, wait=wait)
     pairs, rejected = find_pairs(archive, **span)
     if not pairs:
         reasons = "".join(f"; {count} x {why}" for why, count in rejected.items())
         msg = f"start and end must enclose a pair of {MDI.name} and {HMI.name}, got none{reasons}."
         raise ValueError(msg)
-    files = _Files(Path(folder))
+    folder = Path(folder)
     if dry_run:
-        missing = [frame for pair in pairs for frame in pair if not (files.folder / frame.path).is_file()]
+        missing = [frame for pair in pairs for frame in pair if not (folder / frame.path).is_file()]
         return Fetched(len(pairs), None, dict(rejected), {}, 0, 0.0, 0.0, _megabytes(missing))
-    files.folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(files.folder / ".fetch.lock", timeout=0):
+        with filelock.FileLock(folder / ".fetch.lock", timeout=0):
+            files = _Files(folder)
             missing = files.missing(pairs, verify=verify)
             begin = time.monotonic()
             files.download(missing, archive, workers=workers, attempts=attempts, progress=progress)
@@ -195,24 +193,7 @@ def fetch_pairs(
 
 
 def pairs_of(folder: str | Path) -> list[tuple[str, Path, Path]]:
-    """
-    List the pairs of a folder whose two files are there.
-
-    Parameters
-    ----------
-    folder : `str` or `pathlib.Path`
-        Folder that `fetch_pairs` filled.
-
-    Returns
-    -------
-    `list` of `tuple`
-        Name of each pair, its MDI file and its HMI file.
-
-    Raises
-    ------
-    ValueError
-        If the folder has no manifest.
-    """
+    """List the pairs of a folder of `fetch_pairs` whose two files are there: name, MDI file, HMI file."""
     folder = Path(folder)
     if not (folder / MANIFEST).is_file():
         msg = f"folder must be one that `magsr-train fetch` made, and {folder} has no {MANIFEST}."
@@ -226,17 +207,6 @@ def pairs_of(folder: str | Path) -> list[tuple[str, Path, Path]]:
 
 def _megabytes(frames):
     return sum(frame.series.megabytes for frame in frames)
-
-
-def _address(email):
-    found = email or os.environ.get(EMAIL_VARIABLE, "")
-    if "@" not in found:
-        msg = (
-            f"email must be an address that is registered at JSOC (http://jsoc.stanford.edu/ajax/register_email.html), by "
-            f"--email or the environment variable {EMAIL_VARIABLE}, got {found!r}."
-        )
-        raise ValueError(msg)
-    return found
 
 
 def _time_span(start, end, cadence, tolerance):
@@ -273,8 +243,14 @@ class _Files:
         """Enter pairs into the table, and find out which of their files must be downloaded."""
         for pair in pairs:
             for frame in pair:
-                facts = {"pair": pair[0].stamp, "series": frame.series.name, "t_rec": frame.t_rec}
-                facts |= {"t_obs": frame.t_obs.isoformat(timespec="milliseconds"), "path": frame.path}
+                facts = {
+                    "pair": pair[0].stamp,
+                    "series": frame.series.name,
+                    "t_rec": frame.t_rec,
+                    "t_obs": frame.t_obs.isoformat(timespec="milliseconds"),
+                    "path": frame.path,
+                }
+                # what was said before of the file still holds, but it may be in another pair now
                 self.rows[frame.path] = facts | _NEW | self.rows.get(frame.path, {}) | facts
         missing = [frame for pair in pairs for frame in pair if not self._has(frame, verify=verify)]
         self._write()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -193,7 +193,7 @@ def _shift(reading, expected, weight):
     return {"dy": dy, "dx": dx, "correlation": correlation, "error": float(left / gradient) if gradient else np.inf}
 
 
-_DEGREE = 3
+_POWERS = [(i, degree - i) for degree in range(4) for i in range(degree + 1)]  # of a cubic polynomial
 #: Expected size of the terms of each degree in pixels: pointing and roll are free, distortions by the optics are small.
 _EXPECTED = (30.0, 30.0, 0.3, 0.3)
 _LEAST_ERROR = 0.1  # pixels by which the shifts of neighborhoods scatter in true pairs, even where the field is strong
@@ -253,28 +253,24 @@ class Displacement:
 
     def at(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Evaluate the displacement."""
-        terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
-        return np.moveaxis(terms @ self.coefficients, -1, 0)
+        return np.moveaxis(_terms(self.disk, y, x) @ self.coefficients, -1, 0)
 
     def error(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Evaluate the standard error of the displacement."""
-        terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
+        terms = _terms(self.disk, y, x)
         return np.sqrt(np.einsum("...i,ij,...j->...", terms, self.covariance, terms))
 
 
-def _powers():
-    return [(i, degree - i) for degree in range(_DEGREE + 1) for i in range(degree + 1)]
-
-
-def _terms(v, u):
-    return np.stack([v**i * u**j for i, j in _powers()], axis=-1)
+def _terms(disk, y, x):
+    """Terms of the polynomial at pixels, along the last axis."""
+    v, u = disk.at(np.asarray(y, float), np.asarray(x, float))
+    return np.stack([v**i * u**j for i, j in _POWERS], axis=-1)
 
 
 def _trusted(shifts):
     """Neighborhoods that correlate well enough to be used, and the errors of their shifts in pixels."""
     good = (shifts["correlation"] > LEAST_CORRELATION) & np.isfinite(shifts["error"])
-    error = np.hypot(shifts["error"][good], _LEAST_ERROR)
-    return good, error
+    return {name: values[good] for name, values in shifts.items()}, np.hypot(shifts["error"][good], _LEAST_ERROR)
 
 
 def fit_displacement(shifts: dict[str, npt.NDArray], disk: Disk) -> Displacement:
@@ -284,10 +280,10 @@ def fit_displacement(shifts: dict[str, npt.NDArray], disk: Disk) -> Displacement
     The coefficients of the second and third degree are expected to be about 0.3 pixels, so that the displacement stays
     small where no neighborhood was measured. Pointing, roll and plate scale are free.
     """
-    good, error = _trusted(shifts)
-    terms = _terms(*disk.at(shifts["y"][good], shifts["x"][good]))
-    measured = np.stack([shifts["dy"][good], shifts["dx"][good]], axis=-1)
-    prior = np.diag([_EXPECTED[i + j] ** -2.0 for i, j in _powers()])
+    used, error = _trusted(shifts)
+    terms = _terms(disk, used["y"], used["x"])
+    measured = np.stack([used["dy"], used["dx"]], axis=-1)
+    prior = np.diag([_EXPECTED[i + j] ** -2.0 for i, j in _POWERS])
     coefficients, covariance, kept = _robust(terms, measured, error, prior)
     left = (measured - terms @ coefficients)[kept]
     scatter = float(np.sqrt(np.mean(left**2))) if kept.any() else np.inf
@@ -310,21 +306,22 @@ def _robust(terms, measured, error, prior):
     return coefficients, covariance, kept
 
 
-def fit_rigid(shifts: dict[str, npt.NDArray], disk: Disk) -> dict[str, float]:
+def fit_rigid(shifts: dict[str, npt.NDArray], disk: Disk) -> dict[str, Any]:
     """
     Fit a shift, a roll, a stretch and an error of the time to the shifts of neighborhoods, without outliers.
 
-    They are named and in the units as in `~sunpy_magsr.pairs.PairQuality`. The time can be fitted since the Sun rotates: if the image shows the Sun later than its header says, features are
-    displaced along the parallels, most at disk center and least at the limb.
+    They have the names and units of `~sunpy_magsr.pairs.PairQuality`. The time can be fitted since the Sun rotates: if the
+    image shows the Sun later than its header says, features are displaced along the parallels, most at disk center and
+    least at the limb.
     """
-    good, error = _trusted(shifts)
-    v, u = disk.at(shifts["y"][good], shifts["x"][good])
+    used, error = _trusted(shifts)
+    v, u = disk.at(used["y"], used["x"])
     zero, one = np.zeros_like(v), np.ones_like(v)
     motions = [(one, zero), (zero, one), (u, -v), (v, u), _turning(disk, v, u)]
-    terms = np.stack([np.stack(motion) for motion in motions], axis=-1).reshape(-1, 5)
-    measured = np.stack([shifts["dy"][good], shifts["dx"][good]])
+    terms = np.stack([np.concatenate(motion) for motion in motions], axis=-1)
+    measured = np.concatenate([used["dy"], used["dx"]])[:, None]
     prior = np.diag(np.array([_EXPECTED[0]] * 4 + [_LONGEST]) ** -2.0)
-    solved, covariance, _ = _robust(terms, measured.reshape(-1, 1), np.tile(error, 2), prior)
+    solved, covariance, _ = _robust(terms, measured, np.tile(error, 2), prior)
     shift_y, shift_x, roll, stretch, clock = map(float, solved[:, 0])
     return {
         "shift_y": shift_y * disk.scale,

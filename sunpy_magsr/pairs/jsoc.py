@@ -2,16 +2,21 @@
 
 import bisect
 import collections
+import contextlib
 import dataclasses
 import datetime
 import http.client
 import json
+import os
 import time
 from urllib.error import HTTPError
 
 import drms
 
 from sunpy_magsr.maps.header import ALLOWED_QUALITY, LARGEST_MISSVALS, parse_record_time
+
+#: Environment variable that holds the e-mail address which is registered at JSOC.
+EMAIL_VARIABLE = "JSOC_EMAIL"
 
 _STAMP = "%Y.%m.%d_%H:%M:%S_TAI"
 _KEYS = ("T_REC", "T_OBS", "QUALITY", "MISSVALS")
@@ -67,12 +72,17 @@ class Archive:
     """JSOC, or another server of its protocol. Each question is asked again if the server does not answer."""
 
     def __init__(self, email, *, server, wait):
-        self.wait = wait
-        try:
-            self.client = self._ask(lambda: drms.Client(_config(server) if server else "jsoc", email=email))
-        except ValueError as error:
-            msg = f"email must be an address that is registered at JSOC, got {email!r}."
-            raise ValueError(msg) from error
+        self.wait, self.client = wait, None
+        email = email or os.environ.get(EMAIL_VARIABLE, "")
+        if "@" in email:
+            with contextlib.suppress(ValueError):  # the archive does not know the address
+                self.client = self._ask(lambda: drms.Client(_config(server) if server else "jsoc", email=email))
+        if self.client is None:
+            msg = (
+                "email must be an address that is registered at JSOC (http://jsoc.stanford.edu/ajax/register_email.html), "
+                f"by --email or the environment variable {EMAIL_VARIABLE}, got {email!r}."
+            )
+            raise ValueError(msg)
 
     def _ask(self, question):
         for attempt in range(_ATTEMPTS):

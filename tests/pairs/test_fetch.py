@@ -13,7 +13,8 @@ from astropy.time import Time, TimeDelta
 from sunpy_magsr.cli.train import main
 from sunpy_magsr.maps.files import file_digest
 from sunpy_magsr.maps.fits import write_compressed
-from sunpy_magsr.pairs.fetch import EMAIL_VARIABLE, MANIFEST, fetch_pairs, pairs_of
+from sunpy_magsr.pairs.fetch import MANIFEST, fetch_pairs, pairs_of
+from sunpy_magsr.pairs.jsoc import EMAIL_VARIABLE
 
 from ..processes import start
 from .jsoc_server import JsocServer, record_of, running
@@ -169,11 +170,10 @@ def test_another_frame_under_the_name_is_refused(jsoc, fetch):
     assert [why for why in found.failed.values() if "T_OBS must be 2011-03-30T01:40:00" in why]
 
 
-def test_two_at_once_are_refused(jsoc, fetch, tmp_path):
+def test_two_at_once_are_refused(fetch, tmp_path):
     (tmp_path / "pairs").mkdir()
     with filelock.FileLock(tmp_path / "pairs" / ".fetch.lock"), pytest.raises(ValueError, match="no other process"):
         fetch()
-    assert fetch().failed == {}
 
 
 def test_an_address_is_needed_before_anything_is_asked(jsoc, fetch, monkeypatch):
@@ -182,7 +182,7 @@ def test_an_address_is_needed_before_anything_is_asked(jsoc, fetch, monkeypatch)
         fetch(email=None)
     assert not jsoc.log
     monkeypatch.setenv(EMAIL_VARIABLE, "you@example.org")
-    with pytest.raises(ValueError, match="registered at JSOC, got 'you@"):
+    with pytest.raises(ValueError, match=r"registered at JSOC .*got 'you@"):
         fetch(email=None)
 
 
