@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pairing"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pairs"))
 
 from jsoc_server import JsocServer, record_of, running
 

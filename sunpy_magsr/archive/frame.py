@@ -20,6 +20,7 @@ from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.inference.job import Job
 from sunpy_magsr.inference.remarks import outside_training
 from sunpy_magsr.instrument import degrade, instrument_of
+from sunpy_magsr.instrument.response import fit_gain
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import pixel_areas, read_field
 from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason, stem_of
@@ -107,10 +108,8 @@ def _fit(magnetogram, native, factor, instrument):
     low, weight = magnetogram.data[window], np.where(magnetogram.valid, 1 / error**2, 0)[window]
 
     def misfit(width):
-        seen = degrade(fine, factor=factor, psf_fwhm=factor * width)
-        power = (weight * seen**2).sum(dtype=float)
-        gain = (weight * low * seen).sum(dtype=float) / power if power else 1.0
-        return float((weight * (low - gain * seen) ** 2).sum(dtype=float)), float(width), float(gain)
+        gain, left = fit_gain(low, degrade(fine, factor=factor, psf_fwhm=factor * width), weight)
+        return float(left), float(width), float(gain)
 
     _, width, gain = min(map(misfit, widths))
     seen = degrade(native, factor=factor, psf_fwhm=factor * width)

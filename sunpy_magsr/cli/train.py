@@ -185,7 +185,7 @@ def _fetch(options):
 
 def _align(options):
     from sunpy_magsr.pairs.batch import align_folder
-    from sunpy_magsr.pairs.downloads import pairs_of
+    from sunpy_magsr.pairs.fetch import pairs_of
 
     output = Path(options.output or Path(options.folder) / "aligned")
     found = align_folder(pairs_of(options.folder), output, workers=options.workers, pictures=not options.no_pictures)

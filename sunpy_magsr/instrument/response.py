@@ -1,4 +1,4 @@
-"""Blur, gain, shift and noise of an instrument, measured on a true pair."""
+"""The fit of a low-resolution image by a high-resolution one: blur, gain, shift and noise of an instrument."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import scipy.ndimage
 import scipy.optimize
 from astropy.stats import mad_std
 
+from sunpy_magsr.instrument.gain import MDI_GAIN
 from sunpy_magsr.instrument.psf import degrade
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
 
@@ -22,6 +25,7 @@ _QUIET_FIELD = 30.0  # Gauss, of what the high-resolution instrument sees within
 _BOUNDS = ([-8.0, -8.0, 0.0], [8.0, 8.0, 16.0])  # shifts and FWHM in high-resolution pixels
 _START = (0.0, 0.0, 4.0)
 _STEP = 0.05  # high-resolution pixels, of the derivatives
+_RESPONSE_ERROR = 0.1  # of a reading, beside the noise
 _MARGIN = 2  # low-resolution pixels at the edges that are left out, as the shift moves unknown field into them
 
 
@@ -98,14 +102,12 @@ def measure_response(low: npt.NDArray, high: npt.NDArray, *, plate_scale: u.Quan
     2.50 arcsec, 1.40
     """
     known, factor = _compared(low, high)
-    part = _parts(known)
+    part = parts_of(known)
     low = np.nan_to_num(low.astype(float))
     inner = scipy.ndimage.binary_erosion(known, np.ones((3, 3)), iterations=_MARGIN)
     seen = _seen(high, factor)
     best = _fitted(low, seen, inner, np.array(_START))
-    others = np.array([_fitted(low, seen, inner & (part != one), best[:3]) for one in np.unique(part[inner])])
-    count = len(others)
-    error = np.sqrt((count - 1) / count * ((others - others.mean(0)) ** 2).sum(0))
+    error = _jackknife([_fitted(low, seen, inner & (part != one), best[:3]) for one in np.unique(part[inner])])
     noise, response_error = _left_over(low, seen(best[:3]), best[3], inner)
     pixel = plate_scale * u.pix
     return Response(
@@ -134,14 +136,20 @@ def _compared(low, high):
     return known, factor
 
 
-def _parts(known):
-    """Number of the part, of 4 x 4, that each pixel is in, int ``[y, x]``."""
+def parts_of(known: npt.NDArray[np.bool_]) -> npt.NDArray[np.int_]:
+    """Number the 4 x 4 parts of what is known of an image, for the errors of a fit: int ``[y, x]``."""
     part = np.zeros(known.shape, dtype=int)
     for axis in (0, 1):
         where = np.flatnonzero(known.any(1 - axis))
         place = np.clip(np.arange(known.shape[axis]) - where[0], 0, len(where) - 1) * _BLOCKS // len(where)
         part += np.expand_dims(place * _BLOCKS ** (1 - axis), 1 - axis)
     return part
+
+
+def _jackknife(others):
+    """Standard errors of a fit, from the fits that each leave out one part of the image."""
+    others, count = np.array(others), len(others)
+    return np.sqrt((count - 1) / count * ((others - others.mean(0)) ** 2).sum(0))
 
 
 def _seen(high, factor):
@@ -179,3 +187,48 @@ def _left_over(low, seen, gain, inner):
     if not strong.any():
         return noise, np.nan
     return noise, float(np.sqrt(max((left[strong] ** 2).mean() - noise**2, 0) / (model[strong] ** 2).mean()))
+
+
+def fit_gain(low: npt.NDArray, seen: npt.NDArray, weight: npt.NDArray, variance: float = 0.0) -> tuple[float, float]:
+    r"""
+    Fit the gain alone, and return it with the weighted sum of squares that it leaves.
+
+    Noise in the image that is fitted would make the gain too small, so its variance :math:`v` is subtracted: the gain is
+    :math:`\sum w\,d\,m / \sum w\,(m^2 - v)` (Fuller 1987, Measurement Error Models, section 1.2).
+    """
+    power = (weight * (seen**2 - variance)).sum(dtype=float)
+    gain = (weight * low * seen).sum(dtype=float) / power if power else 1.0
+    return gain, (weight * ((low - gain * seen) ** 2 - gain**2 * variance)).sum(dtype=float)
+
+
+def fit_gain_and_blur(
+    low: npt.NDArray,
+    seen: Callable[[float], npt.NDArray],
+    part: npt.NDArray[np.int_],
+    *,
+    bounds: tuple[float, float],
+    noise: float,
+    variance: Callable[[float], float],
+    strength: npt.NDArray,
+) -> tuple[float, float, float]:
+    """
+    Fit the gain and the blur to pixels that are aligned: the gain, its standard error by a jackknife, and the width.
+
+    ``seen`` and ``variance`` give the image and the variance of its noise for a width within the bounds. A pixel is
+    weighted by the noise and by an error of the response of 10 % of what it reads, of a field of the given strength.
+    """
+
+    def solve(kept, gain):
+        weight = 1 / (noise**2 + (_RESPONSE_ERROR * gain * strength[kept]) ** 2)
+
+        def fit(width):
+            return fit_gain(low[kept], seen(width)[kept], weight, variance(width))
+
+        width = scipy.optimize.minimize_scalar(lambda width: fit(width)[1], bounds=bounds, method="bounded").x
+        return fit(width)[0], width
+
+    everything = np.ones(low.shape, bool)
+    gain, _ = solve(everything, MDI_GAIN)
+    gain, width = solve(everything, gain)  # with the weights of this gain
+    error = _jackknife([solve(part != one, gain)[0] for one in np.unique(part)])
+    return float(gain), float(error), float(width)

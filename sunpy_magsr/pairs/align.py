@@ -16,37 +16,21 @@ from sunpy_magsr.inference.header import finer_header
 from sunpy_magsr.instrument import MDI_GAIN, MDI_PSF_FWHM, find_bad_pixels, input_noise, without_bad_pixels
 from sunpy_magsr.instrument.defects import without_constant_pixels
 from sunpy_magsr.instrument.psf import sampling_kernel
+from sunpy_magsr.instrument.response import fit_gain_and_blur, parts_of
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import read_field
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.metrics.agreement import quiet_noise
-from sunpy_magsr.pairs.geometry import (
-    Disk,
-    Displacement,
-    common_shift,
-    fit_displacement,
-    fit_rigid,
-    interpolate,
-    local_shifts,
-    map_pixels,
-)
-from sunpy_magsr.pairs.quality import (
-    WIDTHS,
-    Limits,
-    PairQuality,
-    blurred,
-    check_pair,
-    damaged_windows,
-    fit_gain,
-    frame_noise,
-    gain_table,
-)
+from sunpy_magsr.pairs import geometry, quality
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from astropy.table import Table
     from sunpy.map import GenericMap
+
+    from sunpy_magsr.pairs.geometry import Displacement
+    from sunpy_magsr.pairs.quality import Limits, PairQuality
 
 
 #: Card of an aligned HMI magnetogram that holds the gain of its MDI frame: what MDI reads where HMI reads 1 G.
@@ -99,6 +83,8 @@ def is_on_grid(low, high):
     return all(abs(a - b).max() < 1e-6 for a, b in zip(*places, strict=True))
 
 
+_WIDTHS = (0.8, 1.8, 2.8, 3.8)  # arcsec (FWHM), for which HMI is blurred
+_BOUNDS = (0.0, 4.5)  # arcsec, of the fitted width
 _LARGEST = 10  # pixels of MDI: a larger displacement is not found
 _ROUNDS = 3
 _LEAST_MU = 0.2  # cosine of the heliocentric angle; nearer to the limb the result is NaN
@@ -146,29 +132,36 @@ class AlignedPair:
 
 
 class _Seen:
-    """HMI blurred to MDI's resolution, and its values at the places of MDI's pixels."""
+    """What MDI would read of HMI with a gain of 1, for any blur."""
 
     def __init__(self, high, scale):
-        data = np.where(np.isnan(high), 0, high).astype(np.float32)
         # the mean over 4 pixels, a pixel of MDI; its middle is between two pixels
-        self._mean = scipy.ndimage.uniform_filter(data, _FACTOR, mode="constant")
+        self._mean = scipy.ndimage.uniform_filter(np.nan_to_num(high), _FACTOR, mode="constant")
         self._scale = scale
 
     def blurred(self, width):
-        """Set the width of the blur (FWHM in arcsec), and return self."""
-        image = scipy.ndimage.gaussian_filter(self._mean, width * gaussian_fwhm_to_sigma / self._scale, mode="constant")
-        self._splines = scipy.ndimage.spline_filter(image, order=3, output=np.float32, mode="nearest")
-        return self
-
-    def noise_left(self, widths):
-        """Standard deviation of the image for white noise of 1 in HMI's pixels, for each width."""
-        kernels = (sampling_kernel(width / self._scale, factor=_FACTOR) for width in widths)
-        return np.array([(kernel**2).sum() for kernel in kernels])
+        """Blur HMI (FWHM in arcsec), and return a function of places ``[2, ...]`` in HMI's pixels."""
+        sigma = width * gaussian_fwhm_to_sigma / self._scale
+        image = scipy.ndimage.gaussian_filter(self._mean, sigma, mode="constant")
+        splines = scipy.ndimage.spline_filter(image, order=3, output=np.float32, mode="nearest")
+        options = {"order": 3, "prefilter": False, "mode": "constant", "output": np.float32}
+        return lambda place: scipy.ndimage.map_coordinates(splines, place + 0.5, **options)
 
     def at(self, place):
-        """Values at places ``[2, ...]`` in HMI's pixels."""
-        options = {"order": 3, "prefilter": False, "mode": "constant", "output": np.float32}
-        return scipy.ndimage.map_coordinates(self._splines, place + 0.5, **options)
+        """Fix the places, and return a function of the width, which is interpolated between a few blurs."""
+        images = [self.blurred(width)(place).astype(float) for width in _WIDTHS]
+        squares = np.square(_WIDTHS)
+
+        def seen(width):
+            shares = [np.prod([(width**2 - b) / (a - b) for b in squares if a != b]) for a in squares]
+            return sum(np.float32(share) * image for share, image in zip(shares, images, strict=True))
+
+        return seen
+
+    def noise_left(self, width):
+        """Standard deviation of the image for white noise of 1 in HMI's pixels."""
+        left = [(sampling_kernel(one / self._scale, factor=_FACTOR) ** 2).sum() for one in _WIDTHS]
+        return np.interp(width, _WIDTHS, left)
 
 
 def align_pair(low: GenericMap, high: GenericMap, *, limits: Limits | None = None) -> AlignedPair:
@@ -201,66 +194,64 @@ def align_pair(low: GenericMap, high: GenericMap, *, limits: Limits | None = Non
     ValueError
         If one of the two maps is no magnetogram, or they have too few pixels in common.
     """
-    magnetogram, data, high_scale, constant = _cleaned(low, high)
+    magnetogram, data, seen, constant = _cleaned(low, high)
     reading, lacking = magnetogram.data, np.isnan(data)
-    scale = float(np.mean([one.to_value("arcsec/pix") for one in magnetogram.plate_scale]))
-    seen, pixels, disk, mu = _Seen(data, high_scale), map_pixels(low, high), _disk(low, scale), limb_cosine(low)
+    pixels, disk, mu = geometry.map_pixels(low, high), _disk(low, magnetogram), limb_cosine(low)
     grid, on_disk = np.indices(reading.shape, dtype=float), mu > _LEAST_MU
     known = on_disk & magnetogram.valid
     valid = known & ~_lacks(lacking, pixels.at(*grid))
     fitted, shifts = _displacement(reading, seen.blurred(MDI_PSF_FWHM.value), valid, pixels, disk)
     place = pixels.at(*(grid - fitted.at(*grid)))
     valid = known & ~_lacks(lacking, place)
-    images = [seen.blurred(width).at(place) for width in WIDTHS]
     noise = input_noise(magnetogram)
-    mean_noise = float(np.sqrt(np.mean(noise[valid] ** 2)))
-    seen_noise = quiet_noise(data) * seen.noise_left(WIDTHS)
-    gain = fit_gain(reading, images, valid, mu, noise=mean_noise, seen_noise=seen_noise)
-    unit = blurred(images, gain.psf_fwhm)
-    quality = PairQuality(
-        **_likeness(reading, unit, valid, mu, noise=noise, gain=gain),
-        **_alignment(fitted, shifts, mu, scale=scale),
+    unit, gain = _gain(reading, seen, place, valid, mu, noise=noise, seen_noise=quiet_noise(data))
+    numbers = quality.PairQuality(
+        **_likeness(reading, unit, valid, mu, noise=noise, gain=gain["gain"]),
+        **_alignment(fitted, mu),
+        **geometry.fit_rigid(shifts, disk),
+        **gain,
         missing=float(1 - valid[on_disk].mean()),
         constant=constant,
     )
     pair = AlignedPair(
         high=None,
-        quality=quality,
+        quality=numbers,
         displacement=fitted,
         shifts=shifts,
-        gains=gain_table(reading, unit, valid, mu),
+        gains=quality.gain_table(reading, unit, valid, mu),
         reading=reading,
-        expected=gain.value * unit,
+        expected=numbers.gain * unit,
         valid=valid,
     )
-    check_pair(pair, limits or Limits())
-    fine = interpolate(data, place, _FACTOR)
+    quality.check_pair(pair, limits or quality.Limits())
+    fine = geometry.interpolate(data, place, _FACTOR)
     fine[~on_disk.repeat(_FACTOR, axis=0).repeat(_FACTOR, axis=1)] = np.nan
-    return dataclasses.replace(pair, high=sunpy.map.Map(fine, aligned_header(low, high, gain=gain.value)))
+    return dataclasses.replace(pair, high=sunpy.map.Map(fine, aligned_header(low, high, gain=numbers.gain)))
 
 
 def _cleaned(low, high):
-    """MDI and HMI without bad pixels, HMI's plate scale in arcsec, and how many MDI pixels hold a constant value."""
+    """MDI and HMI without bad pixels, what MDI would see of HMI, and how many MDI pixels hold a constant value."""
     magnetogram = prepare(low)
     constant = int(find_bad_pixels(magnetogram.data, magnetogram.valid).sum())
     magnetogram, _ = without_bad_pixels(magnetogram)
     field = read_field(high, name="high")
     data = without_constant_pixels(field.data.astype(np.float32))
     constant += int((np.isnan(data) & np.isfinite(field.data)).sum()) // _FACTOR**2
-    return magnetogram, data, float(np.mean(field.arcsec)), constant
+    return magnetogram, data, _Seen(data, float(np.mean(field.arcsec))), constant
 
 
-def _disk(low, scale):
-    """Where the Sun is in MDI's image, whose plate scale in arcsec is given."""
+def _disk(low, magnetogram):
+    """Where the Sun is in MDI's image."""
+    scale = float(np.mean([one.to_value("arcsec/pix") for one in magnetogram.plate_scale]))
     center = low.world_to_pixel(SkyCoord(0 * u.arcsec, 0 * u.arcsec, frame=low.coordinate_frame))
-    x, y = (float(one.to_value(u.pix)) for one in center)
     matrix = low.rotation_matrix
-    return Disk(
-        y=y,
-        x=x,
+    return geometry.Disk(
+        y=float(center.y.to_value(u.pix)),
+        x=float(center.x.to_value(u.pix)),
         radius=low.rsun_obs.to_value(u.arcsec) / scale,
         roll=float(np.arctan2(matrix[1, 0], matrix[0, 0])),
         tilt=float(low.observer_coordinate.lat.to_value(u.rad)),
+        scale=scale,
     )
 
 
@@ -273,44 +264,52 @@ def _lacks(lacking, place):
 def _displacement(reading, seen, valid, pixels, disk):
     """Smooth displacement, and the shifts of neighborhoods to which it was fitted."""
     grid = np.indices(reading.shape, dtype=float)
-    start = common_shift(reading, seen.at(pixels.at(*grid)), valid, largest=_LARGEST)
+    start = geometry.common_shift(reading, seen(pixels.at(*grid)), valid, largest=_LARGEST)
     displaced = np.broadcast_to(start[:, None, None], grid.shape)
     for _ in range(_ROUNDS):
-        shifts = local_shifts(reading, seen.at(pixels.at(*(grid - displaced))), valid)
+        shifts = geometry.local_shifts(reading, seen(pixels.at(*(grid - displaced))), valid)
         before = displaced[:, shifts["y"].astype(int), shifts["x"].astype(int)]
         shifts["dy"], shifts["dx"] = shifts["dy"] + before[0], shifts["dx"] + before[1]
-        fitted = fit_displacement(shifts, disk)
+        fitted = geometry.fit_displacement(shifts, disk)
         displaced = fitted.at(*grid)
     return fitted, shifts
 
 
+def _gain(reading, seen, place, valid, mu, *, noise, seen_noise):
+    """What MDI would read with a gain of 1, and the numbers of `PairQuality` about its gain and blur."""
+    used, image = valid & (mu > quality.LEAST_MU), seen.at(place)
+    if used.sum() < quality.FEWEST:
+        msg = f"a pair must have {quality.FEWEST} pixels with mu above {quality.LEAST_MU} to fit its gain, got {used.sum()}."
+        raise ValueError(msg)
+    gain, error, width = fit_gain_and_blur(
+        reading[used].astype(float),
+        lambda width: image(width)[used],
+        parts_of(np.ones_like(used))[used],
+        bounds=_BOUNDS,
+        noise=float(np.sqrt(np.mean(noise[valid] ** 2))),
+        variance=lambda width: (seen_noise * seen.noise_left(width)) ** 2,
+        strength=image(_WIDTHS[-1])[used],
+    )
+    return image(width).astype(np.float32), {"gain": gain, "gain_error": error, "psf_fwhm": width}
+
+
 def _likeness(reading, unit, valid, mu, *, noise, gain):
     """Numbers of `PairQuality` about how well MDI's readings fit HMI."""
-    expected, inner = gain.value * unit, valid & (mu > _INNER)
+    expected, inner = gain * unit, valid & (mu > _INNER)
     correlation = float(np.corrcoef(reading[inner], unit[inner])[0, 1])
     power = np.var(MDI_GAIN * unit[inner])  # that of the pair would be small if nothing is alike
     return {
         "correlation": correlation,
         "likeness": float(correlation * np.sqrt(1 + np.mean(noise[inner] ** 2) / power)),
-        "noise": frame_noise(reading, expected, valid),
-        "gain": gain.value,
-        "gain_error": gain.error,
-        "psf_fwhm": gain.psf_fwhm,
-        "damaged": len(damaged_windows(reading, expected, inner, noise=noise)),
+        "noise": quality.frame_noise(reading, expected, valid),
+        "damaged": len(quality.damaged_windows(reading, expected, inner, noise=noise)),
     }
 
 
-def _alignment(fitted, shifts, mu, *, scale):
-    """Numbers of `PairQuality` about where the Sun is in MDI's image, and how well that is known."""
-    rigid = fit_rigid(shifts, fitted.disk)
+def _alignment(fitted, mu):
+    """Numbers of `PairQuality` about how well it is known where the Sun is in MDI's image."""
     inner = np.nonzero(mu > _INNER)
     return {
-        "shift_y": float(rigid.shift[0] * scale),
-        "shift_x": float(rigid.shift[1] * scale),
-        "roll": rigid.roll,
-        "stretch": rigid.stretch,
-        "clock": rigid.clock,
-        "clock_error": rigid.clock_error,
         "alignment_error": float(np.sqrt(np.mean(fitted.error(*inner) ** 2))),
         "scatter": fitted.scatter,
         "neighborhoods": fitted.used,

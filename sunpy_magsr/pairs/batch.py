@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import dataclasses
+import hashlib
 import io
-import json
 import logging
 import multiprocessing
 import warnings
@@ -26,6 +25,7 @@ from sunpy_magsr.maps.fits import write_compressed
 from sunpy_magsr.pairs.align import align_pair
 from sunpy_magsr.pairs.geometry import LEAST_CORRELATION
 from sunpy_magsr.pairs.quality import Limits, PairQuality, RefusedPairError
+from sunpy_magsr.pairs.tables import read_rows, write_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,7 +109,6 @@ def _gains(axis, pair):
 #: Version of the method. Pairs that were aligned by another version are aligned again.
 _METHOD = 2
 _NUMBERS = tuple(field.name for field in dataclasses.fields(PairQuality))
-_COLUMNS = ("pair", "mdi", "hmi", "aligned", "refused", *_NUMBERS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,10 +120,10 @@ class Alignment:
     ----------
     table : `~astropy.table.Table`
         One row for each pair: its name (``pair``), the names of its files (``mdi`` and ``hmi``), the file of the aligned HMI
-        magnetogram (``aligned``, empty if the pair was refused), the reason if it was refused (``refused``, else empty), and
-        the numbers of `~sunpy_magsr.pairs.PairQuality`.
+        magnetogram (``aligned``, empty if the pair was refused), the reason if it was refused (``refused``, else empty),
+        the numbers of `~sunpy_magsr.pairs.PairQuality` to five digits, and a hash of all that they depend on (``inputs``).
     path : `pathlib.Path`
-        ECSV file that holds the table.
+        ECSV file of all pairs that were ever aligned into the folder.
     """
 
     table: Table
@@ -160,9 +159,9 @@ def align_folder(
     Align pairs and write the HMI magnetograms of those that are good enough.
 
     Afterwards ``folder`` holds the aligned HMI magnetograms (``hmi/YYYY/MM/*.fits``), pictures of the pairs
-    (``pictures/*.png``), what was measured on each (``facts/*.json``), and the table ``alignment.ecsv``. If a pair was
-    aligned before, from the same two files, by the same method and with the same limits, it is not computed again. So the
-    same call continues a run that was interrupted.
+    (``pictures/*.png``), and the table ``alignment.ecsv`` of what was measured on each. If a pair was aligned before, from
+    the same two files, by the same method and with the same limits, it is not computed again. So the same call continues
+    a run that was interrupted.
 
     Parameters
     ----------
@@ -197,72 +196,73 @@ def align_folder(
     if workers < 1:
         msg = f"workers must be 1 or more, got {workers}."
         raise ValueError(msg)
-    jobs = [(*pair, folder, limits, pictures) for pair in pairs]
-    bar = {"total": len(jobs), "desc": "align", "unit": "pair", "disable": None if progress else True}
-    if workers == 1:
-        rows = [_row(job) for job in tqdm(jobs, **bar)]
-    else:
-        context = multiprocessing.get_context("spawn")
-        with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
-            futures = [pool.submit(_row, job) for job in jobs]
-            try:
-                for _ in tqdm(concurrent.futures.as_completed(futures), **bar):
-                    pass
-                rows = [future.result() for future in futures]
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
-    table = Table(rows=[{key: row[key] for key in _COLUMNS} for row in rows])
-    for name in _NUMBERS:
-        table[name].info.format = ".5g"
     path = folder / "alignment.ecsv"
-    text = io.StringIO()
-    table.write(text, format="ascii.ecsv", delimiter=",")
-    with whole_file(path) as stream:
-        stream.write(text.getvalue().encode())
-    return Alignment(table, path)
+    rows = read_rows(path, "pair")
+    jobs = [
+        (*pair, folder, limits, pictures)
+        for pair in pairs
+        if not _is_done(rows.get(pair[0]), *pair[1:], folder, limits)
+    ]
+    bar = {"total": len(jobs), "desc": "align", "unit": "pair", "disable": None if progress else True}
+    for row in tqdm(_run(jobs, workers), **bar):
+        rows[row["pair"]] = row
+        write_rows(path, [rows[name] for name in sorted(rows)])
+    return Alignment(Table(rows=[rows[name] for name, *_ in pairs]), path)
 
 
-def _row(job):
-    """Row of the table for one pair, from the file of its facts if that is there and still valid."""
+def _inputs(low_path, high_path, limits):
+    """Hash all that the row of a pair depends on."""
+    inputs = (_METHOD, limits, file_digest(low_path), file_digest(high_path))
+    return hashlib.sha256(repr(inputs).encode()).hexdigest()
+
+
+def _is_done(row, low_path, high_path, folder, limits):
+    """Find out whether the row of a pair still holds; if not, the file that was made for it is deleted."""
+    if row is None:
+        return False
+    is_whole = row["refused"] or (folder / row["aligned"]).is_file()
+    if is_whole and row["inputs"] == _inputs(low_path, high_path, limits):
+        return True
+    if row["aligned"]:
+        (folder / row["aligned"]).unlink(missing_ok=True)
+    return False
+
+
+def _run(jobs, workers):
+    """Align pairs, and yield the row of each as soon as it is known."""
+    if workers == 1:
+        yield from map(_align, jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
+        try:
+            for future in concurrent.futures.as_completed([pool.submit(_align, job) for job in jobs]):
+                yield future.result()
+        except BaseException:  # else it would wait for all the others
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _align(job):
+    """Align one pair, write what comes of it, and return its row."""
     name, low_path, high_path, folder, limits, pictures = job
-    inputs = {
-        "method": _METHOD,
-        "limits": dataclasses.asdict(limits),
-        "sha256": [file_digest(path) for path in (low_path, high_path)],
-    }
-    inputs = json.loads(json.dumps(inputs))
-    facts = folder / "facts" / f"{name}.json"
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        row = json.loads(facts.read_text())
-        if row.pop("inputs") == inputs and (row["refused"] or (folder / row["aligned"]).is_file()):
-            return {key: np.nan if value is None else value for key, value in row.items()}
-        if row["aligned"]:  # made of other files, or with other limits
-            (folder / row["aligned"]).unlink(missing_ok=True)
+    low_path, high_path = Path(low_path), Path(high_path)
+    row = {"pair": name, "mdi": low_path.name, "hmi": high_path.name, "aligned": "", "refused": ""}
     logging.getLogger("sunpy").setLevel(logging.ERROR)
+    pair = None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of FITS headers
-        row = _aligned(name, Path(low_path), Path(high_path), folder, limits=limits, pictures=pictures)
-    stored = {key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in row.items()}
-    with whole_file(facts) as stream:
-        stream.write((json.dumps({**stored, "inputs": inputs}, indent=2) + "\n").encode())
-    return row
-
-
-def _aligned(name, low_path, high_path, folder, *, limits, pictures):
-    row = {"pair": name, "mdi": low_path.name, "hmi": high_path.name, "aligned": "", "refused": ""}
-    pair = None
-    try:
-        pair = align_pair(open_magnetogram(low_path), open_magnetogram(high_path), limits=limits)
-    except RefusedPairError as error:
-        pair, row["refused"] = error.pair, reason(error)
-    except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
-        row["refused"] = reason(error)
-    else:
-        time = pair.high.meta["date-obs"]
-        row["aligned"] = f"hmi/{time[:4]}/{time[5:7]}/{high_path.name}"
-        write_compressed(pair.high.data, pair.high.fits_header, folder / row["aligned"])
-    if pair is not None and pictures:
-        draw_pair(pair, folder / "pictures" / f"{name}.png", title=name, refused=row["refused"])
-    quality = {} if pair is None else dataclasses.asdict(pair.quality)
-    return row | {key: quality.get(key, np.nan) for key in _NUMBERS}
+        try:
+            pair = align_pair(open_magnetogram(low_path), open_magnetogram(high_path), limits=limits)
+        except RefusedPairError as error:
+            pair, row["refused"] = error.pair, reason(error)
+        except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
+            row["refused"] = reason(error)
+        else:
+            time = pair.high.meta["date-obs"]
+            row["aligned"] = f"hmi/{time[:4]}/{time[5:7]}/{high_path.name}"
+            write_compressed(pair.high.data, pair.high.fits_header, folder / row["aligned"])
+        if pair is not None and pictures:
+            draw_pair(pair, folder / "pictures" / f"{name}.png", title=name, refused=row["refused"])
+    numbers = {key: np.nan if pair is None else float(f"{getattr(pair.quality, key):.5g}") for key in _NUMBERS}
+    return row | numbers | {"inputs": _inputs(low_path, high_path, limits)}

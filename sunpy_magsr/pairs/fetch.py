@@ -2,141 +2,36 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
+import asyncio
+import concurrent.futures
 import dataclasses
+import datetime
 import logging
-import os
+import shutil
 import time
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import aiohttp
 import astropy.units as u
-import drms
 import filelock
+import parfive
+from astropy.io import fits
 from astropy.time import Time
+from astropy.utils.exceptions import AstropyWarning
 from tqdm.auto import tqdm
 
-from sunpy_magsr.pairs.downloads import DamagedFileError, Manifest, download_files, settle
-from sunpy_magsr.pairs.jsoc import HMI, MDI, Exports, make_client, match_frames, persistently, query_frames
+from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
+from sunpy_magsr.pairs.jsoc import HMI, MDI, Archive, find_pairs, read_tai
+from sunpy_magsr.pairs.tables import read_rows, write_rows
 
-if TYPE_CHECKING:
-    from sunpy_magsr.pairs.jsoc import Frame
-
+#: Table of the files of a folder of pairs.
+MANIFEST = "manifest.ecsv"
 
 _BATCH = 50  # frames of one request
-
-
-class Retrieval:
-    """
-    Downloads into one folder of pairs, which are repeated where they fail.
-
-    Parameters
-    ----------
-    folder : `pathlib.Path`
-        The folder of pairs. It must exist, and no other process may download into it.
-    client : `drms.Client`
-        Client of the archive.
-    workers : `int`
-        Number of files that are downloaded at the same time.
-    attempts : `int`
-        How often the download of a file is tried.
-    wait : `float`
-        Seconds before the second attempt. The time doubles before each further one.
-
-    Attributes
-    ----------
-    manifest : ``Manifest``
-        The table of the folder's files.
-    """
-
-    def __init__(self, folder, client, *, workers, attempts, wait):
-        self.folder, self.partial = folder, folder / ".partial"
-        self.partial.mkdir(exist_ok=True)
-        self.workers, self.attempts, self.wait = workers, attempts, wait
-        self.manifest = Manifest(folder)
-        self.exports = Exports(client, folder / ".requests.json", wait=wait)
-
-    def missing(self, pairs, *, verify):
-        """
-        Enter pairs into the manifest, and find out which of their files must be downloaded.
-
-        A complete file that a stopped run left among the partial ones is moved to its place.
-        """
-        missing = []
-        for pair in pairs:
-            for frame in pair:
-                self.manifest.add(pair[0].stamp, frame)
-                left = self.partial / frame.file_name
-                if left.is_file():
-                    with contextlib.suppress(DamagedFileError):  # the download was interrupted
-                        self.manifest.done(frame, settle(left, frame, self.folder))
-                if not self.manifest.has(frame, verify=verify):
-                    missing.append(frame)
-        self.manifest.write()
-        return missing
-
-    def download(self, missing, *, progress):
-        """Download the files of frames, and enter into the manifest what became of each."""
-        batches = [
-            frames[first : first + _BATCH]
-            for frames in ([one for one in missing if one.series is series] for series in (MDI, HMI))
-            for first in range(0, len(frames), _BATCH)
-        ]
-        with tqdm(total=len(missing), desc="fetch", unit="file", disable=None if progress else True) as bar:
-            try:
-                for batch in batches:
-                    self._download(batch, bar)
-                    self.manifest.write()
-            finally:
-                self.manifest.write()
-
-    def _download(self, batch, bar):
-        """Download a batch. Files that fail are tried again, those that the server no longer has only once more."""
-
-        def done(frame, facts):
-            self.manifest.done(frame, facts)
-            bar.update()
-
-        for attempt in range(self.attempts):
-            bar.set_postfix_str("the archive prepares files")
-            urls = self._urls(batch)
-            bar.set_postfix_str("")
-            for frame in batch:
-                self.manifest.rows[frame.path]["attempts"] += 1
-            batch = [frame for frame in batch if frame.t_rec in urls]
-            options = {"workers": self.workers, "done": done}
-            failed = download_files(urls, batch, self.folder, self.partial, **options) if batch else {}
-            gone = [frame for frame, (_, may_help) in failed.items() if not may_help]
-            self.exports.forget(gone)  # the archive deletes the files that it has prepared after some days
-            for frame, (why, _) in failed.items():
-                self.manifest.failed(frame, why)
-            batch = [frame for frame in failed if frame not in gone or attempt == 0]
-            if not batch:
-                return
-            if attempt < self.attempts - 1:
-                time.sleep(self.wait * 2**attempt)
-
-    def _urls(self, batch):
-        """URLs by nominal time. A batch that the archive refuses is halved until the frame that it refuses is known."""
-        try:
-            urls = self.exports.urls(batch)
-        except drms.DrmsError as error:
-            if len(batch) > 1:
-                half = len(batch) // 2
-                return self._urls(batch[:half]) | self._urls(batch[half:])
-            urls, why = {}, str(error)
-        else:
-            why = "the archive has no file of it"
-        for frame in batch:
-            if frame.t_rec not in urls:
-                self.manifest.failed(frame, why)
-        return urls
-
-
-#: Environment variable that holds the e-mail address which is registered at JSOC.
-EMAIL_VARIABLE = "JSOC_EMAIL"
-_SPAN = 30 * u.day  # of one query
+_SILENCE = 60.0  # seconds without a byte
+_SAME = 1.0  # seconds
+_NEW = {"state": "wanted", "bytes": 0, "sha256": "", "reason": ""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,49 +80,6 @@ class Fetched:
             ]
         lines += [f"{count} frames in no pair: {why}." for why, count in sorted(self.rejected.items())]
         return "\n".join(lines)
-
-
-def find_pairs(
-    client: drms.Client, *, start: Time, end: Time, cadence: u.Quantity, tolerance: u.Quantity, wait: float
-) -> tuple[list[tuple[Frame, Frame]], collections.Counter[str]]:
-    """
-    Ask the archive which pairs of MDI and HMI frames it has.
-
-    Parameters
-    ----------
-    client : `drms.Client`
-        Client of the archive, from ``make_client``.
-    start, end : `~astropy.time.Time`
-        First time of observation, and the time before which all observations must be.
-    cadence : `~astropy.units.Quantity`
-        Length of the time slots that are counted from ``start``. The first pair of each slot is taken.
-    tolerance : `~astropy.units.Quantity`
-        Largest time between the two frames of a pair.
-    wait : `float`
-        Seconds before a question that failed is asked again; see ``persistently``.
-
-    Returns
-    -------
-    pairs : `list` of `tuple` of ``Frame``
-        The MDI frame and the HMI frame of each pair.
-    rejected : `collections.Counter`
-        Number of frames that are in no pair, by reason.
-    """
-    frames: dict = {MDI: [], HMI: []}
-    rejected: collections.Counter[str] = collections.Counter()
-    # nominal times of HMI may be up to the tolerance and an exposure away
-    for series, margin in ((MDI, 0 * u.s), (HMI, tolerance + 12 * u.min)):
-        first, last = start - margin, end + margin
-        while first < last:
-            until = min(first + _SPAN, last)
-            query = persistently(lambda a=first, b=until, one=series: query_frames(client, one, a, b), wait=wait)
-            known = {frame.t_rec for frame in frames[series]}
-            frames[series] += [frame for frame in query[0] if frame.t_rec not in known]
-            rejected += query[1]
-            first = until
-    within = [frame for frame in frames[MDI] if frame.t_obs < end]  # the archive's spans contain their ends
-    pairs, unmatched = match_frames(within, frames[HMI], start=start, cadence=cadence, tolerance=tolerance)
-    return pairs, rejected + unmatched
 
 
 def fetch_pairs(
@@ -294,85 +146,208 @@ def fetch_pairs(
         If an argument is wrong, no e-mail address is given, no pair is found, or another process downloads into the
         folder.
     drms.DrmsError
-        If the archive refuses a request; the message says why.
+        If the archive refuses a question; the message says why.
     OSError
         If the archive does not answer.
     """
-    start, end, cadence, tolerance = _checked(start, end, cadence, tolerance)
+    span = _time_span(start, end, cadence, tolerance)
     for name, value in (("workers", workers), ("attempts", attempts)):
         if value < 1:
             msg = f"{name} must be 1 or more, got {value}."
             raise ValueError(msg)
     logging.getLogger("drms").setLevel(logging.WARNING)  # it logs each time it asks whether files are ready
-    client = make_client(_address(email), server=server, wait=wait)
-    folder = Path(folder)
-    options = {"start": start, "end": end, "cadence": cadence, "tolerance": tolerance}
-    pairs, rejected = find_pairs(client, **options, wait=wait)
+    logging.getLogger("parfive").setLevel(logging.CRITICAL)  # files that fail are tried again or named
+    archive = Archive(email, server=server, wait=wait)
+    pairs, rejected = find_pairs(archive, **span)
     if not pairs:
         reasons = "".join(f"; {count} x {why}" for why, count in rejected.items())
         msg = f"start and end must enclose a pair of {MDI.name} and {HMI.name}, got none{reasons}."
         raise ValueError(msg)
+    folder = Path(folder)
     if dry_run:
-        frames = [frame for pair in pairs for frame in pair if not (folder / frame.path).is_file()]
-        return Fetched(len(pairs), None, dict(rejected), {}, 0, 0.0, 0.0, _megabytes(frames))
+        missing = [frame for pair in pairs for frame in pair if not (folder / frame.path).is_file()]
+        return Fetched(len(pairs), None, dict(rejected), {}, 0, 0.0, 0.0, _megabytes(missing))
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".fetch.lock")
     try:
-        lock.acquire(timeout=0)
+        with filelock.FileLock(folder / ".fetch.lock", timeout=0):
+            files = _Files(folder)
+            missing = files.missing(pairs, verify=verify)
+            begin = time.monotonic()
+            files.download(missing, archive, workers=workers, attempts=attempts, progress=progress)
+            seconds = time.monotonic() - begin
     except filelock.Timeout as error:
         msg = f"folder must be one in which no other process fetches, got {folder}."
         raise ValueError(msg) from error
-    try:
-        run = Retrieval(folder, client, workers=workers, attempts=attempts, wait=wait)
-        missing = run.missing(pairs, verify=verify)
-        begin = time.monotonic()
-        run.download(missing, progress=progress)
-        seconds = time.monotonic() - begin
-    finally:
-        lock.release()
-    rows = run.manifest.rows
-    paths = [frame.path for pair in pairs for frame in pair]
-    failed = {path: rows[path]["reason"] for path in paths if rows[path]["state"] == "failed"}
-    whole = sum(all(rows[frame.path]["state"] == "done" for frame in pair) for pair in pairs)
-    megabytes = sum(rows[frame.path]["bytes"] for frame in missing if rows[frame.path]["state"] == "done") / 1e6
-    count = sum(rows[frame.path]["state"] == "done" for frame in missing)
-    return Fetched(len(pairs), whole, dict(rejected), failed, count, megabytes, seconds, _megabytes(missing))
+    states = [[files.rows[frame.path]["state"] for frame in pair] for pair in pairs]
+    fetched = [row for frame in missing if (row := files.rows[frame.path])["state"] == "done"]
+    return Fetched(
+        pairs=len(pairs),
+        whole=sum(state == ["done", "done"] for state in states),
+        rejected=dict(rejected),
+        failed={frame.path: why for frame in missing if (why := files.rows[frame.path]["reason"])},
+        files=len(fetched),
+        megabytes=sum(row["bytes"] for row in fetched) / 1e6,
+        seconds=seconds,
+        expected=_megabytes(missing),
+    )
+
+
+def pairs_of(folder: str | Path) -> list[tuple[str, Path, Path]]:
+    """List the pairs of a folder of `fetch_pairs` whose two files are there: name, MDI file, HMI file."""
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        msg = f"folder must be one that `magsr-train fetch` made, and {folder} has no {MANIFEST}."
+        raise ValueError(msg)
+    found: dict[str, dict[str, Path]] = {}
+    for path, row in read_rows(folder / MANIFEST, "path").items():
+        if row["state"] == "done":
+            found.setdefault(row["pair"], {})[row["series"]] = folder / path
+    return [(name, files[MDI.name], files[HMI.name]) for name, files in sorted(found.items()) if len(files) == 2]
 
 
 def _megabytes(frames):
     return sum(frame.series.megabytes for frame in frames)
 
 
-def _address(email):
-    found = email or os.environ.get(EMAIL_VARIABLE, "")
-    if "@" not in found:
-        msg = (
-            f"email must be an address that is registered at JSOC (http://jsoc.stanford.edu/ajax/register_email.html), by "
-            f"--email or the environment variable {EMAIL_VARIABLE}, got {found!r}."
-        )
-        raise ValueError(msg)
-    return found
-
-
-def _checked(start, end, cadence, tolerance):
-    """Turn start and end into times, and cadence and tolerance into quantities."""
-    found = []
+def _time_span(start, end, cadence, tolerance):
+    """Turn the options that are times into times and lengths of time of the standard library, in TAI."""
+    found = {}
     for name, value in (("start", start), ("end", end)):
         try:
-            found.append(Time(value, scale="tai"))
+            found[name] = Time(value, scale="tai").datetime
         except ValueError as error:
             msg = f"{name} must be a time such as 2010-05-01 or 2010-05-01T12:00, got {value!r}."
             raise ValueError(msg) from error
-    if not found[0] < found[1]:
+    if not found["start"] < found["end"]:
         msg = f"end must be after start, got {start} and {end}."
         raise ValueError(msg)
     for name, value in (("cadence", cadence), ("tolerance", tolerance)):
         try:
-            found.append(u.Quantity(value).to(u.min))
-        except (TypeError, ValueError) as error:
-            msg = f"{name} must be a time such as 96min or 1day, got {value!r}."
-            raise ValueError(msg) from error
-        if not found[-1] > 0 * u.s:
-            msg = f"{name} must be a time above 0, got {value}."
+            minutes = u.Quantity(value).to_value(u.min)
+        except (TypeError, ValueError):
+            minutes = 0
+        if not minutes > 0:
+            msg = f"{name} must be a time above 0, such as 96min or 1day, got {value!r}."
             raise ValueError(msg)
+        found[name] = datetime.timedelta(minutes=minutes)
     return found
+
+
+class _Files:
+    """Files of a folder of pairs, and the table of what became of each. No other process may write there."""
+
+    def __init__(self, folder):
+        self.folder, self.rows = folder, read_rows(folder / MANIFEST, "path")
+
+    def missing(self, pairs, *, verify):
+        """Enter pairs into the table, and find out which of their files must be downloaded."""
+        for pair in pairs:
+            for frame in pair:
+                facts = {
+                    "pair": pair[0].stamp,
+                    "series": frame.series.name,
+                    "t_rec": frame.t_rec,
+                    "t_obs": frame.t_obs.isoformat(timespec="milliseconds"),
+                    "path": frame.path,
+                }
+                # what was said before of the file still holds, but it may be in another pair now
+                self.rows[frame.path] = facts | _NEW | self.rows.get(frame.path, {}) | facts
+        missing = [frame for pair in pairs for frame in pair if not self._has(frame, verify=verify)]
+        self._write()
+        return missing
+
+    def _has(self, frame, *, verify):
+        row, path = self.rows[frame.path], self.folder / frame.path
+        if path.is_file() and row["state"] == "done":
+            is_here = path.stat().st_size == row["bytes"] and (not verify or file_digest(path) == row["sha256"])
+        else:  # a process that was killed may have left a file that it did not enter
+            is_here = path.is_file() and self._enter(frame, path)
+        if not is_here:
+            row["state"] = "wanted"
+        return is_here
+
+    def _enter(self, frame, path):
+        """Move a file to its place and enter it, if nothing is wrong with it; else delete it."""
+        row, place = self.rows[frame.path], self.folder / frame.path
+        row["reason"] = _fault(path, frame)
+        if row["reason"]:
+            row["state"] = "failed"
+            path.unlink(missing_ok=True)
+            return False
+        row.update(state="done", bytes=path.stat().st_size, sha256=file_digest(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+        return True
+
+    def _write(self):
+        write_rows(self.folder / MANIFEST, sorted(self.rows.values(), key=lambda row: (row["pair"], row["series"])))
+
+    def download(self, frames, archive, *, workers, attempts, progress):
+        """Download the files of frames, and enter what became of each."""
+        shutil.rmtree(self.folder / ".partial", ignore_errors=True)  # of a process that was killed
+        of_series = [[frame for frame in frames if frame.series is series] for series in (MDI, HMI)]
+        batches = [some[at : at + _BATCH] for some in of_series for at in range(0, len(some), _BATCH)]
+        with tqdm(total=len(frames), desc="fetch", unit="file", disable=None if progress else True) as bar:
+            for batch in batches:
+                bar.set_postfix_str("the archive prepares files")
+                urls, refused = archive.export(batch)
+                bar.set_postfix_str("")
+                for frame, why in refused.items():
+                    self.rows[frame.path].update(state="failed", reason=why)
+                for attempt in range(attempts):
+                    if urls and attempt:
+                        time.sleep(archive.wait * 2 ** (attempt - 1))
+                    urls = self._try(urls, workers, bar) if urls else {}
+                self._write()
+
+    def _try(self, urls, workers, bar):
+        """Try to download the files of frames, and return the URLs of those that failed."""
+        frames = {Path(frame.path).name: frame for frame in urls}
+        checks = []
+
+        def check(path, _, error):  # while the next files are downloaded
+            if error is None:
+                checks.append(checker.submit(lambda: bar.update(self._enter(frames[path.name], path))))
+
+        timeouts = aiohttp.ClientTimeout(total=None, sock_read=_SILENCE, sock_connect=_SILENCE)
+        config = parfive.SessionConfig(chunksize=2**17, timeouts=timeouts, done_callbacks=[check])
+        loader = parfive.Downloader(max_conn=workers, max_splits=1, progress=False, overwrite=True, config=config)
+        for name, frame in frames.items():
+            loader.enqueue_file(urls[frame], path=self.folder / ".partial", filename=name)
+        with concurrent.futures.ThreadPoolExecutor(1) as checker:
+            # loader.download() would take Ctrl-C for the end of these downloads alone
+            results = asyncio.run(loader.run_download())
+        for one in checks:
+            one.result()  # raises what is no fault of the file, such as a full disk
+        by_url = {url: frame for frame, url in urls.items()}
+        for error in results.errors:
+            self.rows[by_url[error.url].path].update(state="failed", reason=_why(error.exception))
+        return {frame: url for frame, url in urls.items() if self.rows[frame.path]["state"] != "done"}
+
+
+def _why(error):
+    """Why a download failed: parfive wraps the server's answer in exceptions of its own."""
+    answer = error
+    while answer is not None and not hasattr(answer, "status"):
+        answer = getattr(answer, "response", None) or getattr(answer, "exception", None)
+    return reason(error) if answer is None else f"the server answered {answer.status}"
+
+
+def _fault(path, frame):
+    """What is wrong with a file: it is not complete, or is of another record. Empty if nothing is."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*(truncated|[Cc]hecksum|[Dd]atasum).*", category=AstropyWarning)
+            # as it is on disk, for the checksums are of the compressed bytes
+            with fits.open(path, checksum=True, memmap=False, disable_image_compression=True) as hdus:
+                hdus.verify("silentfix")
+                for hdu in hdus:
+                    _ = hdu.data
+            warnings.simplefilter("ignore")
+            t_obs = open_magnetogram(path).meta.get("t_obs", "")
+    except Exception as error:  # noqa: BLE001  damaged bytes raise whatever they happen to
+        return f"it is damaged ({reason(error)})."
+    found = read_tai(t_obs)
+    if found is None or abs((found - frame.t_obs).total_seconds()) > _SAME:
+        return f"its T_OBS must be {frame.t_obs.isoformat()}, got {t_obs!r}."
+    return ""

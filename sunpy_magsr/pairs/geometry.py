@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -45,6 +45,11 @@ class PixelMap:
     nodes: npt.NDArray[np.float64]
     step: float
 
+    @classmethod
+    def through(cls, place: npt.NDArray, step: float) -> PixelMap:
+        """Interpolate the pixels of the second image that are known at the nodes ``[2, ny, nx]``."""
+        return cls(np.stack([scipy.ndimage.spline_filter(one, order=3, mode="nearest") for one in place]), step)
+
     def at(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Find the pixels of the second image that show the same places."""
         place = [np.asarray(y) / self.step, np.asarray(x) / self.step]
@@ -72,7 +77,7 @@ def map_pixels(low: GenericMap, high: GenericMap) -> PixelMap:
     plain = terms @ np.linalg.lstsq(terms[known], place[:, known].T, rcond=None)[0]
     plain = np.moveaxis(plain, -1, 0)
     filled = [fill_missing(one - base, known) + base for one, base in zip(place, plain, strict=True)]
-    return PixelMap(np.stack([scipy.ndimage.spline_filter(one, order=3, mode="nearest") for one in filled]), _STEP)
+    return PixelMap.through(np.stack(filled), _STEP)
 
 
 def _places(low, high, y, x):
@@ -118,22 +123,17 @@ def interpolate(data: npt.NDArray, place: npt.NDArray, factor: int) -> npt.NDArr
     (``docs/dev_guide/decisions/pairs.rst``).
     """
     lacking = np.isnan(data)
-    options = {"order": _ORDER, "output": np.float32, "mode": "nearest"}
-    splines = scipy.ndimage.spline_filter(np.where(lacking, 0, data), **options)
-    nodes = [scipy.ndimage.spline_filter(one, order=3, mode="nearest") for one in place]
-    rows, columns = (factor * size for size in place.shape[1:])
-    fine = np.empty((rows, columns), np.float32)
-    x = (np.arange(columns) + 0.5) / factor - 0.5
-    for start in range(0, rows, _STRIP):
-        y = (np.arange(start, min(start + _STRIP, rows)) + 0.5) / factor - 0.5
-        grid = np.meshgrid(y, x, indexing="ij")
-        options = {"order": 3, "prefilter": False, "mode": "nearest"}
-        there = np.stack([scipy.ndimage.map_coordinates(one, grid, **options) for one in nodes])
-        options = {"mode": "constant", "output": np.float32}
-        part = scipy.ndimage.map_coordinates(splines, there, order=_ORDER, prefilter=False, **options)
+    splines = scipy.ndimage.spline_filter(np.where(lacking, 0, data), order=_ORDER, output=np.float32, mode="nearest")
+    places = PixelMap.through(place, 1.0)
+    rows, columns = ((np.arange(factor * size) + 0.5) / factor - 0.5 for size in place.shape[1:])
+    fine = np.empty((len(rows), len(columns)), np.float32)
+    options = {"mode": "constant", "output": np.float32}
+    for start in range(0, len(rows), _STRIP):  # the places of all pixels at once would not fit into memory
+        strip = slice(start, start + _STRIP)
+        there = places.at(*np.meshgrid(rows[strip], columns, indexing="ij"))
+        fine[strip] = scipy.ndimage.map_coordinates(splines, there, order=_ORDER, prefilter=False, **options)
         missing = scipy.ndimage.map_coordinates(lacking.astype(np.float32), there, order=1, cval=1.0, **options)
-        part[missing > _COVERED] = np.nan
-        fine[start : start + len(y)] = part
+        fine[strip][missing > _COVERED] = np.nan
     return fine
 
 
@@ -193,7 +193,7 @@ def _shift(reading, expected, weight):
     return {"dy": dy, "dx": dx, "correlation": correlation, "error": float(left / gradient) if gradient else np.inf}
 
 
-_DEGREE = 3
+_POWERS = [(i, degree - i) for degree in range(4) for i in range(degree + 1)]  # of a cubic polynomial
 #: Expected size of the terms of each degree in pixels: pointing and roll are free, distortions by the optics are small.
 _EXPECTED = (30.0, 30.0, 0.3, 0.3)
 _LEAST_ERROR = 0.1  # pixels by which the shifts of neighborhoods scatter in true pairs, even where the field is strong
@@ -207,25 +207,18 @@ _TURN = np.radians(13.2) / 86400  # radians a second, by which the Sun turns for
 @dataclasses.dataclass(frozen=True)
 class Disk:
     """
-    Place of the solar disk in an image.
+    Place of the solar disk in an image: pixel of its center and radius in pixels.
 
-    Parameters
-    ----------
-    y, x : `float`
-        Pixel of disk center, counted from 0.
-    radius : `float`
-        Radius of the Sun in pixels.
-    roll : `float`
-        Roll of the image in radians, with the sign of CROTA2. Defaults to 0.
-    tilt : `float`
-        Heliographic latitude of disk center in radians. Defaults to 0.
+    The roll (with the sign of CROTA2) and the heliographic latitude of disk center are in radians, the plate scale in
+    arcsec.
     """
 
     y: float
     x: float
     radius: float
-    roll: float = 0.0
-    tilt: float = 0.0
+    roll: float
+    tilt: float
+    scale: float
 
     def at(self, y: npt.NDArray, x: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
         """Convert pixels to coordinates in units of the solar radius."""
@@ -260,54 +253,24 @@ class Displacement:
 
     def at(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Evaluate the displacement."""
-        terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
-        return np.moveaxis(terms @ self.coefficients, -1, 0)
+        return np.moveaxis(_terms(self.disk, y, x) @ self.coefficients, -1, 0)
 
     def error(self, y: npt.ArrayLike, x: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Evaluate the standard error of the displacement."""
-        terms = _terms(*self.disk.at(np.asarray(y, float), np.asarray(x, float)))
+        terms = _terms(self.disk, y, x)
         return np.sqrt(np.einsum("...i,ij,...j->...", terms, self.covariance, terms))
 
 
-@dataclasses.dataclass(frozen=True)
-class Rigid:
-    """
-    Displacement of an image that is only shifted, rolled, stretched, and taken at another time than its header says.
-
-    Parameters
-    ----------
-    shift : `numpy.ndarray`
-        Shift of disk center along y and x, in pixels ``[2]``.
-    roll : `float`
-        Roll in degrees, counterclockwise.
-    stretch : `float`
-        Relative error of the plate scale.
-    clock : `float`
-        Seconds by which the image shows the Sun later than its header says.
-    clock_error : `float`
-        Standard error of ``clock`` in seconds.
-    """
-
-    shift: npt.NDArray[np.float64]
-    roll: float
-    stretch: float
-    clock: float
-    clock_error: float
-
-
-def _powers():
-    return [(i, degree - i) for degree in range(_DEGREE + 1) for i in range(degree + 1)]
-
-
-def _terms(v, u):
-    return np.stack([v**i * u**j for i, j in _powers()], axis=-1)
+def _terms(disk, y, x):
+    """Terms of the polynomial at pixels, along the last axis."""
+    v, u = disk.at(np.asarray(y, float), np.asarray(x, float))
+    return np.stack([v**i * u**j for i, j in _POWERS], axis=-1)
 
 
 def _trusted(shifts):
     """Neighborhoods that correlate well enough to be used, and the errors of their shifts in pixels."""
     good = (shifts["correlation"] > LEAST_CORRELATION) & np.isfinite(shifts["error"])
-    error = np.hypot(shifts["error"][good], _LEAST_ERROR)
-    return good, error
+    return {name: values[good] for name, values in shifts.items()}, np.hypot(shifts["error"][good], _LEAST_ERROR)
 
 
 def fit_displacement(shifts: dict[str, npt.NDArray], disk: Disk) -> Displacement:
@@ -317,10 +280,10 @@ def fit_displacement(shifts: dict[str, npt.NDArray], disk: Disk) -> Displacement
     The coefficients of the second and third degree are expected to be about 0.3 pixels, so that the displacement stays
     small where no neighborhood was measured. Pointing, roll and plate scale are free.
     """
-    good, error = _trusted(shifts)
-    terms = _terms(*disk.at(shifts["y"][good], shifts["x"][good]))
-    measured = np.stack([shifts["dy"][good], shifts["dx"][good]], axis=-1)
-    prior = np.diag([_EXPECTED[i + j] ** -2.0 for i, j in _powers()])
+    used, error = _trusted(shifts)
+    terms = _terms(disk, used["y"], used["x"])
+    measured = np.stack([used["dy"], used["dx"]], axis=-1)
+    prior = np.diag([_EXPECTED[i + j] ** -2.0 for i, j in _POWERS])
     coefficients, covariance, kept = _robust(terms, measured, error, prior)
     left = (measured - terms @ coefficients)[kept]
     scatter = float(np.sqrt(np.mean(left**2))) if kept.any() else np.inf
@@ -343,31 +306,31 @@ def _robust(terms, measured, error, prior):
     return coefficients, covariance, kept
 
 
-def fit_rigid(shifts: dict[str, npt.NDArray], disk: Disk) -> Rigid:
+def fit_rigid(shifts: dict[str, npt.NDArray], disk: Disk) -> dict[str, Any]:
     """
     Fit a shift, a roll, a stretch and an error of the time to the shifts of neighborhoods, without outliers.
 
-    The time can be fitted since the Sun rotates: if the image shows the Sun later than its header says, features are
-    displaced along the parallels, most at disk center and least at the limb.
+    They have the names and units of `~sunpy_magsr.pairs.PairQuality`. The time can be fitted since the Sun rotates: if the
+    image shows the Sun later than its header says, features are displaced along the parallels, most at disk center and
+    least at the limb.
     """
-    good, error = _trusted(shifts)
-    v, u = disk.at(shifts["y"][good], shifts["x"][good])
+    used, error = _trusted(shifts)
+    v, u = disk.at(used["y"], used["x"])
     zero, one = np.zeros_like(v), np.ones_like(v)
     motions = [(one, zero), (zero, one), (u, -v), (v, u), _turning(disk, v, u)]
-    terms = np.stack([np.stack(motion) for motion in motions], axis=-1).reshape(-1, 5)
-    measured = np.stack([shifts["dy"][good], shifts["dx"][good]])
-    widths = [_EXPECTED[0]] * 4 + [_LONGEST]
-    prior = np.diag(np.array(widths) ** -2.0)
-    both = np.concatenate([error, error])
-    solved, covariance, _ = _robust(terms, measured.reshape(-1, 1), both, prior)
-    shift_y, shift_x, roll, stretch, clock = solved[:, 0]
-    return Rigid(
-        np.array([shift_y, shift_x]),
-        float(np.degrees(roll / disk.radius)),
-        float(stretch / disk.radius),
-        float(clock),
-        float(np.sqrt(covariance[4, 4])),
-    )
+    terms = np.stack([np.concatenate(motion) for motion in motions], axis=-1)
+    measured = np.concatenate([used["dy"], used["dx"]])[:, None]
+    prior = np.diag(np.array([_EXPECTED[0]] * 4 + [_LONGEST]) ** -2.0)
+    solved, covariance, _ = _robust(terms, measured, np.tile(error, 2), prior)
+    shift_y, shift_x, roll, stretch, clock = map(float, solved[:, 0])
+    return {
+        "shift_y": shift_y * disk.scale,
+        "shift_x": shift_x * disk.scale,
+        "roll": float(np.degrees(roll / disk.radius)),
+        "stretch": stretch / disk.radius,
+        "clock": clock,
+        "clock_error": float(np.sqrt(covariance[4, 4])),
+    }
 
 
 def _turning(disk, v, u):

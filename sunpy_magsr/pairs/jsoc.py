@@ -1,44 +1,33 @@
-"""Records and exports of JSOC."""
+"""What JSOC has: frames of MDI and HMI, which of them make pairs, and where it exports their files."""
 
+import bisect
 import collections
+import contextlib
 import dataclasses
+import datetime
 import http.client
 import json
-import re
+import os
 import time
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 
-import astropy.units as u
 import drms
-import numpy as np
-from astropy.time import Time
 
-from sunpy_magsr._files import whole_file
-from sunpy_magsr.maps.header import ALLOWED_QUALITY, LARGEST_MISSVALS
+from sunpy_magsr.maps.header import ALLOWED_QUALITY, LARGEST_MISSVALS, parse_record_time
+
+#: Environment variable that holds the e-mail address which is registered at JSOC.
+EMAIL_VARIABLE = "JSOC_EMAIL"
 
 _STAMP = "%Y.%m.%d_%H:%M:%S_TAI"
 _KEYS = ("T_REC", "T_OBS", "QUALITY", "MISSVALS")
-_EARLIEST = Time("1995-12-01", scale="tai")  # what the archive says for an unknown time is long before
+_EARLIEST = datetime.datetime(1995, 12, 1)  # an unknown time is a date long before any spacecraft
+_SPAN = datetime.timedelta(days=30)  # of one query
+_ATTEMPTS = 6
 
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """
-    Series of magnetograms in the archive.
-
-    This module has two of them, `MDI` and `HMI`.
-
-    Parameters
-    ----------
-    name : `str`
-        Name in the archive, such as ``hmi.M_720s``.
-    segment : `str`
-        Segment of the series that holds the magnetogram.
-    folder : `str`
-        Name of the folder for its files.
-    megabytes : `float`
-        Approximate size of a file as the archive exports it.
-    """
+    """Series of magnetograms: its name, the segment with the field, the folder for its files, and their usual size."""
 
     name: str
     segment: str
@@ -52,22 +41,11 @@ HMI = Series("hmi.M_720s", "magnetogram", "hmi", 14.0)
 
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """
-    One record of a series.
-
-    Parameters
-    ----------
-    series : `Series`
-        Series of the record.
-    t_rec : `str`
-        Nominal time, by which the archive finds the record, such as ``2011.04.01_00:00:00_TAI``.
-    t_obs : `~astropy.time.Time`
-        Time of the middle of the exposure.
-    """
+    """Record of a series: the nominal time that names it, and the middle of the exposure (TAI)."""
 
     series: Series
     t_rec: str
-    t_obs: Time
+    t_obs: datetime.datetime
 
     @property
     def stamp(self):
@@ -75,85 +53,92 @@ class Frame:
         return self.t_rec.removesuffix("_TAI").replace(".", "").replace(":", "")
 
     @property
-    def file_name(self):
-        """Name of its file, without folders."""
-        return f"{self.series.name}.{self.stamp}_TAI.{self.series.segment}.fits"
-
-    @property
     def path(self):
         """Path of its file in the folder of pairs."""
-        return f"{self.series.folder}/{self.stamp[:4]}/{self.stamp[4:6]}/{self.file_name}"
+        name = f"{self.series.name}.{self.stamp}_TAI.{self.series.segment}.fits"
+        return f"{self.series.folder}/{self.stamp[:4]}/{self.stamp[4:6]}/{name}"
 
 
-def query_frames(client, series, start, end):
-    """Ask the archive for the records of a time span."""
-    times = "-".join(time.tai.strftime(_STAMP) for time in (start, end))
-    table = client.query(f"{series.name}[{times}]", key=",".join(_KEYS), convert_numeric=False)
-    frames, rejected = [], collections.Counter()
-    for _, row in table.iterrows():
-        observed = _time_of(row.get("T_OBS"))
-        quality, missing = (_whole(row.get(key)) for key in ("QUALITY", "MISSVALS"))
-        if observed is None:
-            rejected[f"{series.name}: no T_OBS"] += 1
-        elif quality is not None and quality & ~ALLOWED_QUALITY:
-            rejected[f"{series.name}: QUALITY with bits beyond {ALLOWED_QUALITY:#x}"] += 1
-        elif missing is not None and missing > LARGEST_MISSVALS:
-            rejected[f"{series.name}: MISSVALS above {LARGEST_MISSVALS}"] += 1
-        else:
-            frames.append(Frame(series, str(row["T_REC"]), observed))
-    return sorted(frames, key=lambda frame: frame.t_obs), rejected
-
-
-def _time_of(text):
-    """Time of a keyword such as T_OBS; `None` if the record has none."""
-    day, _, clock = str(text).removesuffix("_TAI").partition("_")
+def read_tai(card):
+    """Read a time such as T_OBS; `None` if it is no time or unknown."""
     try:
-        time = Time(f"{day.replace('.', '-')}T{clock}", scale="tai")
+        found = parse_record_time(card).tai.datetime
     except ValueError:
         return None
-    return time if time > _EARLIEST else None
+    return found if found > _EARLIEST else None
 
 
-def _whole(value):
-    """Value of a keyword as an integer; `None` if the series has no such keyword."""
-    try:
-        return int(value, 0) if isinstance(value, str) else int(value)
-    except (TypeError, ValueError):
-        return None
+class Archive:
+    """JSOC, or another server of its protocol. Each question is asked again if the server does not answer."""
 
+    def __init__(self, email, *, server, wait):
+        self.wait, self.client = wait, None
+        email = email or os.environ.get(EMAIL_VARIABLE, "")
+        if "@" in email:
+            with contextlib.suppress(ValueError):  # the archive does not know the address
+                self.client = self._ask(lambda: drms.Client(_config(server) if server else "jsoc", email=email))
+        if self.client is None:
+            msg = (
+                "email must be an address that is registered at JSOC (http://jsoc.stanford.edu/ajax/register_email.html), "
+                f"by --email or the environment variable {EMAIL_VARIABLE}, got {email!r}."
+            )
+            raise ValueError(msg)
 
-def match_frames(mdi, hmi, *, start, cadence, tolerance):
-    """Match each MDI frame with the HMI frame that is closest in time."""
-    pairs, rejected, slots, taken = [], collections.Counter(), set(), set()
-    seconds = np.array([(frame.t_obs - start).sec for frame in hmi])
-    for low in mdi:
-        at = (low.t_obs - start).sec
-        nearest = int(np.argmin(np.abs(seconds - at))) if hmi else -1
-        slot = int((at + 1e-3) // cadence.to_value(u.s))
-        if nearest < 0 or abs(seconds[nearest] - at) > tolerance.to_value(u.s) or nearest in taken:
-            rejected[f"no {HMI.name} within {tolerance:g}"] += 1
-        elif slot in slots:
-            rejected["not needed at this cadence"] += 1
-        else:
-            slots.add(slot)
-            taken.add(nearest)
-            pairs.append((low, hmi[nearest]))
-    return pairs, rejected
+    def _ask(self, question):
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(self.wait * 2 ** (attempt - 1))
+            try:
+                return question()
+            except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
+                if isinstance(error, HTTPError):
+                    error.close()
+                failure = error
+        msg = f"the archive does not answer after {_ATTEMPTS} attempts: {failure}"
+        raise OSError(msg) from failure
 
+    def frames(self, series, start, end):
+        """Find the good frames of a time span, in the order of their exposures, and count the others by reason."""
+        found, rejected = {}, collections.Counter()
+        while start < end:
+            until = min(start + _SPAN, end)
+            for row in self._query(series, start, until):
+                observed = read_tai(row.get("T_OBS"))
+                quality, missing = (_integer(row.get(key)) for key in ("QUALITY", "MISSVALS"))
+                if observed is None:
+                    rejected[f"{series.name}: no T_OBS"] += 1
+                elif quality & ~ALLOWED_QUALITY:
+                    rejected[f"{series.name}: QUALITY with bits beyond {ALLOWED_QUALITY:#x}"] += 1
+                elif missing > LARGEST_MISSVALS:
+                    rejected[f"{series.name}: MISSVALS above {LARGEST_MISSVALS}"] += 1
+                else:
+                    found[row["T_REC"]] = Frame(series, row["T_REC"], observed)
+            start = until
+        return sorted(found.values(), key=lambda frame: frame.t_obs), rejected
 
-_ATTEMPTS = 6
-_T_REC = re.compile(r"\[(\d{4}\.\d\d\.\d\d_\d\d:\d\d:\d\d(?:_TAI)?)\]")
-_SERVER_ERROR = 500
+    def _query(self, series, start, end):
+        records = f"{series.name}[{start:{_STAMP}}-{end:{_STAMP}}]"
+        # drms would make numbers of the cards, and nothing of a hexadecimal QUALITY for some versions of pandas
+        return self._ask(lambda: self.client.query(records, key=_KEYS, convert_numeric=False)).to_dict("records")
 
-
-def make_client(email, *, wait, server=None):
-    """Make a client of the archive."""
-    config = "jsoc" if server is None else _config(server)
-    try:
-        return persistently(lambda: drms.Client(config, email=email), wait=wait)
-    except ValueError as error:
-        msg = f"email must be an address that is registered at JSOC, got {email!r}."
-        raise ValueError(msg) from error
+    def export(self, frames):
+        """Let the archive prepare files of one series: the URLs by frame, and for other frames why there is none."""
+        series = frames[0].series
+        records = f"{series.name}[{','.join(frame.t_rec for frame in frames)}]{{{series.segment}}}"
+        try:
+            request = self._ask(lambda: self.client.export(records, method="url", protocol="fits"))
+            self._ask(lambda: request.wait(sleep=5 * self.wait))
+        except drms.DrmsError as error:
+            if len(frames) == 1:
+                return {}, {frames[0]: str(error)}
+            # it does not say which frame it refuses, so that is found by halving
+            halves = [self.export(part) for part in (frames[: len(frames) // 2], frames[len(frames) // 2 :])]
+            return halves[0][0] | halves[1][0], halves[0][1] | halves[1][1]
+        table = request.urls
+        times = table["record"].str.extract(r"\[(.+?)\]", expand=False)
+        known = dict(zip(times, table["url"], strict=True))
+        urls = {frame: known[frame.t_rec] for frame in frames if frame.t_rec in known}
+        return urls, {frame: "the archive has no file of it" for frame in frames if frame not in urls}
 
 
 def _config(server):
@@ -169,92 +154,39 @@ def _config(server):
     )
 
 
-def persistently(function, *, wait, attempts=_ATTEMPTS):
-    """Call a function again as long as the network or the server fails."""
-    for attempt in range(attempts):
-        try:
-            return function()
-        except HTTPError as error:
-            error.close()
-            if error.code < _SERVER_ERROR or attempt == attempts - 1:
-                raise
-        except (URLError, ConnectionError, TimeoutError, http.client.HTTPException, json.JSONDecodeError) as error:
-            if attempt == attempts - 1:
-                msg = f"the archive does not answer after {attempts} attempts: {error}"
-                raise OSError(msg) from error
-        time.sleep(wait * 2**attempt)
-    return None
+def _integer(text):
+    """Value of a keyword; 0 if the series has no such keyword."""
+    try:
+        return int(text, 0)
+    except (TypeError, ValueError):
+        return 0
 
 
-class Exports:
+def find_pairs(archive, *, start, end, cadence, tolerance):
     """
-    Requests for files that the archive prepares.
+    Match each MDI frame with the HMI frame that is closest in time; at most one pair for each slot of the cadence.
 
-    The requests are stored in a file, so that after an interruption the next run continues with the same requests.
-
-    Parameters
-    ----------
-    client : `drms.Client`
-        Client of the archive.
-    path : `pathlib.Path`
-        JSON file in which the requests are stored: series and nominal times by the id of the request.
-    wait : `float`
-        Seconds before a second attempt; see `persistently`. Between two questions whether the files are ready, five
-        times as many seconds pass.
+    Returns pairs of frames, and the number of frames that are in no pair, by reason.
     """
-
-    def __init__(self, client, path, *, wait):
-        self.client, self.path, self.wait = client, path, wait
-        self._known = json.loads(path.read_text()) if path.is_file() else {}
-
-    def urls(self, frames):
-        """Ask for the files of frames, and wait until the archive has prepared them."""
-        wanted = {frame.t_rec for frame in frames}
-        found = {}
-        for request_id, facts in list(self._known.items()):
-            if facts["series"] == frames[0].series.name and wanted & set(facts["t_rec"]) - set(found):
-                found |= self._of_known(request_id)
-        missing = sorted(wanted - set(found))
-        if missing:
-            request = self._submit(frames[0].series, missing)
-            found |= self._finished(request)
-        return {t_rec: url for t_rec, url in found.items() if t_rec in wanted}
-
-    def forget(self, frames):
-        """Forget the requests of frames whose URLs have failed, so that `urls` asks for their files again."""
-        gone = {(frame.series.name, frame.t_rec) for frame in frames}
-        for request_id, facts in list(self._known.items()):
-            if any((facts["series"], t_rec) in gone for t_rec in facts["t_rec"]):
-                self._remember(request_id, None)
-
-    def _of_known(self, request_id):
-        try:
-            request = persistently(lambda: self.client.export_from_id(request_id), wait=self.wait)
-            return self._finished(request)
-        except drms.DrmsError:  # the archive keeps requests for some days only
-            self._remember(request_id, None)
-            return {}
-
-    def _submit(self, series, times):
-        records = f"{series.name}[{','.join(times)}]{{{series.segment}}}"
-        options = {"method": "url", "protocol": "fits"}
-        request = persistently(lambda: self.client.export(records, **options), wait=self.wait)
-        if request.id is not None:
-            self._remember(request.id, {"series": series.name, "t_rec": list(times)})
-        return request
-
-    def _finished(self, request):
-        persistently(lambda: request.wait(sleep=5 * self.wait), wait=self.wait)
-        found = {}
-        for _, row in request.urls.iterrows():
-            match = _T_REC.search(str(row["record"]))
-            if match:
-                found[f"{match[1].removesuffix('_TAI')}_TAI"] = row["url"]
-        return found
-
-    def _remember(self, request_id, facts):
-        self._known = {key: value for key, value in self._known.items() if key != request_id}
-        if facts:
-            self._known[request_id] = facts
-        with whole_file(self.path) as stream:
-            stream.write((json.dumps(self._known, indent=1) + "\n").encode())
+    mdi, rejected = archive.frames(MDI, start, end)
+    margin = tolerance + datetime.timedelta(minutes=12)  # nominal times may be an exposure away from the true ones
+    hmi, more = archive.frames(HMI, start - margin, end + margin)
+    rejected += more
+    times = [frame.t_obs for frame in hmi]
+    pairs, slots, taken = [], set(), set()
+    for low in mdi:
+        if low.t_obs >= end:  # the archive's spans hold their ends
+            continue
+        after = bisect.bisect(times, low.t_obs)
+        near = hmi[max(after - 1, 0) : after + 1]
+        high = min(near, key=lambda frame, at=low.t_obs: abs(frame.t_obs - at), default=None)
+        slot = (low.t_obs - start + datetime.timedelta(milliseconds=1)) // cadence
+        if high is None or abs(high.t_obs - low.t_obs) > tolerance or high in taken:
+            rejected[f"no {HMI.name} within {tolerance.total_seconds() / 60:g} min"] += 1
+        elif slot in slots:
+            rejected["not needed at this cadence"] += 1
+        else:
+            slots.add(slot)
+            taken.add(high)
+            pairs.append((low, high))
+    return pairs, rejected

@@ -7,138 +7,50 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.optimize
 from astropy.stats import mad_std
 from astropy.table import Table
 from scipy.ndimage import uniform_filter
 
-from sunpy_magsr.instrument import MDI_GAIN, hmi_per_mdi
+from sunpy_magsr.instrument import hmi_per_mdi
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy.typing as npt
 
 
-#: Widths of MDI's point-spread function (FWHM in arcsec) for which HMI is blurred. For other widths the blurred images
-#: are interpolated.
-WIDTHS = (0.8, 1.8, 2.8, 3.8)
+#: Cosine of the heliocentric angle; pixels nearer to the limb are left out of fits of the gain.
+LEAST_MU = 0.35
+#: Fewest pixels of a gain.
+FEWEST = 200
 _LEAST_FIELD = 20.0  # Gauss; weaker pixels are left out of the table by place on the disk
-_BOUNDS = (0.0, 4.5)  # of the width, arcsec
-_RESPONSE_ERROR = 0.1  # of the reading, beside the noise
-_PARTS = 4  # along each axis, for the errors
-_LEAST_MU = 0.35  # cosine of the heliocentric angle; pixels nearer to the limb are left out
 _STRENGTHS = (20, 50, 100, 200, 400, 800, 1600)
 _MUS = (0.3, 0.5, 0.7, 0.85, 0.95, 1.0)
-_FEWEST = 200  # pixels of a slope
-
-
-@dataclasses.dataclass(frozen=True)
-class Gain:
-    """
-    Gain and blur of an MDI frame.
-
-    Parameters
-    ----------
-    value, error : `float`
-        What MDI reads where HMI reads 1 G, and its standard error.
-    psf_fwhm : `float`
-        Full width at half maximum in arcsec of the Gaussian by which HMI must be blurred, before it is averaged over MDI's
-        pixels, to look like MDI.
-    """
-
-    value: float
-    error: float
-    psf_fwhm: float
-
-
-def blurred(images, width):
-    """Blurred image for any width (FWHM in arcsec), by cubic interpolation in its square between those of `WIDTHS`."""
-    squares, at = np.square(WIDTHS), width**2
-    weights = [np.prod([(at - other) / (one - other) for other in squares if other != one]) for one in squares]
-    return sum(np.float32(weight) * image for weight, image in zip(weights, images, strict=True))
-
-
-def fit_gain(
-    reading: npt.NDArray,
-    images: Sequence[npt.NDArray],
-    valid: npt.NDArray[np.bool_],
-    mu: npt.NDArray,
-    *,
-    noise: float,
-    seen_noise: npt.ArrayLike,
-) -> Gain:
-    r"""
-    Fit the gain and the blur of an MDI frame together.
-
-    The fit is by least squares. Each pixel is weighted by MDI's noise and by an error of the response of 10 % of the
-    reading. HMI's own noise would make the gain too small (by 1 % in a quiet frame), so its variance :math:`v` is
-    subtracted: the gain is :math:`g = \sum w\,d\,m / \sum w\,(m^2 - v)` with MDI's readings :math:`d`, HMI's blurred field
-    :math:`m` and the weights :math:`w` (Fuller 1987, Measurement Error Models, section 1.2). Only pixels whose cosine of the
-    heliocentric angle is above 0.35 are used. The error is that of a jackknife over 4 x 4 parts of the frame (Efron & Stein
-    1981, :doi:`10.1214/aos/1176345462`).
-    """
-    used = valid & (mu > _LEAST_MU)
-    if used.sum() < _FEWEST:
-        msg = f"a pair must have {_FEWEST} pixels with mu above {_LEAST_MU} to fit its gain, got {used.sum()}."
-        raise ValueError(msg)
-    read, seen = reading[used].astype(float), [image[used].astype(float) for image in images]
-    rows, columns = (place * _PARTS // size for place, size in zip(np.nonzero(used), used.shape, strict=True))
-    part = rows * _PARTS + columns
-
-    def solved(kept, guess):
-        weight = 1 / (noise**2 + (_RESPONSE_ERROR * guess * seen[-1][kept]) ** 2)
-
-        def slope(width):
-            model = blurred([one[kept] for one in seen], width)
-            variance = np.interp(width, WIDTHS, seen_noise) ** 2
-            gain = (weight * model * read[kept]).sum() / (weight * (model**2 - variance)).sum()
-            return gain, (weight * ((read[kept] - gain * model) ** 2 - gain**2 * variance)).sum()
-
-        found = scipy.optimize.minimize_scalar(lambda width: slope(width)[1], bounds=_BOUNDS, method="bounded")
-        return slope(found.x)[0], found.x
-
-    everything = np.ones(len(part), bool)
-    gain, _ = solved(everything, MDI_GAIN)
-    gain, width = solved(everything, gain)
-    others = np.array([solved(part != one, gain)[0] for one in np.unique(part)])
-    count = len(others)
-    error = np.sqrt((count - 1) / count * ((others - others.mean()) ** 2).sum())
-    return Gain(float(gain), float(error), float(width))
 
 
 def gain_table(reading: npt.NDArray, expected: npt.NDArray, valid: npt.NDArray[np.bool_], mu: npt.NDArray) -> Table:
     """Measure the gain in bins of field strength and of place on the disk, for a comparison with published values."""
     strength = np.abs(expected)
-    near = valid & (mu > _LEAST_MU)
-    strong = valid & (strength > _LEAST_FIELD)
-    bins: list[tuple] = [
-        ("strength", edges, near & _between(strength, edges)) for edges in itertools.pairwise(_STRENGTHS)
-    ]
-    bins += [("mu", edges, strong & _between(mu, edges)) for edges in itertools.pairwise(_MUS)]
     rows = []
-    for by, (low, high), used in bins:
-        if used.sum() < _FEWEST:
-            continue
-        read, seen = reading[used].astype(float), expected[used].astype(float)
-        gain = (read @ seen) / (seen @ seen)
-        error = np.sqrt(((read - gain * seen) ** 2 * seen**2).sum()) / (seen @ seen)
-        known = (np.abs(read) * hmi_per_mdi(read)).sum() / np.abs(read).sum()
-        row = {"by": by, "from": low, "to": high, "hmi_per_mdi": 1 / gain, "error": error / gain**2}
-        rows.append(row | {"known": known, "pixels": int(used.sum())})
-    table = Table(rows, names=("by", "from", "to", "hmi_per_mdi", "error", "known", "pixels") if not rows else None)
+    for by, values, edges, among in (
+        ("strength", strength, _STRENGTHS, valid & (mu > LEAST_MU)),
+        ("mu", mu, _MUS, valid & (strength > _LEAST_FIELD)),
+    ):
+        for low, high in itertools.pairwise(edges):
+            used = among & (values > low) & (values <= high)
+            if used.sum() < FEWEST:
+                continue
+            read, seen = reading[used].astype(float), expected[used].astype(float)
+            gain = (read @ seen) / (seen @ seen)
+            error = np.sqrt(((read - gain * seen) ** 2 * seen**2).sum()) / (seen @ seen)
+            known = (np.abs(read) * hmi_per_mdi(read)).sum() / np.abs(read).sum()
+            rows.append((by, low, high, 1 / gain, error / gain**2, known, int(used.sum())))
+    table = Table(rows=rows or None, names=("by", "from", "to", "hmi_per_mdi", "error", "known", "pixels"))
     for name in ("hmi_per_mdi", "error", "known"):
         table[name].info.format = ".3f"
     return table
 
 
-def _between(values, edges):
-    with np.errstate(invalid="ignore"):
-        return (values > edges[0]) & (values <= edges[1])
-
-
 _WINDOWS = (16, 32, 64)  # pixels of MDI
-_RESPONSE_ERROR_QUALITY = 0.3  # of the reading: field that evolves, saturates or is badly modelled is not damaged
+_RESPONSE_ERROR = 0.3  # of the reading: field that evolves, saturates or is badly modelled is not damaged
 _LARGEST_MISFIT = 3.0  # of the expected root mean square; MDI's noise differs by a factor of 2 over its detector
 _LEAST_MEASURED = 0.8  # of a window
 _TOLD = 12.8  # expected correlation times the side in pixels; windows that expect less are not judged by it
@@ -235,7 +147,8 @@ class PairQuality:
     gain, gain_error : `float`
         What MDI reads where HMI reads 1 G, and its standard error.
     psf_fwhm : `float`
-        Width of the blur between HMI and MDI, in arcsec; see ``Gain``.
+        Width of the blur between HMI and MDI, in arcsec: of the Gaussian (FWHM) by which HMI must be blurred,
+        before it is averaged over MDI's pixels, to look like MDI.
     noise : `float`
         Noise of MDI in Gauss, from what the pair differs by where the field is weak.
     missing : `float`
@@ -297,7 +210,7 @@ def damaged_windows(
         both = means[3] / share
         read, power, variance = (np.maximum(means[one] / share, 0) for one in (1, 2, 4))
         left = read - 2 * both + power
-        misfit = left > _LARGEST_MISFIT**2 * (frame + _RESPONSE_ERROR_QUALITY**2 * power)
+        misfit = left > _LARGEST_MISFIT**2 * (frame + _RESPONSE_ERROR**2 * power)
         likely = np.sqrt(power / (power + variance + 1e-12))
         likeness = both / np.sqrt(power * read + 1e-12)
         unlike = (likely > _TOLD / side) & (likeness < _LOST * likely)
@@ -309,36 +222,28 @@ def damaged_windows(
 def check_pair(pair: Any, limits: Limits) -> None:
     """Raise an error if a pair is beyond limits."""
     quality = pair.quality
-    shift = np.hypot(quality.shift_y, quality.shift_x)
-    reasons = [
-        (
-            quality.likeness < limits.likeness,
-            f"the two are alike to {quality.likeness:.2f} of what noise allows, and {limits.likeness:g} is asked",
+    shift, clock = np.hypot(quality.shift_y, quality.shift_x), abs(quality.clock)
+    turned = f"{clock / 60:.0f} minutes {'more' if quality.clock > 0 else 'less'}"
+    reasons = {
+        f"the two are alike to {quality.likeness:.2f} of what noise allows, and {limits.likeness:g} is asked": (
+            quality.likeness < limits.likeness
         ),
-        (
-            abs(quality.clock) > limits.clock + 3 * quality.clock_error,
-            f"the Sun has turned by {abs(quality.clock) / 60:.0f} minutes {'more' if quality.clock > 0 else 'less'} than the "
-            "headers' times say",
+        f"the Sun has turned by {turned} than the headers' times say": clock > limits.clock + 3 * quality.clock_error,
+        f'MDI is displaced by {shift:.1f}", and {limits.shift:g}" is allowed': shift > limits.shift,
+        f"MDI is rolled by {quality.roll:.2f} degrees beyond CROTA2": abs(quality.roll) > limits.roll,
+        f"MDI's plate scale is off by {100 * quality.stretch:.2f} %": abs(quality.stretch) > limits.stretch,
+        # not known to be within the limit, as NaN is not
+        f"the alignment is uncertain by {quality.alignment_error:.2f} pixels": (
+            not quality.alignment_error <= limits.alignment_error
         ),
-        (shift > limits.shift, f'MDI is displaced by {shift:.1f}", and {limits.shift:g}" is allowed'),
-        (abs(quality.roll) > limits.roll, f"MDI is rolled by {quality.roll:.2f} degrees beyond CROTA2"),
-        (abs(quality.stretch) > limits.stretch, f"MDI's plate scale is off by {100 * quality.stretch:.2f} %"),
-        (
-            not quality.alignment_error <= limits.alignment_error,
-            f"the alignment is uncertain by {quality.alignment_error:.2f} pixels",
+        f"MDI reads {quality.gain:.2f} G for 1 G of HMI, and {limits.gain[0]:g} to {limits.gain[1]:g} is allowed": (
+            not limits.gain[0] <= quality.gain <= limits.gain[1]
         ),
-        (
-            not limits.gain[0] <= quality.gain <= limits.gain[1],
-            f"MDI reads {quality.gain:.2f} G for 1 G of HMI, and {limits.gain[0]:g} to {limits.gain[1]:g} is allowed",
-        ),
-        (quality.missing > limits.missing, f"{100 * quality.missing:.1f} % of the disk are missing"),
-        (quality.constant > limits.constant, f"{quality.constant} pixels hold a constant value"),
-        (
-            quality.damaged > limits.damaged,
-            f"{quality.damaged} windows do not show what the other instrument shows",
-        ),
-    ]
-    found = [text for is_wrong, text in reasons if is_wrong]
+        f"{100 * quality.missing:.1f} % of the disk are missing": quality.missing > limits.missing,
+        f"{quality.constant} pixels hold a constant value": quality.constant > limits.constant,
+        f"{quality.damaged} windows do not show what the other instrument shows": quality.damaged > limits.damaged,
+    }
+    found = "; ".join(text for text, is_wrong in reasons.items() if is_wrong)
     if found:
-        msg = f"{'; '.join(found)}."
+        msg = f"{found}."
         raise RefusedPairError(msg, pair)

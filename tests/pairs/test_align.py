@@ -1,7 +1,7 @@
 """HMI aligned to MDI, judged by synthetic twins whose errors are known."""
 
+import copy
 import dataclasses
-import json
 
 import astropy.units as u
 import numpy as np
@@ -92,12 +92,11 @@ def test_displacement_and_gain_are_recovered(surface, errors, rolls):
 
 
 def test_nothing_is_changed_in_what_is_given(twins):
-    low, high = maps_of(twins)
-    before = [(smap.data.copy(), dict(smap.meta)) for smap in (low, high)]
-    align_pair(low, high)
-    for smap, (data, meta) in zip((low, high), before, strict=True):
-        np.testing.assert_array_equal(smap.data, data)
-        assert dict(smap.meta) == meta
+    given, before = maps_of(twins), maps_of(copy.deepcopy(twins))
+    align_pair(*given)
+    for smap, untouched in zip(given, before, strict=True):
+        np.testing.assert_array_equal(smap.data, untouched.data)
+        assert dict(smap.meta) == dict(untouched.meta)
 
 
 def test_aligned_hmi_degrades_to_mdi(twins, aligned):
@@ -146,27 +145,25 @@ def test_the_result_is_hmi_on_the_grid_of_mdi(twins, aligned):
 
 
 BAD = {
-    "hour": "turned",
     "upside down": "alike",
+    "zeros": "1024 pixels hold a constant value",
+    "hour": "turned",
     "polarity": "alike",
     "gain": "MDI reads",
-    "zeros": "1024 pixels hold a constant value",
     "noise": "windows",
     "HMI noise": "windows",
 }
 
 
-QUICK = ("upside down", "zeros")
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else pytest.mark.slow) for name in BAD])
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if number > 1 else []) for number, name in enumerate(BAD)]
+)
 def test_bad_pairs_are_refused_with_the_reason(surface, twins, name):
     wrong = {"hour": Errors(delay=3600.0, clock=3600.0), "gain": Errors(gain=3.0)}
     if name in wrong:
         twins = make_twins(surface, TIME, errors=wrong[name], farther=FARTHER, seed=2)
-    mdi, hmi = twins.mdi.copy(), twins.hmi.copy()
-    changed = {"upside down": mdi[::-1, ::-1], "polarity": -mdi}
-    mdi = changed.get(name, mdi)
+    changed = {"upside down": twins.mdi[::-1, ::-1], "polarity": -twins.mdi}
+    mdi, hmi = changed.get(name, twins.mdi).copy(), twins.hmi.copy()
     noise = 150 * np.random.default_rng(0).standard_normal((96, 96))
     if name == "zeros":
         mdi[100:132, 110:142] = 0
@@ -174,15 +171,9 @@ def test_bad_pairs_are_refused_with_the_reason(surface, twins, name):
         mdi[100:132, 110:142] = noise[:32, :32]
     elif name == "HMI noise":
         hmi[440:536, 410:506] = noise
-    with pytest.raises(RefusedPairError, match=BAD[name]):
+    with pytest.raises(RefusedPairError, match=BAD[name]) as caught:
         align_pair(*maps_of(dataclasses.replace(twins, mdi=mdi, hmi=hmi)))
-
-
-@pytest.mark.slow
-def test_limits_are_the_users(twins):
-    with pytest.raises(RefusedPairError, match="MDI is displaced by") as caught:
-        align_pair(*maps_of(twins), limits=Limits(shift=4.0))
-    assert caught.value.pair.quality.gain == pytest.approx(1.3, rel=0.01)
+    assert caught.value.pair.high is None
 
 
 def test_gain_by_strength_and_place_is_that_of_the_pair(aligned):
@@ -226,7 +217,6 @@ def test_a_folder_is_aligned_once(twins, tmp_path):
     write_compressed(twins.mdi, twins.mdi_header, paths[2])
     third = align_folder(pairs, folder, progress=False)
     assert third.table["refused"][1] == ""
-    assert json.loads((folder / "facts" / "two.json").read_text())["refused"] == ""
     align_folder(pairs[:1], folder, limits=Limits(shift=1.0), progress=False)
     assert not (folder / "hmi/2010/08/hmi.fits").exists(), "refused within other limits"
 

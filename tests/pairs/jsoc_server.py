@@ -37,9 +37,9 @@ class JsocServer:
     What can go wrong is switched on by attributes; numbers count down.
     """
 
-    def __init__(self, series, *, segments=None):
+    def __init__(self, series):
         self.series = series
-        self.segments = segments or {"mdi.fd_M_96m_lev182": "data", "hmi.M_720s": "magnetogram"}
+        self.segments = {"mdi.fd_M_96m_lev182": "data", "hmi.M_720s": "magnetogram"}
         self.emails = {"me@example.org"}
         self.requests, self.polls = {}, collections.Counter()
         self.pending = 1  # questions before a request is ready
@@ -77,16 +77,8 @@ class JsocServer:
         keywords = [{"name": key, "type": kind, "recscope": "variable"} for key, kind in TYPES.items()]
         segments = [{"name": self.segments[series], "protocol": "fits"}]
         primary = {"primekeys": ["T_REC"], "dbindex": ["T_REC"], "keywords": keywords, "segments": segments}
-        return {
-            "status": 0,
-            "note": "",
-            "retention": 0,
-            "unitsize": 1,
-            "archive": 1,
-            "tapegroup": 0,
-            "links": [],
-            **primary,
-        }
+        numbers = {"status": 0, "retention": 0, "unitsize": 1, "archive": 1, "tapegroup": 0}
+        return {"note": "", "links": [], **numbers, **primary}
 
     def export(self, arguments):
         if arguments["notify"] not in self.emails:
