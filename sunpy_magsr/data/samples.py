@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from importlib import resources
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 import sunpy.map
 from scipy.spatial import cKDTree
+from sunpy.map import GenericMap
 
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.maps.files import open_magnetogram
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
 
 _FILE = "mdi_20110401.fits"
 
@@ -121,9 +117,7 @@ _EDGE = 7.0  # pixels, width of a cell's border
 _SHARE = 0.16  # of the places in the middle of a border that have a flux tube
 
 
-def flux_tubes(
-    positions: npt.NDArray, flux: npt.NDArray, size: float, shape: tuple[int, int]
-) -> npt.NDArray[np.float64]:
+def flux_tubes(positions: npt.NDArray, flux: npt.NDArray, size: float, shape: tuple[int, int]) -> np.ndarray:
     """Make the field of flux tubes with a Gaussian profile."""
     index = np.round(positions).astype(int)
     inside = ((index >= 0) & (index < shape)).all(axis=1)
@@ -132,7 +126,7 @@ def flux_tubes(
     return scipy.ndimage.gaussian_filter(field, size) * 2 * np.pi * size**2
 
 
-def network(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> npt.NDArray[np.float64]:
+def network(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> np.ndarray:
     """Make a supergranular network: flux tubes of both polarities along the borders of random cells."""
     sides = np.array(shape)
     count = int(np.prod(sides / cell + 2))
@@ -169,7 +163,7 @@ def bipole(
     separation: float,
     tilt: float,
     tubes: int,
-) -> npt.NDArray[np.float64]:
+) -> np.ndarray:
     """Make an active region: a compact leading spot, a fragmented following polarity with pores, and plage."""
     axis = separation / 2 * np.array([np.sin(tilt), np.cos(tilt)])
     leading, following = np.array(center) + axis, np.array(center) - axis
@@ -219,7 +213,7 @@ def _grid():
     return x, y, mu
 
 
-def sample_truth(seed: int = 7) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+def sample_truth(seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
     """
     Make the true field of `sample_map`.
 

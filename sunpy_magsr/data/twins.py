@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 from astropy.constants import au
 from astropy.time import Time
@@ -16,12 +18,6 @@ from sunpy.sun.models import differential_rotation
 
 from sunpy_magsr.data.samples import MDI_CARDS, SYNTHETIC_CARDS, View, bipole, network
 from sunpy_magsr.instrument import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy.typing as npt
-
 
 #: Degrees of longitude from column to column by default: the pixel of HMI's heliographic patches.
 STEP = 0.03
@@ -55,7 +51,7 @@ class Surface:
         self.data, self.longitude, self.step = data, longitude, step
         self._splines = scipy.ndimage.spline_filter(data, order=3, output=np.float32, mode="nearest")
 
-    def at(self, longitude: npt.NDArray, latitude: npt.NDArray) -> npt.NDArray[np.float64]:
+    def at(self, longitude: npt.NDArray, latitude: npt.NDArray) -> np.ndarray:
         """Interpolate the field at places by cubic splines."""
         rows, columns = self.data.shape
         away = (longitude - self.longitude + 180) % 360 - 180
@@ -67,12 +63,7 @@ class Surface:
 
 
 def synthetic_surface(
-    seed: int,
-    *,
-    longitude: float = 0.0,
-    step: float = STEP,
-    regions: int = 6,
-    patches: Sequence[npt.NDArray] = (),
+    seed: int, *, longitude: float = 0.0, step: float = STEP, regions: int = 6, patches: Sequence[npt.NDArray] = ()
 ) -> Surface:
     """Make a synthetic surface with network everywhere and with active regions."""
     rng = np.random.default_rng(seed)
@@ -227,9 +218,7 @@ def make_twins(
         plate_scale=low.plate_scale * (1 + errors.stretch),
     )
     finer = dataclasses.replace(
-        true,
-        crpix=tuple(_FACTOR * (place - 0.5) + 0.5 for place in crpix),
-        plate_scale=true.plate_scale / _FACTOR,
+        true, crpix=tuple(_FACTOR * (place - 0.5) + 0.5 for place in crpix), plate_scale=true.plate_scale / _FACTOR
     )
     rng = np.random.default_rng([seed, 1])
     side = _HMI["side"] // farther

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.special import ndtr
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
 
 #: Full width at half maximum of HMI's own point-spread function: 1.03 lambda / D of its 14 cm aperture at 617.3 nm (Schou
 #: et al. 2012, :doi:`10.1007/s11207-011-9842-2`). The field that models predict includes this blur.
@@ -29,9 +25,7 @@ MDI_PSF_FWHM_SPREAD = 0.8 * u.arcsec
 _REACH = 5.0  # standard deviations
 
 
-def sampling_kernel(
-    fwhm: float, *, factor: int = 4, offset: float = 0.0, reach: int | None = None
-) -> npt.NDArray[np.float64]:
+def sampling_kernel(fwhm: float, *, factor: int = 4, offset: float = 0.0, reach: int | None = None) -> np.ndarray:
     r"""
     Compute the weights with which high-resolution pixels along one axis contribute to one low-resolution pixel.
 

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 import sunpy.coordinates
+from sunpy.map import GenericMap
 from sunpy.map.maputils import all_coordinates_from_map
 
 from sunpy_magsr.maps.wcs import is_helioprojective
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
 
-
-def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
+def measured_pixels(smap: GenericMap) -> np.ndarray:
     """
     Find the pixels that are on the Sun and not masked, whatever value they have.
 
@@ -32,7 +28,7 @@ def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     return measured
 
 
-def valid_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
+def valid_pixels(smap: GenericMap) -> np.ndarray:
     """
     Find the pixels that are measurements of the Sun.
 
@@ -41,7 +37,7 @@ def valid_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     return measured_pixels(smap) & np.isfinite(np.asarray(np.ma.getdata(smap.data)))
 
 
-def limb_cosine(smap: GenericMap) -> npt.NDArray[np.float32]:
+def limb_cosine(smap: GenericMap) -> np.ndarray:
     r"""
     Compute the cosine of the heliocentric angle, :math:`\mu`: 1 at disk center, 0 at the limb.
 
@@ -64,7 +60,7 @@ def limb_cosine(smap: GenericMap) -> npt.NDArray[np.float32]:
     return np.where(cosine < 0, np.nan, cosine).astype(np.float32)
 
 
-def fill_missing(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> npt.NDArray:
+def fill_missing(data: npt.NDArray, valid: np.ndarray) -> npt.NDArray:
     """Give every pixel that is not valid the value of the nearest valid one."""
     if valid.all():
         return data.copy()

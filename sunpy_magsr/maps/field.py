@@ -5,24 +5,20 @@ from __future__ import annotations
 import dataclasses
 import re
 import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import sunpy.map
 from astropy.constants import R_sun, au
+from sunpy.map import GenericMap
 from sunpy.map.maputils import all_coordinates_from_map
 
 from sunpy_magsr.maps.header import plain_header
 from sunpy_magsr.maps.reading import read_map
 from sunpy_magsr.maps.wcs import angular_scale, linear_transformation
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
 
 #: What ``read_field`` reads.
 FieldLike: TypeAlias = "GenericMap | u.Quantity | npt.ArrayLike"
@@ -85,13 +81,13 @@ class Field:
         Whether the Map says that it shows a component of the vector field. Defaults to `False`.
     """
 
-    data: npt.NDArray[np.float64]
+    data: np.ndarray
     plate_scale: tuple[u.Quantity, ...] | None
     smap: GenericMap | None = None
     is_radial: bool = False
 
     @property
-    def valid(self) -> npt.NDArray[np.bool_]:
+    def valid(self) -> np.ndarray:
         """Measured pixels, bool ``[y, x]``."""
         return np.isfinite(self.data)
 
@@ -192,9 +188,9 @@ class PixelGeometry(NamedTuple):
         observer does not see the pixel.
     """
 
-    sky_area: npt.NDArray[np.float64]
-    surface_area: npt.NDArray[np.float64]
-    mu: npt.NDArray[np.float64]
+    sky_area: np.ndarray
+    surface_area: np.ndarray
+    mu: np.ndarray
 
 
 def pixel_areas(field: Field) -> PixelGeometry:
@@ -275,5 +271,5 @@ def _pixel_solid_angle(smap: GenericMap) -> float:
     return float(abs(np.linalg.det(linear_transformation(smap))) * np.prod(units))
 
 
-def _deprojectable(mu: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _deprojectable(mu: np.ndarray) -> np.ndarray:
     return np.where(mu >= MINIMUM_MU, mu, np.nan)

@@ -10,17 +10,14 @@ import re
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 from astropy.time import Time
+from sunpy.map import GenericMap
 from sunpy.time import parse_time
-
-if TYPE_CHECKING:
-    from sunpy.map import GenericMap
-
 
 _LONGEST = 86400.0  # seconds
 

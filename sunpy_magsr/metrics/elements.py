@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -20,17 +19,13 @@ from sunpy_magsr.maps.field import (
     FIELD,
     PAIR,
     PLATE_SCALE,
+    Field,
+    FieldLike,
     described_with,
     pixel_areas,
     read_field,
     read_pair,
 )
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import Field, FieldLike
-
 
 THRESHOLD = 50 * u.G
 PROMINENCE = 50 * u.G
@@ -46,7 +41,7 @@ def element_labels(
     prominence: u.Quantity = PROMINENCE,
     min_area: u.Quantity = MIN_AREA,
     plate_scale: u.Quantity | None = None,
-) -> npt.NDArray[np.int32]:
+) -> np.ndarray:
     r"""
     Divide a field into its flux elements and number them.
 
@@ -102,13 +97,7 @@ def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quant
     )
 
 
-def segmented(
-    data: npt.NDArray[np.floating],
-    area: npt.NDArray[np.floating],
-    threshold: float,
-    prominence: float,
-    min_area: float,
-) -> npt.NDArray[np.int32]:
+def segmented(data: np.ndarray, area: np.ndarray, threshold: float, prominence: float, min_area: float) -> np.ndarray:
     """Divide a field into flux elements as `element_labels` does, from plain numbers."""
     result, n_before = np.zeros(data.shape, np.int32), 0
     for polarity in (1, -1):
@@ -128,13 +117,8 @@ def segmented(
 
 
 def matched(
-    labels: npt.NDArray[np.integer],
-    field: npt.NDArray[np.floating],
-    other_labels: npt.NDArray[np.integer],
-    other: npt.NDArray[np.floating],
-    *,
-    share: float = 1 / 3,
-) -> npt.NDArray[np.bool_]:
+    labels: np.ndarray, field: np.ndarray, other_labels: np.ndarray, other: np.ndarray, *, share: float = 1 / 3
+) -> np.ndarray:
     r"""
     Say which flux elements of a field are in another field as well.
 
@@ -188,7 +172,7 @@ class FeatureSplit:
     improvement: float
     omission: float
     hallucination: float
-    labels: npt.NDArray[np.uint8] = dataclasses.field(repr=False, compare=False)
+    labels: np.ndarray = dataclasses.field(repr=False, compare=False)
 
 
 @described_with(pair=PAIR, plate_scale=PLATE_SCALE)
@@ -286,8 +270,8 @@ def feature_split(
 
 
 def _features(
-    detail: npt.NDArray[np.float64], other: npt.NDArray[np.float64], limit: float, size: float
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    detail: np.ndarray, other: np.ndarray, limit: float, size: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Patches of ``detail`` numbered from 1, and of each its flux and the share of it that ``other`` has."""
     signs = np.where(np.abs(detail) > limit, np.sign(detail), 0).astype(np.int8)
     patches = skimage.measure.label(signs, connectivity=2)

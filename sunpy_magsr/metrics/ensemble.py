@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence, Sized
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.special
 import sunpy.map
 
-from sunpy_magsr.maps.field import PARAMETERS, RAISES, described_with, read_field
+from sunpy_magsr.maps.field import PARAMETERS, RAISES, FieldLike, described_with, read_field
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
+MembersLike: TypeAlias = Iterable[sunpy.map.GenericMap] | Sequence[FieldLike] | npt.ArrayLike
+Values: TypeAlias = np.ndarray
 
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import FieldLike
-
-    MembersLike: TypeAlias = Iterable[sunpy.map.GenericMap] | Sequence[FieldLike] | npt.ArrayLike
-    Values: TypeAlias = npt.NDArray[np.float64]
 
 #: In headers (MAGSRDRW), for members that were drawn in pairs with noise and its negative.
 ANTITHETIC = "antithetic"
@@ -96,7 +91,7 @@ class Draws:
         return 1 / (difference**2 / pairs + total**2 / max(pairs - 1, _LEAST_FREEDOM))
 
 
-def draws_of(values: npt.NDArray[np.floating], *, is_paired: bool) -> Draws:
+def draws_of(values: np.ndarray, *, is_paired: bool) -> Draws:
     """
     Find the correlation of partners in a quantity that was measured on each member.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
 
 import astropy.units as u
 import numpy as np
@@ -18,20 +18,14 @@ from sunpy_magsr.maps.field import (
     MINIMUM_MU,
     PAIR,
     PARAMETERS,
+    Field,
+    FieldLike,
+    PixelGeometry,
     described_with,
     pixel_areas,
     read_field,
     read_pair_areas,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
-
 
 _OPTIONS = rf"""threshold : `~astropy.units.Quantity`
     Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
@@ -42,7 +36,7 @@ _OPTIONS = rf"""threshold : `~astropy.units.Quantity`
 _TEXTS = {"field_parameters": PARAMETERS + FIELD + _OPTIONS, "pair_parameters": PARAMETERS + PAIR + _OPTIONS}
 
 
-def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> npt.NDArray[np.float64]:
+def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> np.ndarray:
     r"""
     Magnetic flux through every pixel, with the sign of the field.
 
@@ -94,39 +88,7 @@ def unsigned_flux(
     <Quantity 1.e+20 Mx>
     """
     measured = read_field(field, plate_scale=plate_scale)
-    return _total(measured, pixel_areas(measured), threshold, deproject, np.abs)
-
-
-@described_with(**_TEXTS)
-def net_flux(
-    field: FieldLike, *, threshold: u.Quantity = 0 * u.G, plate_scale: u.Quantity | None = None, deproject: bool = False
-) -> u.Quantity:
-    r"""
-    Net magnetic flux of a field, :math:`\sum_{|B| > t} B A`.
-
-    It is `unsigned_flux` with the sign of the field.
-
-    {field_parameters}
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        Net flux in Mx, with the sign of the polarity that has more flux.
-
-    Raises
-    ------
-    ValueError
-        As for `unsigned_flux`.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from sunpy_magsr.metrics.flux import net_flux
-    >>> net_flux([[500.0, -500.0]], plate_scale=2 * u.arcsec / u.pix)
-    <Quantity 0. Mx>
-    """
-    measured = read_field(field, plate_scale=plate_scale)
-    return _total(measured, pixel_areas(measured), threshold, deproject, np.asarray)
+    return _total(measured, pixel_areas(measured), threshold, deproject)
 
 
 @described_with(**_TEXTS)
@@ -165,7 +127,7 @@ def unsigned_flux_error(
     <Quantity 10. %>
     """
     pair, geometry = read_pair_areas(result, truth, plate_scale=plate_scale)
-    flux, true_flux = (_total(field, geometry, threshold, deproject, np.abs) for field in pair)
+    flux, true_flux = (_total(field, geometry, threshold, deproject) for field in pair)
     return relative_error(flux, true_flux, "flux")
 
 
@@ -177,11 +139,9 @@ def relative_error(result: u.Quantity, truth: u.Quantity, what: str) -> u.Quanti
     return ((result / truth).to_value("") - 1) * 100 * u.percent
 
 
-def _total(
-    field: Field, geometry: PixelGeometry, threshold: u.Quantity, deproject: bool, part: Callable[..., np.ndarray]
-) -> u.Quantity:
+def _total(field: Field, geometry: PixelGeometry, threshold: u.Quantity, deproject: bool) -> u.Quantity:
     strong = np.abs(field.data) > read_option(threshold, u.G, "threshold")
-    return np.nansum(part(pixel_fluxes(field, geometry, deproject=deproject)[strong])) * u.Mx
+    return np.nansum(np.abs(pixel_fluxes(field, geometry, deproject=deproject)[strong])) * u.Mx
 
 
 THRESHOLD = 100 * u.G
@@ -206,7 +166,7 @@ min_area : `~astropy.units.Quantity`
 
 def mask_of(
     field: Field, geometry: PixelGeometry, threshold: u.Quantity, smoothing: u.Quantity, min_area: u.Quantity
-) -> npt.NDArray[np.bool_]:
+) -> np.ndarray:
     """Find the pixels of active regions in a field that has been read; see `~sunpy_magsr.metrics.active_region_mask`."""
     least = read_option(min_area, u.cm**2, "min_area")
     strength = smoothed(np.abs(field.data), field, smoothing)
@@ -216,12 +176,12 @@ def mask_of(
     return mask & (np.bincount(patches.ravel(), weights=area.ravel())[patches] >= least)
 
 
-def area_of_mask(mask: npt.NDArray[np.bool_], geometry: PixelGeometry) -> u.Quantity:
+def area_of_mask(mask: np.ndarray, geometry: PixelGeometry) -> u.Quantity:
     """Surface area of the pixels of a mask."""
     return (geometry.surface_area[mask].sum() * u.cm**2).to(u.Mm**2)
 
 
-def smoothed(values: npt.NDArray[np.float64], field: Field, smoothing: u.Quantity) -> npt.NDArray[np.float64]:
+def smoothed(values: np.ndarray, field: Field, smoothing: u.Quantity) -> np.ndarray:
     """Smooth values on the grid of a field with a Gaussian that leaves out missing pixels."""
     width = read_option(smoothing, u.arcsec, "smoothing") * gaussian_fwhm_to_sigma
     sigma = [width / scale for scale in reversed(field.arcsec)]
@@ -246,7 +206,7 @@ def active_region_mask(
     smoothing: u.Quantity = SMOOTHING,
     min_area: u.Quantity = MIN_AREA,
     plate_scale: u.Quantity | None = None,
-) -> npt.NDArray[np.bool_]:
+) -> np.ndarray:
     r"""
     Find the pixels of active regions.
 
@@ -392,15 +352,10 @@ def active_region_area_error(
     return relative_error(area, true_area, "an active region")
 
 
-def _area_unit(unit: Any) -> u.UnitBase:
-    unit = MSH if isinstance(unit, str) and unit == "MSH" else unit
-    try:
-        unit = u.Unit(unit)
-    except (TypeError, ValueError):
-        known = False
-    else:
-        known = unit.is_equivalent(u.Mm**2)
-    if not known:
-        msg = f"unit must be a unit of area or 'MSH', got {unit!r}."
-        raise ValueError(msg)
-    return unit
+def _area_unit(unit: u.UnitBase | str) -> u.UnitBase:
+    with contextlib.suppress(TypeError, ValueError):
+        known = MSH if unit == "MSH" else u.Unit(unit)
+        if known.is_equivalent(u.Mm**2):
+            return known
+    msg = f"unit must be a unit of area or 'MSH', got {unit!r}."
+    raise ValueError(msg)

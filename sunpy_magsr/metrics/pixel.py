@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 import scipy.stats
 import skimage.metrics
 from astropy.stats import mad_std
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import PAIR, PARAMETERS, RAISES, described_with, read_pair
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import FieldLike
-
+from sunpy_magsr.maps.field import PAIR, PARAMETERS, RAISES, FieldLike, described_with, read_pair
 
 _WINDOW = 7
 _DATA_RANGE = 6000 * u.G
@@ -228,7 +222,7 @@ def pearson(result: FieldLike, truth: FieldLike) -> float:
     return float(scipy.stats.pearsonr(first.data[second.valid], second.data[second.valid]).statistic)
 
 
-def _difference(result: FieldLike, truth: FieldLike) -> npt.NDArray[np.float64]:
+def _difference(result: FieldLike, truth: FieldLike) -> np.ndarray:
     first, second = read_pair(result, truth)
     return (first.data - second.data)[second.valid]
 
@@ -261,7 +255,7 @@ class Speckle:
     share: float
 
 
-def asinh_view(field: npt.ArrayLike) -> npt.NDArray[np.floating]:
+def asinh_view(field: npt.ArrayLike) -> np.ndarray:
     r"""Compress a field as :math:`5\,\mathrm{G}\,\mathrm{asinh}(B / 5\,\mathrm{G})`, so that weak structure shows too."""
     return _SCALE * np.arcsinh(np.asarray(field) / _SCALE)
 

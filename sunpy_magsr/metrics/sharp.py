@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -11,7 +10,15 @@ import scipy.ndimage
 import skimage.measure
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import described_with, pixel_areas, pixel_lengths, read_field
+from sunpy_magsr.maps.field import (
+    Field,
+    FieldLike,
+    PixelGeometry,
+    described_with,
+    pixel_areas,
+    pixel_lengths,
+    read_field,
+)
 from sunpy_magsr.metrics.flux import (
     MASK_TEXTS,
     MIN_AREA,
@@ -22,11 +29,6 @@ from sunpy_magsr.metrics.flux import (
     pixel_fluxes,
     smoothed,
 )
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,11 +133,7 @@ def sharp_parameters(
 
 
 def _inversion_line_length(
-    field: Field,
-    geometry: PixelGeometry,
-    smooth: npt.NDArray[np.float64],
-    polarities: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
-    reach: float,
+    field: Field, geometry: PixelGeometry, smooth: np.ndarray, polarities: tuple[np.ndarray, np.ndarray], reach: float
 ) -> float:
     if not all(polarity.any() for polarity in polarities):
         return 0.0

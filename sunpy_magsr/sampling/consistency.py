@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr.instrument import degrade, instrument_of
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.maps.grid import bicubic, prefilter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sunpy_magsr.maps import Magnetogram
-    from sunpy_magsr.store.card import ModelCard
-
+from sunpy_magsr.store.card import ModelCard
 
 _KINDS = ("exact", "noise")
 # Of the misfit's square over the noise's variance, averaged over a Gaussian window of a pixel: what is too much where the

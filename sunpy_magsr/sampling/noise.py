@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 from astropy.time import Time
 from scipy.special import ndtri
 from sunpy.coordinates import HeliographicCarrington
+from sunpy.map import GenericMap
 from sunpy.sun.constants import sidereal_rotation_rate
 from sunpy.sun.models import differential_rotation
 
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.maps.wcs import is_helioprojective, unread_roll
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.maps import Magnetogram
-
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the step of SplitMix64
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def hashed(*numbers: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
+def hashed(*numbers: int | np.ndarray) -> np.ndarray:
     """
     Mix whole numbers into one number of 64 bits, which looks random and is the same on every machine.
 
@@ -41,13 +35,13 @@ def hashed(*numbers: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
     return result
 
 
-def uniform_numbers(keys: npt.NDArray[np.uint64], number: int) -> npt.NDArray[np.float64]:
+def uniform_numbers(keys: np.ndarray, number: int) -> np.ndarray:
     """Compute a uniform random number for each key, above 0 and below 1."""
     raw = _mixed(keys + np.uint64((number + 1) * _GOLDEN % 2**64)) >> np.uint64(11)
     return (raw + 0.5) * 2.0**-53
 
 
-def normal_numbers(keys: npt.NDArray[np.uint64], count: int) -> npt.NDArray[np.float32]:
+def normal_numbers(keys: np.ndarray, count: int) -> np.ndarray:
     """Compute normal random numbers of zero mean and unit variance for each key."""
     return np.stack([ndtri(uniform_numbers(keys, number)).astype(np.float32) for number in range(count)])
 
@@ -61,9 +55,7 @@ def _mixed(number):
 _BLOCK = 32
 
 
-def noise_field(
-    shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int
-) -> npt.NDArray[np.float32]:
+def noise_field(shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int) -> np.ndarray:
     """
     Draw white Gaussian noise that is a function of the seed, the sample and the pixel.
 
@@ -145,9 +137,7 @@ class SolarNoise:
         self.cell = _CELL * 2.0 ** (np.round(2 * np.log2(pixel / _CELL)) / 2)
         self._keys = functools.lru_cache(maxsize=1)(self._keys_of)  # all samples have the same
 
-    def __call__(
-        self, shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int
-    ) -> npt.NDArray[np.float32]:
+    def __call__(self, shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int) -> np.ndarray:
         """Compute the noise of a window of the frame, as ``sunpy_magsr.sampling.noise_field`` does."""
         return normal_numbers(hashed(self._keys(tuple(shape[1:]), tuple(origin)), seed, sample), shape[0])
 

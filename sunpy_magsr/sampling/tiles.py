@@ -5,14 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
 import torch
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Tile:
         )
 
 
-def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: npt.NDArray[np.bool_] | None = None) -> list[Tile]:
+def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: np.ndarray | None = None) -> list[Tile]:
     """Cut a frame into tiles."""
     result = []
     for y in range(0, shape[0], size):

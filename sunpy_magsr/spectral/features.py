@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_magsr.maps.field import PLATE_SCALE, described_with, read_pair
+from sunpy_magsr.maps.field import PLATE_SCALE, FieldLike, described_with, read_pair
 from sunpy_magsr.spectral.power import squared_coherence
-from sunpy_magsr.spectral.spectrum import SEGMENTS, in_arcsec, ring_moments
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, Literal
-
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import FieldLike
-    from sunpy_magsr.spectral.spectrum import Scale, Side, Window
+from sunpy_magsr.spectral.spectrum import SEGMENTS, Scale, Side, Window, in_arcsec, ring_moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -187,9 +179,7 @@ period : `int`
 
 
 @described_with(**_TEXTS)
-def grid_excess(
-    field: npt.NDArray[np.floating], *, period: int = 4, where: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.float64]:
+def grid_excess(field: np.ndarray, *, period: int = 4, where: np.ndarray | None = None) -> np.ndarray:
     """
     Power at the period of the input's pixels over the power beside it, along x and y.
 
@@ -243,9 +233,7 @@ def grid_excess(
 
 
 @described_with(**_TEXTS)
-def border_steps(
-    field: npt.NDArray[np.floating], *, period: int = 4, where: npt.NDArray[np.bool_] | None = None
-) -> npt.NDArray[np.float64]:
+def border_steps(field: np.ndarray, *, period: int = 4, where: np.ndarray | None = None) -> np.ndarray:
     """
     Mean square of the steps across borders of the input's pixels over that of the steps within them.
 

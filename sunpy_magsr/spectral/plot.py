@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sunpy_magsr.maps.field import described_with
+from sunpy_magsr.spectral.spectrum import Spectrum
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, TypeAlias
-
-    import numpy.typing as npt
-    from matplotlib.axes import Axes
-
-    from sunpy_magsr.spectral.spectrum import Spectrum
-
-    Curves: TypeAlias = dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]
+Curves: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 class FreeFigure(Figure):

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.maps.field import FIELD, PAIR, PARAMETERS, RAISES, described_with, read_field, read_pair
-from sunpy_magsr.spectral.spectrum import SEGMENTATION, Spectrum, ring_moments
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import FieldLike
-    from sunpy_magsr.spectral.spectrum import Moments, Scale, Side, Window
-
+from sunpy_magsr.maps.field import FIELD, PAIR, PARAMETERS, RAISES, FieldLike, described_with, read_field, read_pair
+from sunpy_magsr.spectral.spectrum import SEGMENTATION, Moments, Scale, Side, Spectrum, Window, ring_moments
 
 #: What docstrings say of functions that compare two fields at each scale.
 PAIR_TEXTS = {
@@ -124,9 +113,7 @@ def pair_moments(result: FieldLike, truth: FieldLike, plate_scale: Scale, segmen
     return ring_moments(read_pair(result, truth, plate_scale=plate_scale), segment=segment, window=window)
 
 
-def make_spectrum(
-    moments: Moments, value: u.Quantity | npt.NDArray[Any], error: u.Quantity | npt.NDArray[Any]
-) -> Spectrum:
+def make_spectrum(moments: Moments, value: u.Quantity | np.ndarray, error: u.Quantity | np.ndarray) -> Spectrum:
     """Put values and their errors on the rings of the moments from which they were made."""
     rings = moments.rings
     return Spectrum(rings.wavenumber / u.arcsec, value, error, moments.n_modes, rings.area / u.arcsec**2)
@@ -295,11 +282,8 @@ def fourier_ring_correlation(
 
 
 def squared_coherence(
-    first: npt.NDArray[np.float64],
-    second: npt.NDArray[np.float64],
-    cross: npt.NDArray[np.float64],
-    n_modes: npt.NDArray[np.floating],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    first: np.ndarray, second: np.ndarray, cross: np.ndarray, n_modes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Squared coherence without its bias, and its standard deviation; see `coherence`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         biased = cross**2 / (first * second)

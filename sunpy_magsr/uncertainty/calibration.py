@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import astropy.units as u
 import numpy as np
+from astropy.table import Table
+from sunpy.map import GenericMap
 
 from sunpy_magsr import metrics
 from sunpy_magsr.exceptions import warn_user
@@ -15,21 +18,12 @@ from sunpy_magsr.uncertainty.intervals import (
     LEAST_REGIONS,
     LEVELS,
     UNCALIBRATED,
+    Case,
     StratumFactors,
     coverage_table,
     factors,
     shape_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from astropy.table import Table
-    from numpy.typing import NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.uncertainty.intervals import Case
-
 
 _SHARED_ERROR = 0.005
 
@@ -234,11 +228,11 @@ class Facts:
     """
 
     calibrations: dict[str, Calibration] = dataclasses.field(default_factory=dict)
-    make_strata: Callable[[Calibration], NDArray[np.uint8]] | None = None
-    make_untrained: Callable[[], NDArray[np.bool_]] | None = None
+    make_strata: Callable[[Calibration], np.ndarray] | None = None
+    make_untrained: Callable[[], np.ndarray] | None = None
     frame: dict[str, float] = dataclasses.field(default_factory=dict)
-    flags: NDArray[np.uint8] | None = None
-    strata: NDArray[np.uint8] | None = None
+    flags: np.ndarray | None = None
+    strata: np.ndarray | None = None
 
     def frame_factor(self, name: str, level: float) -> float:
         """Give the factor of the interval of a quantity that was measured on the whole frame."""

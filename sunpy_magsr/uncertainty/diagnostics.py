@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from sunpy.map import GenericMap
 
 from sunpy_magsr.metrics.ensemble import is_paired, read_members
-from sunpy_magsr.uncertainty.ensemble import check_ensemble, read_truth
-from sunpy_magsr.uncertainty.intervals import UNCALIBRATED, Case, half_width, standard_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import astropy.units as u
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike, NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.uncertainty.ensemble import Ensemble
-    from sunpy_magsr.uncertainty.intervals import StratumFactors
+from sunpy_magsr.uncertainty.ensemble import Ensemble, check_ensemble, read_truth
+from sunpy_magsr.uncertainty.intervals import UNCALIBRATED, Case, StratumFactors, half_width, standard_errors
 
 
-def pit_histogram(values: Mapping[str, NDArray[np.floating]], *, bins: int = 20) -> Table:
+def pit_histogram(values: Mapping[str, np.ndarray], *, bins: int = 20) -> Table:
     r"""
     Make a histogram of the results of ``diagnostics`` over regions, each of which counts the same.
 
@@ -59,7 +53,7 @@ def pit_histogram(values: Mapping[str, NDArray[np.floating]], *, bins: int = 20)
     return Table({"low": edges[:-1], "high": edges[1:], "density": mean, "error": error}, meta={"regions": len(values)})
 
 
-def reliability_of_regions(values: Mapping[str, NDArray[np.floating]], *, levels: ArrayLike | None = None) -> Table:
+def reliability_of_regions(values: Mapping[str, np.ndarray], *, levels: ArrayLike | None = None) -> Table:
     """Measure the coverage of the intervals at many levels, with an error from the differences between regions."""
     levels = np.arange(1, 20) / 20 if levels is None else np.asarray(levels, dtype=float)
     shares = [[np.mean(np.abs(2 * _known(one) - 1) <= level) for level in levels] for one in values.values()]
@@ -67,11 +61,11 @@ def reliability_of_regions(values: Mapping[str, NDArray[np.floating]], *, levels
     return Table({"level": levels, "coverage": mean, "error": error}, meta={"regions": len(values)})
 
 
-def _known(values: NDArray[np.floating]) -> NDArray[np.floating]:
+def _known(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def _over_regions(of_regions: Sequence[ArrayLike]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+def _over_regions(of_regions: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the regions, and its error."""
     rows = np.array(of_regions, dtype=float)
     error = rows.std(axis=0, ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.full(rows.shape[1], np.nan)
@@ -132,7 +126,7 @@ def coverage(
 
 def rank_histogram(
     members: Any, truth: GenericMap | u.Quantity | ArrayLike, *, where: ArrayLike | None = None, seed: int = 0
-) -> NDArray[np.int_]:
+) -> np.ndarray:
     """
     Count how often the truth has each rank among the members (Hamill 2001, Mon. Weather Rev. 129, 550).
 
@@ -278,17 +272,17 @@ def own_axes(axes: Axes | None) -> Axes:
     return FreeFigure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
 
 
-def _ranks(members: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+def _ranks(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (members < truth).sum(axis=0), (members == truth).sum(axis=0)
 
 
-def _independent(members: Any, truth: Any, where: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _independent(members: Any, truth: Any, where: Any) -> tuple[np.ndarray, np.ndarray]:
     """Members and truth; of antithetic pairs the first members, as ranks assume independent ones."""
     values, true = read_members(members, truth, where=where)
     return (values[::2] if is_paired(members) else values), true
 
 
-def _expected_counts(members: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.floating]:
+def _expected_counts(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Rank histogram with every tie spread evenly over its ranks."""
     below, equal = _ranks(members, truth)
     size = len(members) + 2
@@ -297,13 +291,13 @@ def _expected_counts(members: NDArray[np.floating], truth: NDArray[np.floating])
     return np.cumsum(steps)[:-1]
 
 
-def _exact_levels(size: int) -> NDArray[np.floating]:
+def _exact_levels(size: int) -> np.ndarray:
     """0 and the levels of the intervals between order statistics, ascending."""
     levels = np.arange(size - 1, 0, -2)[::-1] / (size + 1)
     return np.concatenate([[0.0], levels])
 
 
-def _coverage(counts: NDArray[np.floating], levels: NDArray[np.floating]) -> NDArray[np.floating]:
+def _coverage(counts: np.ndarray, levels: np.ndarray) -> np.ndarray:
     size = len(counts) - 1
     nodes = _exact_levels(size)
     highest = (size - 1) / (size + 1)
@@ -318,7 +312,7 @@ def _coverage(counts: NDArray[np.floating], levels: NDArray[np.floating]) -> NDA
 _GRID = 1 - np.geomspace(1, 1e-5, 400)
 
 
-def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> NDArray[np.float32]:
+def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> np.ndarray:
     r"""
     Find the quantile at which the truth lies: its probability integral transform (Dawid 1984, :doi:`10.2307/2981683`).
 
@@ -363,13 +357,13 @@ def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> NDArr
     return _quantiles(case, ensemble.facts.calibrations.get("pixel"), ensemble.strata)
 
 
-def case_pit(case: Case, calibration: StratumFactors | None = None) -> NDArray[np.float32]:
+def case_pit(case: Case, calibration: StratumFactors | None = None) -> np.ndarray:
     """Find the quantile at which the truth lies, as `pit` does, for a case."""
     strata = None if calibration is None else calibration.strata(case.conditions, np.shape(case.truth))
     return _quantiles(case, calibration, strata)
 
 
-def _quantiles(case: Case, calibration: StratumFactors | None, strata: NDArray[np.uint8] | None) -> NDArray[np.float32]:
+def _quantiles(case: Case, calibration: StratumFactors | None, strata: np.ndarray | None) -> np.ndarray:
     distance, sign = standard_errors(case), np.sign(np.asarray(case.truth, dtype=float) - case.mean)
     strata = np.zeros(distance.shape, np.uint8) if strata is None else strata
     widths = half_width(_GRID, case.draws)
@@ -453,11 +447,7 @@ def plot_strata(table: Table, *, level: float = 0.9, axes: Axes | None = None) -
 
 
 def draw_diagnostics(
-    values: Mapping[str, NDArray[np.floating]],
-    raw: Mapping[str, NDArray[np.floating]],
-    table: Table,
-    *,
-    level: float = 0.9,
+    values: Mapping[str, np.ndarray], raw: Mapping[str, np.ndarray], table: Table, *, level: float = 0.9
 ) -> Figure:
     """Draw how well intervals are calibrated: reliability, histogram of `pit`, and coverage by stratum."""
     from sunpy_magsr.spectral.plot import FreeFigure

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
+from numpy.typing import ArrayLike
+from sunpy.map import GenericMap
 
 from sunpy_magsr.maps.field import Field, pixel_areas, read_field
 from sunpy_magsr.metrics.elements import MIN_AREA, PROMINENCE, THRESHOLD, matched, read_limits, segmented
 from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.metrics.flux import pixel_fluxes
-from sunpy_magsr.uncertainty.ensemble import check_ensemble, read_truth
+from sunpy_magsr.uncertainty.ensemble import Ensemble, check_ensemble, read_truth
 from sunpy_magsr.uncertainty.intervals import check_level, half_width
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.uncertainty.ensemble import Ensemble
-
 
 _FORMATS = {u.pix: ".2f", u.arcsec: ".2f", u.deg: ".3f", u.G: ".0f", u.Mm**2: ".1f", u.Mx: ".2e"}
 
@@ -154,7 +149,7 @@ class _Elements:
     The ``scene`` of all fields is the area of each pixel, its flux for 1 G, and the limits of `read_limits`.
     """
 
-    def __init__(self, data: NDArray[np.floating], scene: tuple[Any, Any, tuple[float, ...]]) -> None:
+    def __init__(self, data: np.ndarray, scene: tuple[Any, Any, tuple[float, ...]]) -> None:
         self.area, self.per_gauss, limits = scene
         self.data = np.where(self.area > 0, np.nan_to_num(data), 0).astype(np.float32)
         self.labels = segmented(self.data, self.area, *limits)
@@ -162,16 +157,16 @@ class _Elements:
         self._inside = np.flatnonzero(self.labels)
         self._of = self.labels.ravel()[self._inside]
         self._hits = np.zeros(self.count)
-        self._fluxes: list[NDArray[np.floating]] = []
+        self._fluxes: list[np.ndarray] = []
 
-    def is_in(self, other: _Elements) -> NDArray[np.bool_]:
+    def is_in(self, other: _Elements) -> np.ndarray:
         return matched(self.labels, self.data, other.labels, other.data)
 
     def look_for(self, other: _Elements) -> None:
         self._hits += self.is_in(other)
         self._fluxes.append(self.fluxes_of(other.data))
 
-    def fluxes_of(self, data: NDArray[np.floating]) -> NDArray[np.floating]:
+    def fluxes_of(self, data: np.ndarray) -> np.ndarray:
         """Signed flux through the pixels of each element in Mx."""
         return self._sums((data * self.per_gauss).ravel()[self._inside])
 
@@ -202,7 +197,7 @@ class _Elements:
         table["detection"] = self._hits / n_members
         return table
 
-    def _sums(self, values: NDArray[np.floating]) -> NDArray[Any]:
+    def _sums(self, values: np.ndarray) -> np.ndarray:
         return np.bincount(self._of, weights=values, minlength=self.count + 1)[1:]
 
 

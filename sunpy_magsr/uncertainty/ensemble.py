@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from sunpy.map import GenericMap
 
 from sunpy_magsr.exceptions import warn_user
-from sunpy_magsr.maps.field import read_field
-from sunpy_magsr.metrics.ensemble import draws_of
+from sunpy_magsr.maps.field import Field, read_field
+from sunpy_magsr.metrics.ensemble import Draws, draws_of
 from sunpy_magsr.uncertainty.calibration import Facts, error_floor, quantity_named
 from sunpy_magsr.uncertainty.intervals import UNCALIBRATED, check_level, half_width
-from sunpy_magsr.uncertainty.members import keep_members, release
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike, NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.maps.field import Field
-    from sunpy_magsr.metrics.ensemble import Draws
-    from sunpy_magsr.uncertainty.members import Moments, StoredMoments
-
+from sunpy_magsr.uncertainty.members import Moments, StoredMoments, keep_members, release
 
 _ROWS = 64
 
@@ -45,7 +37,7 @@ class Samples:
 
     def __init__(
         self,
-        members: NDArray[np.float32] | Sequence[NDArray[np.float32]] | None,
+        members: np.ndarray | Sequence[np.ndarray] | None,
         make_map: Callable[..., GenericMap],
         *,
         moments: Moments | StoredMoments | None = None,
@@ -87,7 +79,7 @@ class Samples:
         return self._members is not None
 
     @property
-    def members(self) -> NDArray[np.float32]:
+    def members(self) -> np.ndarray:
         """
         All members, a read-only float32 `numpy.ndarray` in Gauss, ``[S, Y, X]``.
 
@@ -150,7 +142,7 @@ class Samples:
             raise ValueError(msg)
         return self._make_map(self._quantile(q), f"quantile {q:.4g}")
 
-    def _quantile(self, q: float) -> NDArray[np.float32]:
+    def _quantile(self, q: float) -> np.ndarray:
         result = np.empty(self.shape, np.float32)
         for start in range(0, len(result), _ROWS):
             rows = self.members[:, start : start + _ROWS]
@@ -186,7 +178,7 @@ class Ensemble(Samples):
 
     def __init__(
         self,
-        members: NDArray[np.float32] | Sequence[NDArray[np.float32]] | None,
+        members: np.ndarray | Sequence[np.ndarray] | None,
         make_map: Callable[..., GenericMap],
         facts: Facts | None = None,
         *,
@@ -208,7 +200,7 @@ class Ensemble(Samples):
         return as_html(self)
 
     @property
-    def flags(self) -> NDArray[np.uint8]:
+    def flags(self) -> np.ndarray:
         """
         Flags of each pixel, uint8 ``[Y, X]``.
 
@@ -227,7 +219,7 @@ class Ensemble(Samples):
         return self.facts.flags
 
     @property
-    def strata(self) -> NDArray[np.uint8] | None:
+    def strata(self) -> np.ndarray | None:
         """Stratum of each pixel in the calibration, uint8 ``[Y, X]``, or `None` if there is no calibration."""
         facts = self.facts
         if facts.strata is None and facts.make_strata is not None and "pixel" in facts.calibrations:
@@ -348,12 +340,7 @@ class Ensemble(Samples):
         return mean, (np.maximum(low, 0 * mean) if (values >= 0).all() else low), mean + width
 
     def save(
-        self,
-        path: str | Path,
-        *,
-        members: bool = False,
-        precision: u.Quantity | None = None,
-        overwrite: bool = False,
+        self, path: str | Path, *, members: bool = False, precision: u.Quantity | None = None, overwrite: bool = False
     ) -> Path:
         """
         Write the ensemble to one file, ``.fits`` or ``.asdf``; see ``sunpy_magsr.uncertainty.files.save_ensemble``.

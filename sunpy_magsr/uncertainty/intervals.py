@@ -5,22 +5,17 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import ArrayLike
 from scipy import stats
 
 from sunpy_magsr._files import whole_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import ArrayLike, NDArray
-
-    from sunpy_magsr.metrics.ensemble import Draws
-
+from sunpy_magsr.metrics.ensemble import Draws
 
 #: Axes of the strata and their units: strength of the input's field in Gauss, cosine of the heliocentric angle, noise of the
 #: input in Gauss, blur of the frame (FWHM) in arcsec, and date of the observation as a decimal year.
@@ -43,9 +38,9 @@ class StratumFactors:
 
     edges: dict[str, tuple[float, ...]]
     levels: tuple[float, ...]
-    factors: NDArray[np.float64]
-    scatter: NDArray[np.float64]
-    regions: NDArray[np.int_]
+    factors: np.ndarray
+    scatter: np.ndarray
+    regions: np.ndarray
     data: str = ""
 
     def __post_init__(self) -> None:
@@ -68,7 +63,7 @@ class StratumFactors:
                 raise ValueError(msg)
             object.__setattr__(self, name, found.astype(int) if name == "regions" else found)
 
-    def index(self, conditions: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    def index(self, conditions: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> np.ndarray:
         """Find the stratum of each pixel, whether it was calibrated or not."""
         index = np.zeros(shape, dtype=np.uint8)
         inside = np.ones(shape, dtype=bool)
@@ -79,18 +74,18 @@ class StratumFactors:
             index = (index * (len(edges) - 1) + np.clip(place, 0, len(edges) - 2)).astype(np.uint8)
         return np.where(inside, index, np.uint8(UNCALIBRATED))
 
-    def has(self, index: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    def has(self, index: np.ndarray) -> np.ndarray:
         """Say which strata have factors."""
         calibrated = np.zeros(UNCALIBRATED + 1, dtype=bool)
         calibrated[: self.regions.size] = np.isfinite(self._by_stratum()).all(axis=1)
         return calibrated[index]
 
-    def strata(self, conditions: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    def strata(self, conditions: Mapping[str, ArrayLike], shape: tuple[int, ...]) -> np.ndarray:
         """Find the stratum of each pixel, where it was calibrated."""
         index = self.index(conditions, shape)
         return np.where(self.has(index), index, np.uint8(UNCALIBRATED))
 
-    def factor(self, level: float) -> NDArray[np.float32]:
+    def factor(self, level: float) -> np.ndarray:
         """Give the factors of all strata at a level."""
         table = np.ones(UNCALIBRATED + 1, dtype=np.float32)
         at_level = [np.interp(level, self.levels, of_stratum) for of_stratum in self._by_stratum()]
@@ -105,7 +100,7 @@ class StratumFactors:
         ]
         return ", ".join(list(itertools.product(*spans))[stratum]).replace("-inf", " and more")
 
-    def _by_stratum(self) -> NDArray[np.float64]:
+    def _by_stratum(self) -> np.ndarray:
         return self.factors.reshape(-1, len(self.levels))
 
     def to_dict(self) -> dict[str, Any]:
@@ -145,7 +140,7 @@ class StratumFactors:
         return cls.of(json.loads(Path(path).read_text()))
 
 
-def _plain(values: NDArray[np.float64]) -> list[Any]:
+def _plain(values: np.ndarray) -> list[Any]:
     """Numbers for JSON, `None` for NaN."""
     plain = np.round(values, 3).astype(object)
     plain[~np.isfinite(values)] = None
@@ -185,10 +180,10 @@ class Case:
         Name of the observed region. Cases of one region are not independent.
     """
 
-    mean: NDArray[np.floating]
-    std: NDArray[np.floating]
+    mean: np.ndarray
+    std: np.ndarray
     draws: Draws
-    truth: NDArray[np.floating]
+    truth: np.ndarray
     conditions: Mapping[str, ArrayLike]
     region: str
 
@@ -200,7 +195,7 @@ def check_level(level: float) -> None:
         raise ValueError(msg)
 
 
-def half_width(level: ArrayLike, draws: Draws) -> NDArray[np.float64]:
+def half_width(level: ArrayLike, draws: Draws) -> np.ndarray:
     r"""
     Give half the width of a prediction interval, in standard deviations of the members.
 
@@ -214,7 +209,7 @@ def half_width(level: ArrayLike, draws: Draws) -> NDArray[np.float64]:
     return student * np.sqrt(1 + draws.mean_variance)
 
 
-def standard_errors(case: Case) -> NDArray[np.float64]:
+def standard_errors(case: Case) -> np.ndarray:
     """Give the distance of the truth from the mean, in standard deviations of the members."""
     error = np.abs(np.asarray(case.truth, dtype=float) - case.mean)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -223,12 +218,12 @@ def standard_errors(case: Case) -> NDArray[np.float64]:
 
 def factors(
     calibration: StratumFactors, cases: Sequence[Case], *, least: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int_]]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fit the factors of a calibration."""
     shape = calibration.regions.shape
     regions = sorted({case.region for case in cases})
     found = np.full((len(regions), calibration.regions.size, len(calibration.levels)), np.nan)
-    pooled: dict[int, list[list[NDArray[np.float64]]]] = {}
+    pooled: dict[int, list[list[np.ndarray]]] = {}
     for of_region, region in zip(found, regions, strict=True):
         errors, strata = _scaled(calibration, [case for case in cases if case.region == region])
         for stratum in range(calibration.regions.size):
@@ -296,9 +291,9 @@ def _coverage(of_regions: Sequence[tuple[int, int]], least: int) -> tuple[float,
     return mean, scatter, binomial, min(large), max(large), len(shares), sum(count for _, count in of_regions)
 
 
-def _scaled(calibration: StratumFactors, cases: Sequence[Case]) -> tuple[list[NDArray[np.float64]], NDArray[np.uint8]]:
+def _scaled(calibration: StratumFactors, cases: Sequence[Case]) -> tuple[list[np.ndarray], np.ndarray]:
     """Standard errors over `half_width`, of all cases one after the other for each level, and their strata."""
-    errors: list[list[NDArray[np.float64]]] = [[] for _ in calibration.levels]
+    errors: list[list[np.ndarray]] = [[] for _ in calibration.levels]
     strata = []
     for case in cases:
         error = standard_errors(case)
@@ -309,7 +304,7 @@ def _scaled(calibration: StratumFactors, cases: Sequence[Case]) -> tuple[list[ND
     return [np.concatenate(of_level) for of_level in errors], np.concatenate(strata)
 
 
-def _equal_quantile(samples: Sequence[NDArray[np.float64]], level: float) -> float:
+def _equal_quantile(samples: Sequence[np.ndarray], level: float) -> float:
     """Quantile of several sets of values, each of which counts the same."""
     values = np.concatenate(samples)
     weights = np.concatenate([np.full(len(sample), 1 / (len(sample) * len(samples))) for sample in samples])
