@@ -206,5 +206,5 @@ def test_smoothing_keeps_the_variance(ensemble):
     assert np.sqrt(np.mean(smooth.data[known] ** 2)) == pytest.approx(
         np.sqrt(np.mean(plain.data[known] ** 2)), rel=0.05
     )
-    with pytest.raises(ValueError, match="smoothing must be a positive angle"):
+    with pytest.raises(ValueError, match="smoothing must be a positive Quantity in arcsec"):
         ensemble.std(smoothing=4)

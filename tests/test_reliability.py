@@ -116,5 +116,3 @@ def test_reliability_is_drawn_with_the_diagonal(rng):
         np.testing.assert_array_equal(lines["calibrated"], [[0, 0], [1, 1]])
         np.testing.assert_array_equal(lines["narrow"][:, 1], tables["narrow"]["coverage"])
     assert len(given.lines) == 3
-    with pytest.raises(TypeError, match="tables must be a dict"):
-        plot_reliability(tables["right"])

@@ -86,7 +86,7 @@ def test_propagate_numbers_and_quantities(ensemble, members):
 
 
 def test_a_member_is_a_copy(ensemble):
-    ensemble.sample(0).data[:] = 0
+    ensemble[0].data[:] = 0
     assert np.abs(ensemble.sample(0).data).max() > 0
 
 

@@ -143,7 +143,7 @@ def _feature_distance(result: Any, truth: Any, missing: np.ndarray, network: Cal
     return total
 
 
-def _lpips(result: Any, truth: Any, network: str) -> float:
+def _lpips(result: Any, truth: Any, network: Any) -> float:
     try:
         from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 

@@ -27,6 +27,11 @@ class FreeFigure(Figure):
         return stream.getvalue()
 
 
+def make_axes(axes: Axes | None = None, *, width: float = 6.4, height: float = 4.4) -> Axes:
+    """Make axes in a figure of its own if there are none."""
+    return FreeFigure(figsize=(width, height), layout="constrained").add_subplot() if axes is None else axes
+
+
 #: Okabe & Ito's palette, told apart with any color vision, without its black (the truth) and yellow (faint on white).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", "-.", ":")
@@ -82,7 +87,7 @@ def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = No
     curves = _curves(spectra, power, "a real power in G2 arcsec2")
     if truth is not None:
         curves = {**_curves({"truth": truth}, power, "a real power in G2 arcsec2"), **curves}
-    axes = _axes(axes)
+    axes = make_axes(axes)
     axes.set_yscale("log")
     axes.set_ylabel(r"Power [G$^2$ arcsec$^2$]")
     _draw(axes, curves, black=truth is not None)
@@ -124,7 +129,7 @@ def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = No
     'Coherence with the truth'
     """
     curves = _curves(coherences, u.dimensionless_unscaled, "a real number without unit")
-    axes = _axes(axes)
+    axes = make_axes(axes)
     axes.set_ylim(0, 1)
     axes.set_ylabel("Coherence with the truth")
     _draw(axes, curves)
@@ -148,13 +153,6 @@ def _curves(spectra: Mapping[str, Spectrum], unit: u.UnitBase, wanted: str) -> C
         )
         for name, spectrum in spectra.items()
     }
-
-
-def _axes(axes: Axes | None) -> Axes:
-    if axes is not None:
-        return axes
-
-    return FreeFigure(figsize=(6.4, 4.4), layout="constrained").subplots()
 
 
 def _draw(axes: Axes, curves: Curves, *, black: bool = False) -> None:

@@ -14,8 +14,10 @@ from numpy.typing import ArrayLike
 from sunpy.map import GenericMap
 
 from sunpy_magsr.metrics.ensemble import is_paired, read_members
+from sunpy_magsr.spectral.plot import FreeFigure, make_axes
+from sunpy_magsr.uncertainty.calibration import UNCALIBRATED, Calibration
 from sunpy_magsr.uncertainty.ensemble import Ensemble, check_ensemble, read_truth
-from sunpy_magsr.uncertainty.intervals import UNCALIBRATED, Case, StratumFactors, half_width, standard_errors
+from sunpy_magsr.uncertainty.intervals import Case, half_width, standard_errors
 
 
 def pit_histogram(values: Mapping[str, np.ndarray], *, bins: int = 20) -> Table:
@@ -219,7 +221,7 @@ def reliability(
     return Table(columns, meta={"members": len(members), "pixels": truth.size})
 
 
-def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> Axes:
+def plot_reliability(tables: Mapping[str, Table], *, axes: Axes | None = None) -> Axes:
     """
     Draw a reliability diagram: coverage against level, with the diagonal of a calibrated ensemble.
 
@@ -236,11 +238,6 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
     `matplotlib.axes.Axes`
         The axes. Their figure is ``axes.figure``.
 
-    Raises
-    ------
-    TypeError
-        If ``tables`` is not a `dict`.
-
     Examples
     --------
     >>> from astropy.table import Table
@@ -249,10 +246,7 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
     >>> axes.get_xlabel()
     'Level'
     """
-    if not isinstance(tables, dict):
-        msg = f"tables must be a dict of name to Table, got {type(tables).__name__}."
-        raise TypeError(msg)
-    axes = own_axes(axes)
+    axes = make_axes(axes, width=4.5, height=4.5)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="calibrated")
     for name, table in tables.items():
         (line,) = axes.plot(table["level"], table["coverage"], marker="o", markersize=4, label=name)
@@ -261,15 +255,6 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="Level", ylabel="Coverage", aspect="equal")
     axes.legend()
     return axes
-
-
-def own_axes(axes: Axes | None) -> Axes:
-    """Make axes if there are none."""
-    if axes is not None:
-        return axes
-    from sunpy_magsr.spectral.plot import FreeFigure
-
-    return FreeFigure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
 
 
 def _ranks(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -354,18 +339,16 @@ def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> np.nd
     check_ensemble(ensemble)
     truth = read_truth(truth, ensemble).data
     case = Case(ensemble.mean().data, ensemble.std().data, ensemble.draws, truth, {}, "")
-    return _quantiles(case, ensemble.facts.calibrations.get("pixel"), ensemble.strata)
+    strata = ensemble.strata
+    return case_pit(case, None if strata is None else ensemble.facts.calibrations["pixel"], strata)
 
 
-def case_pit(case: Case, calibration: StratumFactors | None = None) -> np.ndarray:
+def case_pit(case: Case, calibration: Calibration | None = None, strata: np.ndarray | None = None) -> np.ndarray:
     """Find the quantile at which the truth lies, as `pit` does, for a case."""
-    strata = None if calibration is None else calibration.strata(case.conditions, np.shape(case.truth))
-    return _quantiles(case, calibration, strata)
-
-
-def _quantiles(case: Case, calibration: StratumFactors | None, strata: np.ndarray | None) -> np.ndarray:
     distance, sign = standard_errors(case), np.sign(np.asarray(case.truth, dtype=float) - case.mean)
-    strata = np.zeros(distance.shape, np.uint8) if strata is None else strata
+    if strata is None:
+        uniform = np.zeros(distance.shape, np.uint8)
+        strata = uniform if calibration is None else calibration.strata(case.conditions, distance.shape)
     widths = half_width(_GRID, case.draws)
     factors = None if calibration is None else np.array([calibration.factor(level) for level in _GRID])
     result = np.full(distance.shape, np.nan, np.float32)
@@ -393,7 +376,7 @@ def plot_pit(tables: Mapping[str, Table], *, axes: Axes | None = None) -> Axes:
     `matplotlib.axes.Axes`
         The axes with the histograms.
     """
-    axes = own_axes(axes)
+    axes = make_axes(axes, width=4.5, height=4.5)
     axes.axhline(1, color="0.6", linestyle="--", label="calibrated")
     for place, (name, table) in enumerate(tables.items()):
         edges = np.append(table["low"], table["high"][-1])
@@ -432,7 +415,7 @@ def plot_strata(table: Table, *, level: float = 0.9, axes: Axes | None = None) -
     if not len(rows):
         msg = f"level must be one of {sorted(set(table['level'].tolist()))}, got {level!r}."
         raise ValueError(msg)
-    axes = own_axes(axes)
+    axes = make_axes(axes, width=4.5, height=4.5)
     places = np.arange(len(rows))[::-1]
     axes.axvline(level, color="0.6", linestyle="--", label="calibrated")
     axes.errorbar(
@@ -450,8 +433,6 @@ def draw_diagnostics(
     values: Mapping[str, np.ndarray], raw: Mapping[str, np.ndarray], table: Table, *, level: float = 0.9
 ) -> Figure:
     """Draw how well intervals are calibrated: reliability, histogram of `pit`, and coverage by stratum."""
-    from sunpy_magsr.spectral.plot import FreeFigure
-
     n_strata = np.count_nonzero(table["level"] == level)
     figure = FreeFigure(figsize=(14, max(4.5, 1.5 + 0.25 * n_strata)), layout="constrained")
     axes = figure.subplots(1, 3)

@@ -83,7 +83,7 @@ def read_ensemble(path: str | Path) -> dict[str, Any]:
     if place is not None:
         shape = (mean.meta["magsrns"], *mean.data.shape)
         members = np.memmap(path, dtype=">f4", mode="r", offset=place, shape=shape)
-    return _made(mean, texts, flags, strata, members)
+    return _to_arguments(mean, texts, flags, strata, members)
 
 
 def _facts(ensemble: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def _facts(ensemble: Any) -> dict[str, Any]:
     return {**calibrations, _FRAME: ensemble.facts.frame}
 
 
-def _made(
+def _to_arguments(
     mean: GenericMap, texts: dict[str, Any], flags: np.ndarray, strata: np.ndarray | None, members: np.ndarray | None
 ) -> dict[str, Any]:
     """Arguments of an ensemble, from what was in a file."""
@@ -173,7 +173,7 @@ def _read_asdf(path: Path) -> dict[str, Any]:
         msg = f"path must be a file that Ensemble.save wrote, got {path} with {', '.join(sorted(tree))}."
         raise ValueError(msg)
     strata, members = (None if tree.get(name) is None else np.array(tree[name]) for name in ("strata", "members"))
-    return _made(tree["mean"], dict(tree["calibrations"]), np.array(tree["flags"]), strata, members)
+    return _to_arguments(tree["mean"], dict(tree["calibrations"]), np.array(tree["flags"]), strata, members)
 
 
 def _asdf() -> ModuleType:

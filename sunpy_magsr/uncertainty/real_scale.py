@@ -10,10 +10,11 @@ from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.ndimage import gaussian_filter
 from sunpy.map import GenericMap
 
+from sunpy_magsr.maps.wcs import angular_scale, plate_scale
 from sunpy_magsr.metrics.ensemble import Draws
 from sunpy_magsr.uncertainty.ensemble import Ensemble, check_ensemble
 from sunpy_magsr.uncertainty.members import release
-from sunpy_magsr.uncertainty.pictures import angle_in_pixels, arcsec_per_pixel
+from sunpy_magsr.uncertainty.pictures import angle_in_pixels
 
 _Array: TypeAlias = np.ndarray
 
@@ -77,7 +78,7 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
     factors: np.float32 | np.ndarray = np.float32(1)
     if ensemble.strata is not None:
         factors = ensemble.facts.calibrations["pixel"].factor(0.68)[ensemble.strata]
-    result = arcsec_per_pixel(mean)[0] * shared_wavelength(
+    result = angular_scale(plate_scale(mean))[0] * shared_wavelength(
         ensemble.members, mean.data, factors, threshold, sigma, draws=ensemble.draws
     )
     result[np.isnan(mean.data)] = np.nan
