@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,23 +65,7 @@ class Instrument:
         return np.hypot(self.noise, np.float32(self.response_error) * reading)
 
 
-class Expectation(Protocol):
-    """What a model expects of its instrument, as its card says."""
-
-    @property
-    def psf_fwhm(self) -> float:
-        """Width (FWHM) of the point-spread function in input pixels."""
-
-    @property
-    def psf_fwhm_spread(self) -> float:
-        """Standard error of this width in input pixels."""
-
-    @property
-    def calibration(self) -> str:
-        """Scale of the results: "none" or "hmi"."""
-
-
-def instrument_of(magnetogram: Magnetogram, card: Expectation | None = None) -> Instrument:
+def instrument_of(magnetogram: Magnetogram, card: Any = None) -> Instrument:
     """
     Gather what is known of the instrument for a frame, for the network, the consistency step and all comparisons.
 

@@ -251,7 +251,10 @@ def feature_split(
     if known.data.shape != true.data.shape:
         msg = f"low must have the shape of truth, {true.data.shape}, got {known.data.shape}."
         raise ValueError(msg)
-    limit = _floor(noise, floor)
+    if not floor > 0:
+        msg = f"floor must be positive, got {floor!r}."
+        raise ValueError(msg)
+    limit = floor * read_option(noise, u.G, "noise", zero=False)
     size = _pixels(min_size, true)
     made_detail, true_detail = (np.nan_to_num(field.data - known.data) for field in pair)
     # a pixel that one of the three does not have is a feature of none
@@ -283,23 +286,11 @@ def _features(
     return patches, np.abs(total), scipy.ndimage.sum_labels(other, patches, numbers) / total
 
 
-def _floor(noise: u.Quantity, floor: float) -> float:
-    if not (isinstance(noise, u.Quantity) and noise.isscalar and noise.unit.is_equivalent(u.G) and noise > 0):
-        msg = f"noise must be a positive scalar Quantity in G, got {noise!r}."
-        raise ValueError(msg)
-    if not floor > 0:
-        msg = f"floor must be positive, got {floor!r}."
-        raise ValueError(msg)
-    return noise.to_value(u.G) * floor
-
-
 def _pixels(min_size: float | u.Quantity, field: Field) -> float:
-    message = f"min_size must be a positive number of pixels or Quantity in arcsec2, got {min_size!r}."
     if isinstance(min_size, u.Quantity):
-        if not min_size.unit.is_equivalent(u.arcsec**2):
-            raise ValueError(message)
         width, height = field.arcsec
-        min_size = min_size.to_value(u.arcsec**2) / (width * height)
+        return read_option(min_size, u.arcsec**2, "min_size", zero=False) / (width * height)
     if not min_size > 0:
-        raise ValueError(message)
+        msg = f"min_size must be a positive number of pixels or Quantity in arcsec2, got {min_size!r}."
+        raise ValueError(msg)
     return min_size

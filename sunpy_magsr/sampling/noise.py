@@ -14,6 +14,7 @@ from sunpy.sun.constants import sidereal_rotation_rate
 from sunpy.sun.models import differential_rotation
 
 from sunpy_magsr.maps import Magnetogram
+from sunpy_magsr.maps.disk import sphere_cosine
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.maps.wcs import is_helioprojective, unread_roll
 
@@ -188,8 +189,7 @@ class SolarNoise:
         center = observer.transform_to(frame)
         east, north = np.deg2rad(longitude - center.lon.to_value(u.deg)), np.deg2rad(latitude)
         tilt = center.lat.to_value(u.rad)
-        cosine = np.sin(north) * np.sin(tilt) + np.cos(north) * np.cos(tilt) * np.cos(east)
-        known = cosine > _LEAST_COSINE  # false for NaN
+        known = sphere_cosine(north, tilt, east) > _LEAST_COSINE  # false for NaN
         return longitude, latitude, _rounded(1 / _cosine(east)), _rounded(1 / _cosine(north - tilt)), known
 
 

@@ -101,7 +101,7 @@ def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = No
 @described_with(**_TEXTS)
 def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = None) -> Axes:
     """
-    Plot squared coherences or Fourier ring correlations from 0 to 1 against wavenumber.
+    Plot squared coherences from 0 to 1 against wavenumber.
 
     A band around each curve shows one standard deviation. Lines and axes are those of `plot_spectra`.
 

@@ -236,51 +236,6 @@ def coherence(
     return make_spectrum(moments, *squared_coherence(first, second, cross, moments.n_modes))
 
 
-@described_with(**PAIR_TEXTS)
-def fourier_ring_correlation(
-    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
-) -> Spectrum:
-    r"""
-    Fourier ring correlation: the correlation coefficient of two fields at each scale.
-
-    It is :math:`\mathrm{Re} \langle F G^* \rangle / \sqrt{\langle |F|^2 \rangle \langle |G|^2 \rangle}` (Saxton &
-    Baumeister 1982, :doi:`10.1111/j.1365-2818.1982.tb00405.x`; Van Heel & Schatz 2005,
-    :doi:`10.1016/j.jsb.2005.05.009`), from -1 to 1. Its square is `coherence` before the bias is removed. The standard
-    deviation is :math:`(1 - r^2) / \sqrt{2 n}`.
-
-    {parameters}
-
-    Returns
-    -------
-    `Spectrum`
-        The correlation, plain numbers. NaN where a field has no power.
-
-    {raises}
-
-    Notes
-    -----
-    The usual thresholds are made for two images of one object with independent noise. Here the truth has noise too, but
-    it counts as part of the truth.
-
-    Examples
-    --------
-    A field is anticorrelated with its negative:
-
-    >>> import astropy.units as u
-    >>> import numpy as np
-    >>> from sunpy_magsr.spectral.power import fourier_ring_correlation
-    >>> truth = np.random.default_rng(0).normal(size=(64, 64))
-    >>> opposite = fourier_ring_correlation(-truth, truth, plate_scale=0.5 * u.arcsec / u.pix)
-    >>> opposite.band(4, 1)
-    -1.0
-    """
-    moments = pair_moments(result, truth, plate_scale, segment, window)
-    first, second, cross = moments.mean
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = cross / np.sqrt(first * second)
-    return make_spectrum(moments, value, (1 - value**2) / np.sqrt(2 * moments.n_modes))
-
-
 def squared_coherence(
     first: np.ndarray, second: np.ndarray, cross: np.ndarray, n_modes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -295,11 +250,10 @@ def squared_coherence(
 
 def effective_resolution(spectrum: Spectrum, *, threshold: float = 0.5) -> u.Quantity:
     """
-    Wavelength at which a coherence or Fourier ring correlation first falls below a threshold.
+    Wavelength at which a coherence first falls below a threshold.
 
-    The wavelength is interpolated between rings, linearly in wavenumber. For a `coherence`, 0.5 means that half of the
-    power is linear in the truth. For a Fourier ring correlation 1/7 is customary (Van Heel & Schatz 2005,
-    :doi:`10.1016/j.jsb.2005.05.009`, discuss that and others); a coherence of 0.5 is a correlation of 0.71.
+    The wavelength is interpolated between rings, linearly in wavenumber. At the default threshold of 0.5, half of the
+    power is linear in the truth.
 
     Parameters
     ----------
@@ -335,9 +289,7 @@ def effective_resolution(spectrum: Spectrum, *, threshold: float = 0.5) -> u.Qua
     """
     value = u.Quantity(spectrum.value)
     if value.unit != u.dimensionless_unscaled or np.iscomplexobj(value):
-        msg = (
-            f"spectrum must be a coherence or correlation, a real number without unit, got {value.dtype} {value.unit}."
-        )
+        msg = f"spectrum must be a coherence, a real number without unit, got {value.dtype} {value.unit}."
         raise ValueError(msg)
     if not 0 < threshold < 1:
         msg = f"threshold must be between 0 and 1, got {threshold!r}."

@@ -129,7 +129,7 @@ def test_maps_are_read(small, with_meta):
 def test_wrong_input_is_named(fields):
     low, truth, _ = fields
     for noise in (10, -1 * u.G, 1 * u.m, [1, 2] * u.G):
-        with pytest.raises(ValueError, match="noise must be a positive scalar Quantity in G"):
+        with pytest.raises(ValueError, match="noise must be a positive Quantity in G"):
             feature_split(truth, truth, low, noise=noise)
     with pytest.raises(ValueError, match="floor must be positive"):
         feature_split(truth, truth, low, noise=NOISE, floor=0)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import skimage.metrics
 
+from sunpy_magsr.instrument.noise import quiet_noise
 from sunpy_magsr.metrics import bias, mae, pearson, psnr, rmse, ssim
-from sunpy_magsr.metrics.agreement import quiet_noise
 
 
 @pytest.fixture
