@@ -288,8 +288,9 @@ def _features(
 
 def _pixels(min_size: float | u.Quantity, field: Field) -> float:
     if isinstance(min_size, u.Quantity):
+        area = read_option(min_size, u.arcsec**2, "min_size", zero=False)
         width, height = field.arcsec
-        return read_option(min_size, u.arcsec**2, "min_size", zero=False) / (width * height)
+        return area / (width * height)
     if not min_size > 0:
         msg = f"min_size must be a positive number of pixels or Quantity in arcsec2, got {min_size!r}."
         raise ValueError(msg)

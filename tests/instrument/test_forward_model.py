@@ -15,13 +15,6 @@ from sunpy_magsr.sampling.registry import model_card
 from sunpy_magsr.training.data.pairs import observe
 
 
-def test_mean_of_blocks(rng):
-    field = rng.normal(0, 300, (2, 16, 24))
-    low = degrade(field)
-    assert low.shape == (2, 4, 6)
-    assert low[1, 2, 3] == pytest.approx(field[1, 8:12, 12:16].mean())
-
-
 def test_flux_is_kept_by_every_part(rng):
     field = np.zeros((160, 160))
     field[60:100, 60:100] = rng.normal(0, 300, (40, 40))
@@ -54,14 +47,6 @@ def test_offset_moves_the_grid(rng):
     field = rng.normal(0, 300, (40, 40))
     moved = degrade(field, offset=(4.0, -8.0))
     assert moved[2:6, 3:6] == pytest.approx(degrade(field)[3:7, 1:4])
-
-
-def test_gain_of_each_pixel(rng):
-    field = rng.normal(0, 300, (16, 16))
-    gain = np.full((16, 16), MDI_GAIN)
-    gain[:8] = 1.0
-    assert degrade(field, gain=gain)[:2] == pytest.approx(degrade(field)[:2])
-    assert degrade(field, gain=gain)[2:] == pytest.approx(degrade(field)[2:] / 0.701)
 
 
 def test_noise(rng):

@@ -37,26 +37,12 @@ def test_noise_on_a_plateau_does_not_divide_it(rng):
     assert labels.max() == 1
 
 
-def test_opposite_polarities_that_touch_stay_apart():
-    field = element(400, 30, 36) - element(400, 30, 40)
-    labels = element_labels(field, **SCALE)
-    assert (field[labels == 1] > 50).all()
-    assert (field[labels == 2] < -50).all()
-
-
 def test_small_ones_are_left_out_by_their_area_on_the_sun():
     field = np.zeros((20, 20))
     field[5, 5], field[10:12, 10:12] = 500, 500  # 0.13 and 0.53 Mm^2
     assert element_labels(field, **SCALE).max() == 1
     assert element_labels(field, min_area=0 * u.Mm**2, **SCALE).max() == 2
     assert element_labels(field, min_area=1 * u.Mm**2, **SCALE).max() == 0
-
-
-def test_the_other_polarity_has_the_same_elements(rng):
-    field = element(400, 20, 20) + element(300, 24, 28) + element(-200, 40, 60)
-    labels, other = element_labels(field, **SCALE), element_labels(-field, **SCALE)
-    np.testing.assert_array_equal(labels > 0, other > 0)
-    assert labels.max() == other.max() == 3
 
 
 def test_what_is_not_measured_is_in_none():

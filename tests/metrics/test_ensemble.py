@@ -44,11 +44,6 @@ def test_gaussian_crps_is_the_integral_of_the_squared_distribution_difference(tr
     assert crps_gaussian(*fields).value == pytest.approx(expected, rel=1e-6)
 
 
-def test_gaussian_without_spread_scores_the_absolute_error():
-    truth = np.array([[0.0, 30.0, -50.0]])
-    assert crps_gaussian(np.zeros((1, 3)), np.zeros((1, 3)), truth).value == pytest.approx(80 / 3)
-
-
 def test_crps_does_not_depend_on_the_number_of_members(rng):
     expected = 50 / np.sqrt(np.pi)
     for size in (2, 16):
@@ -58,12 +53,6 @@ def test_crps_does_not_depend_on_the_number_of_members(rng):
 def test_crps_of_one_member_is_the_mean_absolute_error(rng):
     members, truth = calibrated(rng, 1, (8, 9))
     assert crps(members, truth).value == pytest.approx(np.abs(members[0] - truth).mean(), rel=1e-12)
-
-
-def test_crps_prefers_the_right_spread(rng):
-    right, narrow, wide = (crps(*calibrated(rng, 8, spread=spread)) for spread in (1, 0.3, 3))
-    assert right < narrow
-    assert right < wide
 
 
 @pytest.mark.parametrize("size", [3, 8, 20])
@@ -105,15 +94,6 @@ def test_ensembles_maps_and_arrays_score_the_same(rng, small, with_meta):
     assert crps(ensemble, small).value == pytest.approx(expected)
     assert crps([with_meta(field) for field in fields], small).value == pytest.approx(expected)
     assert crps(np.stack(fields) * 0.1 * u.mT, small).value == pytest.approx(expected)
-
-
-def test_inputs_are_left_as_they_are(rng):
-    members, truth = calibrated(rng, 5, (6, 6))
-    before = members.copy(), truth.copy()
-    crps(members, truth)
-    spread_skill(members, truth)
-    np.testing.assert_array_equal(members, before[0])
-    np.testing.assert_array_equal(truth, before[1])
 
 
 def test_wrong_input_is_named(small):

@@ -18,11 +18,6 @@ def grid(step, side=120.0):
     return *np.meshgrid(axis, axis), step * u.arcsec / u.pix
 
 
-def test_millionth_of_the_hemisphere():
-    assert (2 * np.pi * R_sun**2).to_value(MSH) == pytest.approx(1e6)
-    assert (1 * MSH).to_value(u.Mm**2) == pytest.approx(3.041, abs=5e-4)
-
-
 def test_area_of_a_disk():
     x, y, scale = grid(0.5)
     field = np.where(np.hypot(x, y) < 30, -400.0, 0)
@@ -143,12 +138,6 @@ def test_quiet_sun_has_no_active_region(rng):
     assert np.isnan(found.polarity_imbalance)
     with pytest.raises(ValueError, match="truth must have an active region"):
         active_region_area_error(quiet, quiet, plate_scale=0.5 * u.arcsec / u.pix)
-
-
-def test_the_sample_has_two_regions(sample):
-    area = active_region_area(sample, min_area=300 * u.Mm**2)
-    assert 500 * MSH < area < 20000 * MSH
-    assert not active_region_mask(sample)[~np.isfinite(sample.data)].any()
 
 
 def test_what_is_refused():

@@ -84,13 +84,6 @@ def test_refusals(rng, make_ensemble):
         real_scale_map(ensemble, window=20)
 
 
-def test_of_a_drawn_ensemble(small):
-    ensemble = sunpy_magsr.superresolve_ensemble(small, n_samples=4, plate_scale=None)
-    scale = real_scale_map(ensemble)
-    assert scale.data.shape == ensemble.shape
-    assert 1.2 < np.median(scale.data) < 15  # the input has 2 arcsec a pixel
-
-
 @pytest.mark.parametrize("degrees", [0.03, 0.12])
 def test_angles_of_heliographic_maps_are_those_at_disk_center(with_meta, degrees):
     """0.03 degrees of the Sun are half an arcsec there."""
