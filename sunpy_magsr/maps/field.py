@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import textwrap
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -22,45 +19,6 @@ from sunpy_magsr.maps.wcs import angular_scale, linear_transformation
 
 #: What ``read_field`` reads.
 FieldLike: TypeAlias = "GenericMap | u.Quantity | npt.ArrayLike"
-
-PARAMETERS = "Parameters\n----------\n"
-RAISES = "Raises\n------\n"
-FIELD = """\
-field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    Magnetic field ``[y, x]``; a plain array is in Gauss.
-"""
-PAIR = """\
-result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
-truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
-"""
-PLATE_SCALE = """\
-plate_scale : `~astropy.units.Quantity`, optional
-    Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
-    (CEA) grid. A Map knows its own.
-"""
-
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
-_PLACEHOLDER = re.compile(r"^([ \t]*)\{(\w+)\}$", re.MULTILINE)
-
-
-def described_with(**texts: str) -> Callable[[_Function], _Function]:
-    """
-    Put texts that several docstrings share into the docstring of a function.
-
-    A line of the docstring that holds a name in braces and nothing else, such as ``{pair}``, becomes the text of that
-    name, indented like the line. The function itself is returned. Without docstrings (``python -OO``) nothing is done.
-    """
-
-    def describe(function: _Function) -> _Function:
-        if function.__doc__:
-            function.__doc__ = _PLACEHOLDER.sub(
-                lambda line: textwrap.indent(texts[line[2]].strip("\n"), line[1]), function.__doc__
-            )
-        return function
-
-    return describe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,9 +129,6 @@ def _scales(value):
 MINIMUM_MU = 0.1
 """Cosine of the heliocentric angle below which nothing is deprojected."""
 
-#: What docstrings say of ``plate_scale`` where areas are measured.
-AREA_PLATE_SCALE = f"{PLATE_SCALE}    An array counts as lying at disk center, 1 AU away.\n"
-
 
 class PixelGeometry(NamedTuple):
     """
@@ -225,15 +180,10 @@ def pixel_areas(field: Field) -> PixelGeometry:
     return PixelGeometry(full, full / deprojected, mu)
 
 
-@described_with(parameters=PARAMETERS + PAIR + PLATE_SCALE)
 def read_pair_areas(
     result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None
 ) -> tuple[tuple[Field, Field], PixelGeometry]:
-    """
-    Read two fields on one grid and measure their pixels once for both.
-
-    {parameters}
-    """
+    """Read two fields on one grid and measure their pixels once for both."""
     fields = read_pair(result, truth, plate_scale=plate_scale)
     return fields, pixel_areas(fields[0] if fields[1].smap is None else fields[1])
 

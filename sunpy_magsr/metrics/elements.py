@@ -14,18 +14,7 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import (
-    AREA_PLATE_SCALE,
-    FIELD,
-    PAIR,
-    PLATE_SCALE,
-    Field,
-    FieldLike,
-    described_with,
-    pixel_areas,
-    read_field,
-    read_pair,
-)
+from sunpy_magsr.maps.field import Field, FieldLike, pixel_areas, read_field, read_pair
 
 THRESHOLD = 50 * u.G
 PROMINENCE = 50 * u.G
@@ -33,7 +22,6 @@ MIN_AREA = 0.5 * u.Mm**2
 _EIGHT = np.ones((3, 3))
 
 
-@described_with(field=FIELD, plate_scale=AREA_PLATE_SCALE)
 def element_labels(
     field: FieldLike,
     *,
@@ -52,7 +40,8 @@ def element_labels(
 
     Parameters
     ----------
-    {field}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
     threshold : `~astropy.units.Quantity`
         Pixels with :math:`|B|` at or below it belong to no element. Defaults to 50 G, five times the noise of HMI's 45 s
         magnetograms.
@@ -61,7 +50,10 @@ def element_labels(
         :math:`|B|` never reaches this value is no element. Defaults to 50 G.
     min_area : `~astropy.units.Quantity`
         Area on the solar surface of the smallest element. Defaults to 0.5 Mm^2, four pixels of HMI at disk center.
-    {plate_scale}
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
 
     Returns
     -------
@@ -175,7 +167,6 @@ class FeatureSplit:
     labels: np.ndarray = dataclasses.field(repr=False, compare=False)
 
 
-@described_with(pair=PAIR, plate_scale=PLATE_SCALE)
 def feature_split(
     result: FieldLike,
     truth: FieldLike,
@@ -205,7 +196,10 @@ def feature_split(
 
     Parameters
     ----------
-    {pair}
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
     low : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
         What was known: the low-resolution field, interpolated to the same grid.
     noise : `~astropy.units.Quantity`
@@ -214,7 +208,9 @@ def feature_split(
         The factor k. With the default, 5, a pixel of white noise is above it once in 1.7 million.
     min_size : `int` or `~astropy.units.Quantity`
         Size of the smallest feature, as a number of pixels or as an area on the sky in arcsec². Defaults to 4 pixels.
-    {plate_scale}
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
 
     Returns
     -------

@@ -12,28 +12,7 @@ from astropy.constants import R_sun
 from astropy.stats import gaussian_fwhm_to_sigma
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import (
-    AREA_PLATE_SCALE,
-    FIELD,
-    MINIMUM_MU,
-    PAIR,
-    PARAMETERS,
-    Field,
-    FieldLike,
-    PixelGeometry,
-    described_with,
-    pixel_areas,
-    read_field,
-    read_pair_areas,
-)
-
-_OPTIONS = rf"""threshold : `~astropy.units.Quantity`
-    Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
-    Defaults to 0 G.
-{AREA_PLATE_SCALE}deproject : `bool`
-    Whether the field counts as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
-"""
-_TEXTS = {"field_parameters": PARAMETERS + FIELD + _OPTIONS, "pair_parameters": PARAMETERS + PAIR + _OPTIONS}
+from sunpy_magsr.maps.field import MINIMUM_MU, Field, FieldLike, PixelGeometry, pixel_areas, read_field, read_pair_areas
 
 
 def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> np.ndarray:
@@ -48,7 +27,6 @@ def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> n
     return field.data * geometry.surface_area / (1 if field.is_radial else np.maximum(geometry.mu, MINIMUM_MU))
 
 
-@described_with(**_TEXTS)
 def unsigned_flux(
     field: FieldLike, *, threshold: u.Quantity = 0 * u.G, plate_scale: u.Quantity | None = None, deproject: bool = False
 ) -> u.Quantity:
@@ -64,7 +42,19 @@ def unsigned_flux(
     Without a threshold most of the flux may be noise: white Gaussian noise of standard deviation :math:`\sigma` alone
     has a mean :math:`|B|` of :math:`\sigma \sqrt{2 / \pi}`. State the threshold and the noise with the flux.
 
-    {field_parameters}
+    Parameters
+    ----------
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    threshold : `~astropy.units.Quantity`
+        Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
+        Defaults to 0 G.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
+    deproject : `bool`
+        Whether the field counts as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
 
     Returns
     -------
@@ -91,7 +81,6 @@ def unsigned_flux(
     return _total(measured, pixel_areas(measured), threshold, deproject)
 
 
-@described_with(**_TEXTS)
 def unsigned_flux_error(
     result: FieldLike,
     truth: FieldLike,
@@ -107,7 +96,21 @@ def unsigned_flux_error(
     fields have and with the same areas, those of the truth. Noise counts as flux (see `unsigned_flux`): with no
     threshold a smoother result has less flux even where every structure is right.
 
-    {pair_parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    threshold : `~astropy.units.Quantity`
+        Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
+        Defaults to 0 G.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
+    deproject : `bool`
+        Whether the field counts as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
 
     Returns
     -------
@@ -148,21 +151,6 @@ THRESHOLD = 100 * u.G
 SMOOTHING = 4 * u.arcsec
 MIN_AREA = 10 * u.Mm**2
 
-#: What docstrings say of the parameters of functions that need the mask of active regions.
-MASK_TEXTS = {
-    "field": FIELD,
-    "pair": PAIR,
-    "mask_options": r"""threshold : `~astropy.units.Quantity`
-    Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
-smoothing : `~astropy.units.Quantity`
-    Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
-    4 arcsec.
-min_area : `~astropy.units.Quantity`
-    Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
-""",
-    "plate_scale": AREA_PLATE_SCALE,
-}
-
 
 def mask_of(
     field: Field, geometry: PixelGeometry, threshold: u.Quantity, smoothing: u.Quantity, min_area: u.Quantity
@@ -198,7 +186,6 @@ MSH = u.def_unit(
 """Millionth of the solar hemisphere, :math:`2 \\pi R_\\odot^2 10^{-6}`, 3.04 Mm^2."""
 
 
-@described_with(**MASK_TEXTS)
 def active_region_mask(
     field: FieldLike,
     *,
@@ -222,9 +209,19 @@ def active_region_mask(
 
     Parameters
     ----------
-    {field}
-    {mask_options}
-    {plate_scale}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    threshold : `~astropy.units.Quantity`
+        Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+        4 arcsec.
+    min_area : `~astropy.units.Quantity`
+        Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
 
     Returns
     -------
@@ -251,7 +248,6 @@ def active_region_mask(
     return mask_of(measured, pixel_areas(measured), threshold, smoothing, min_area)
 
 
-@described_with(**MASK_TEXTS)
 def active_region_area(
     field: FieldLike,
     *,
@@ -266,9 +262,19 @@ def active_region_area(
 
     Parameters
     ----------
-    {field}
-    {mask_options}
-    {plate_scale}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    threshold : `~astropy.units.Quantity`
+        Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+        4 arcsec.
+    min_area : `~astropy.units.Quantity`
+        Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
     unit : `~astropy.units.Unit` or ``"MSH"``
         Unit of the result. ``"MSH"`` is `MSH`, the millionth of the solar hemisphere. Defaults to Mm^2.
 
@@ -303,7 +309,6 @@ def active_region_area(
     return area_of_mask(mask_of(measured, geometry, threshold, smoothing, min_area), geometry).to(wanted)
 
 
-@described_with(**MASK_TEXTS)
 def active_region_area_error(
     result: FieldLike,
     truth: FieldLike,
@@ -313,7 +318,7 @@ def active_region_area_error(
     min_area: u.Quantity = MIN_AREA,
     plate_scale: u.Quantity | None = None,
 ) -> u.Quantity:
-    r"""
+    """
     Relative error of the area of a result's active regions, :math:`100 (A / A_0 - 1)` per cent.
 
     It is positive where the active regions of the result are larger than those of the truth. Both areas are measured
@@ -321,9 +326,21 @@ def active_region_area_error(
 
     Parameters
     ----------
-    {pair}
-    {mask_options}
-    {plate_scale}
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    threshold : `~astropy.units.Quantity`
+        Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+        4 arcsec.
+    min_area : `~astropy.units.Quantity`
+        Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
 
     Returns
     -------

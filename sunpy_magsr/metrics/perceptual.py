@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from sunpy_magsr.maps.field import PAIR, FieldLike, described_with, read_field, read_pair
+from sunpy_magsr.maps.field import FieldLike, read_field, read_pair
 
 #: Networks with weights trained on ImageNet, which torchmetrics has.
 PRETRAINED = ("vgg", "alex")
@@ -65,7 +65,6 @@ def _as_images(fields: np.ndarray) -> Any:
     return torch.from_numpy(display[:, None].astype(np.float32))
 
 
-@described_with(pair=PAIR)
 def perceptual_distance(
     result: FieldLike, truth: FieldLike, *, network: Callable[[Any], list[Any]] | str | None = None
 ) -> float:
@@ -83,7 +82,10 @@ def perceptual_distance(
 
     Parameters
     ----------
-    {pair}
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
     network : callable or `str`, optional
         A function that gives a list of feature maps ``[n, channel, y, x]`` for images ``[n, 1, y, x]`` in float32. Or
         ``"vgg"`` or ``"alex"`` for LPIPS with its trained weights (which needs torchmetrics and torchvision, and

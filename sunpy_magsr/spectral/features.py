@@ -10,9 +10,9 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
-from sunpy_magsr.maps.field import PLATE_SCALE, FieldLike, described_with, read_pair
+from sunpy_magsr.maps.field import FieldLike, read_pair
 from sunpy_magsr.spectral.power import squared_coherence
-from sunpy_magsr.spectral.spectrum import SEGMENTS, Scale, Side, Window, in_arcsec, ring_moments
+from sunpy_magsr.spectral.spectrum import Scale, Side, Window, in_arcsec, ring_moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,6 @@ class SmallFeatures:
         return "predicted" if self.coherence >= 0.5 else "partly predicted"
 
 
-@described_with(plate_scale=PLATE_SCALE, segments=SEGMENTS)
 def small_features(
     result: FieldLike | Sequence[FieldLike],
     truth: FieldLike,
@@ -73,7 +72,7 @@ def small_features(
     segment: Side = None,
     window: Window = "hann",
 ) -> SmallFeatures:
-    r"""
+    """
     Compare the small features of a result with the truth: power and squared coherence in a band of wavelengths.
 
     Power alone may be texture: a result that has features of the right size and strength in the wrong places has a
@@ -88,11 +87,16 @@ def small_features(
         coherence are measured for each sample and then averaged.
     truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
         The true field on the same grid. Plain arrays are in Gauss.
-    {plate_scale}
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
     band : `~astropy.units.Quantity`
         Longest and shortest wavelength in arcsec. Defaults to 2 to 4/3 arcsec: below the pixel of MDI, and above the
         wavelengths where HMI maps on a CEA grid have almost no power.
-    {segments}
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sunpy_magsr.maps.field import described_with
 from sunpy_magsr.spectral.spectrum import Spectrum
 
 Curves: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
@@ -37,21 +36,7 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", "-.", ":")
 _MARKS = {4: '4" MDI Nyquist', 2: '2" MDI pixel'}
 
-_TEXTS = {
-    "axes_and_returns": """\
-axes : `matplotlib.axes.Axes`, optional
-    Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's. A notebook shows it as
-    ``axes.figure``.
 
-Returns
--------
-`matplotlib.axes.Axes`
-    The axes with the curves. ``axes.figure.savefig`` writes the figure to a file.
-"""
-}
-
-
-@described_with(**_TEXTS)
 def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = None, axes: Axes | None = None) -> Axes:
     """
     Plot power spectra against wavenumber, both logarithmic, with the wavelength along the top.
@@ -66,7 +51,14 @@ def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = No
     truth : `Spectrum`, optional
         Power spectrum of the truth, drawn in black. The frame then ends at a thousandth of its least power, and curves
         may leave it there.
-    {axes_and_returns}
+    axes : `matplotlib.axes.Axes`, optional
+        Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's. A notebook shows it as
+        ``axes.figure``.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes with the curves. ``axes.figure.savefig`` writes the figure to a file.
 
     Raises
     ------
@@ -98,7 +90,6 @@ def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = No
     return axes
 
 
-@described_with(**_TEXTS)
 def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = None) -> Axes:
     """
     Plot squared coherences from 0 to 1 against wavenumber.
@@ -109,7 +100,14 @@ def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = No
     ----------
     coherences : `dict` of `str` to `Spectrum`
         Spectra of plain numbers, each with its name in the legend.
-    {axes_and_returns}
+    axes : `matplotlib.axes.Axes`, optional
+        Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's. A notebook shows it as
+        ``axes.figure``.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes with the curves. ``axes.figure.savefig`` writes the figure to a file.
 
     Raises
     ------

@@ -5,20 +5,10 @@ from __future__ import annotations
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.maps.field import FIELD, PAIR, PARAMETERS, RAISES, FieldLike, described_with, read_field, read_pair
-from sunpy_magsr.spectral.spectrum import SEGMENTATION, Moments, Scale, Side, Spectrum, Window, ring_moments
-
-#: What docstrings say of functions that compare two fields at each scale.
-PAIR_TEXTS = {
-    "parameters": PARAMETERS + PAIR + SEGMENTATION,
-    "raises": f"""{RAISES}ValueError
-    If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
-    has enough pixels that are measured in both.
-""",
-}
+from sunpy_magsr.maps.field import FieldLike, read_field, read_pair
+from sunpy_magsr.spectral.spectrum import Moments, Scale, Side, Spectrum, Window, ring_moments
 
 
-@described_with(**PAIR_TEXTS)
 def cross_spectrum(
     result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -29,14 +19,30 @@ def cross_spectrum(
     has no imaginary part. A displacement :math:`d` lowers the mean, for isotropic fields by :math:`J_0(2 \pi k d)`,
     instead of turning its phase.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
     `Spectrum`
         The cross spectrum, complex in G2 arcsec2. The error is that of the real part.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+        has enough pixels that are measured in both.
 
     Examples
     --------
@@ -58,7 +64,6 @@ def cross_spectrum(
     return make_spectrum(moments, cross.astype(complex) * unit, np.where(np.isnan(spread), from_modes, spread) * unit)
 
 
-@described_with(**PAIR_TEXTS)
 def transfer_function(
     result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -70,14 +75,30 @@ def transfer_function(
     :math:`e^{-2 \pi^2 \sigma^2 k^2}`. The standard deviation is :math:`\sqrt{(1 - \gamma^2) \langle |F|^2 \rangle /
     (2 n \langle |G|^2 \rangle)}` (Bendat & Piersol 2010, :doi:`10.1002/9781118032428`).
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
     `Spectrum`
         The transfer function, plain numbers. NaN where the truth has no power.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+        has enough pixels that are measured in both.
 
     Notes
     -----
@@ -103,13 +124,8 @@ def transfer_function(
     return make_spectrum(moments, value, np.sqrt(unrelated / (2 * moments.n_modes)))
 
 
-@described_with(**PAIR_TEXTS)
 def pair_moments(result: FieldLike, truth: FieldLike, plate_scale: Scale, segment: Side, window: Window) -> Moments:
-    """
-    Read two fields and average the products of their Fourier modes.
-
-    {parameters}
-    """
+    """Read two fields and average the products of their Fourier modes."""
     return ring_moments(read_pair(result, truth, plate_scale=plate_scale), segment=segment, window=window)
 
 
@@ -119,7 +135,6 @@ def make_spectrum(moments: Moments, value: u.Quantity | np.ndarray, error: u.Qua
     return Spectrum(rings.wavenumber / u.arcsec, value, error, moments.n_modes, rings.area / u.arcsec**2)
 
 
-@described_with(field=FIELD, segmentation=SEGMENTATION)
 def power_spectrum(
     field: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -138,8 +153,15 @@ def power_spectrum(
 
     Parameters
     ----------
-    {field}
-    {segmentation}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
@@ -185,7 +207,6 @@ def power_spectrum(
     return make_spectrum(moments, power * unit, error * unit)
 
 
-@described_with(**PAIR_TEXTS)
 def coherence(
     result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -204,7 +225,19 @@ def coherence(
     :doi:`10.1002/9781118032428`), with :math:`(1 - \gamma^2) / (\sqrt 2 n)` for :math:`\gamma^2 \to 0` added in
     quadrature.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
@@ -212,7 +245,11 @@ def coherence(
         The squared coherence, plain numbers. NaN where a field has no power or a ring has too few modes to remove the
         bias.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+        has enough pixels that are measured in both.
 
     Notes
     -----

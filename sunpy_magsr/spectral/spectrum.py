@@ -13,7 +13,7 @@ import scipy.fft
 import scipy.ndimage
 import scipy.signal
 
-from sunpy_magsr.maps.field import PLATE_SCALE, Field, described_with
+from sunpy_magsr.maps.field import Field
 
 Scale: TypeAlias = u.Quantity | None
 Side: TypeAlias = u.Quantity | float | None
@@ -235,15 +235,6 @@ class Spectrum:
         return (self.value * area).sum()
 
 
-#: What docstrings say of the segments that a field is cut into.
-SEGMENTS = """\
-segment : `~astropy.units.Quantity` or `float`, optional
-    Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
-window : `str` or `tuple`
-    Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
-"""
-SEGMENTATION = PLATE_SCALE + SEGMENTS
-
 _LARGEST = 256
 _SMALLEST = 8
 # With 4 a spectrum as k^-5 doubles below 2 arcsec beside a limb or a hole; more costs area.
@@ -274,7 +265,6 @@ class Moments:
     n_modes: np.ndarray
 
 
-@described_with(segments=SEGMENTS)
 def ring_moments(
     fields: Sequence[Field], *, segment: Side = None, window: Window = "hann", band: tuple[float, float] | None = None
 ) -> Moments:
