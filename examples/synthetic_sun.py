@@ -22,6 +22,7 @@ from sunpy.sun.models import differential_rotation
 
 from sunpy_magsr.data.samples import MDI_CARDS, RSUN, SYNTHETIC_CARDS, bipole, network
 from sunpy_magsr.instrument import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
+from sunpy_magsr.maps.grid import FACTOR
 
 #: Degrees of longitude from column to column by default: the pixel of HMI's heliographic patches.
 STEP = 0.03
@@ -163,7 +164,6 @@ class View:
         return x + self.crpix[0] - 1, y + self.crpix[1] - 1
 
 
-_FACTOR = 4
 _SYNODIC = 13.2  # degrees a day, by which the central meridian moves
 _STRIP = 256  # rows that are computed at once
 _STAMP = "%Y.%m.%d_%H:%M:%S_TAI"
@@ -287,12 +287,12 @@ def make_twins(
         plate_scale=low.plate_scale * (1 + errors.stretch),
     )
     finer = dataclasses.replace(
-        true, crpix=tuple(_FACTOR * (place - 0.5) + 0.5 for place in crpix), plate_scale=true.plate_scale / _FACTOR
+        true, crpix=tuple(FACTOR * (place - 0.5) + 0.5 for place in crpix), plate_scale=true.plate_scale / FACTOR
     )
     rng = np.random.default_rng([seed, 1])
     side = _HMI["side"] // farther
     hmi = _seen(surface, high, side, 0.0) + errors.hmi_noise * rng.standard_normal((side, side), dtype=np.float32)
-    field = _seen(surface, finer, _FACTOR * (_MDI["side"] // farther), errors.delay)
+    field = _seen(surface, finer, FACTOR * (_MDI["side"] // farther), errors.delay)
     mdi = degrade(
         np.nan_to_num(field),
         psf_fwhm=errors.psf_fwhm / finer.plate_scale,

@@ -14,6 +14,7 @@ from sunpy.map import GenericMap
 
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.grid import FACTOR
 
 _FILE = "mdi_20110401.fits"
 
@@ -111,7 +112,6 @@ def bipole(
 
 
 _SIDE = 320  # pixels
-_FACTOR = 4
 _PLATE_SCALE = 1.986059  # arcsec/pix
 _RSUN_ARCSEC = 968.797926
 _CENTER = (-560.0, 330.0)  # helioprojective x and y of the middle, arcsec
@@ -139,8 +139,8 @@ MDI_CARDS = {"telescop": "SOHO", "camera": "MDI", "wavelnth": 6768, "quality": 5
 
 def _grid():
     """Helioprojective coordinates in arcsec of the fine pixels ``[y, x]``, and the cosine of the heliocentric angle."""
-    step = _PLATE_SCALE / _FACTOR
-    axis = (np.arange(_SIDE * _FACTOR) - (_SIDE * _FACTOR - 1) / 2) * step
+    step = _PLATE_SCALE / FACTOR
+    axis = (np.arange(_SIDE * FACTOR) - (_SIDE * FACTOR - 1) / 2) * step
     x, y = np.meshgrid(axis + _CENTER[0], axis + _CENTER[1])
     mu = np.sqrt(np.clip(1 - (x**2 + y**2) / _RSUN_ARCSEC**2, 0, None))
     return x, y, mu
@@ -164,7 +164,7 @@ def sample_truth(seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
     """
     rng = np.random.default_rng(seed)
     mu = _grid()[2]
-    field = network(rng, mu.shape, _CELL_ARCSEC * _FACTOR / _PLATE_SCALE)
+    field = network(rng, mu.shape, _CELL_ARCSEC * FACTOR / _PLATE_SCALE)
     field += bipole(rng, mu.shape, center=(420, 860), separation=210, tilt=0.12, tubes=1800)
     field -= bipole(rng, mu.shape, center=(800, 560), separation=130, tilt=-0.15, tubes=600)
     field += 30 * scipy.ndimage.gaussian_filter(rng.standard_normal(field.shape), 1.5)
@@ -197,10 +197,10 @@ def sample_map(seed: int = 7) -> GenericMap:
     ((320, 320), 'G')
     """
     field, mu = sample_truth(seed)
-    fwhm = _PSF_FWHM_ARCSEC * _FACTOR / _PLATE_SCALE
-    low = degrade(field, factor=_FACTOR, psf_fwhm=fwhm, noise=_NOISE_GAUSS, seed=seed)
+    fwhm = _PSF_FWHM_ARCSEC * FACTOR / _PLATE_SCALE
+    low = degrade(field, factor=FACTOR, psf_fwhm=fwhm, noise=_NOISE_GAUSS, seed=seed)
     low = np.round(low, 1)
-    low[degrade(mu, factor=_FACTOR) == 0] = np.nan
+    low[degrade(mu, factor=FACTOR) == 0] = np.nan
     return sunpy.map.Map(low, _header())
 
 

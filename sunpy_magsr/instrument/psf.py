@@ -10,6 +10,8 @@ import numpy.typing as npt
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.special import ndtr
 
+from sunpy_magsr.maps.grid import FACTOR
+
 #: Full width at half maximum of the Gaussian that turns HMI's magnetograms into MDI's, before they are averaged over MDI's
 #: pixels. This value is expected of a frame of which nothing else is known, not even whether it is native. Spectra of strong field in three frames from
 #: JSOC correspond to 1 to 1.8 arcsec (``docs/dev_guide/decisions/mdi.rst``). The true pairs of ``docs/validation.rst``,
@@ -22,7 +24,7 @@ MDI_PSF_FWHM_SPREAD = 0.8 * u.arcsec
 _REACH = 5.0  # standard deviations
 
 
-def sampling_kernel(fwhm: float, *, factor: int = 4, offset: float = 0.0, reach: int | None = None) -> np.ndarray:
+def sampling_kernel(fwhm: float, *, factor: int = FACTOR, offset: float = 0.0, reach: int | None = None) -> np.ndarray:
     r"""
     Compute the weights with which high-resolution pixels along one axis contribute to one low-resolution pixel.
 
@@ -50,7 +52,7 @@ def _ramp(x, sigma):
 def degrade(
     field: npt.NDArray,
     *,
-    factor: int = 4,
+    factor: int = FACTOR,
     psf_fwhm: float = 0.0,
     offset: tuple[float, float] = (0.0, 0.0),
     gain: float | npt.NDArray = 1.0,

@@ -9,6 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse
 
+#: Pixels of the output along a pixel of the input.
+FACTOR = 4
+
 _SHARPNESS = -0.75
 _REACH = 4  # pixels; beyond it, the prefilter is below 4e-4
 

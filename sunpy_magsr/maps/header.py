@@ -164,13 +164,8 @@ def product_of(smap: GenericMap, *, name: str = "") -> Product:
 
 def _named(source, words):
     """What a map was recognized by, in words for an error message."""
-    words = words[:80]
-    return {
-        "segment": f"the segment {words!r}",
-        "series": f"the series {words!r}",
-        "text": repr(words),
-        "file": f"a file of the name {words!r}",
-    }[source]
+    kinds = {"segment": "the segment ", "series": "the series ", "text": "", "file": "a file of the name "}
+    return f"{kinds[source]}{words[:80]!r}"
 
 
 def _said(smap, name):
@@ -253,9 +248,7 @@ def _plain(value: Any) -> Any:
     """Text or number for a FITS card; a value of another kind is returned as it is."""
     if value is np.ma.masked:
         return math.nan
-    is_array = (
-        type(value) is np.ndarray and value.ndim == 0
-    )  # A Quantity has a unit, which may not be that of the card.
+    is_array = type(value) is np.ndarray and value.ndim == 0  # a Quantity may have another unit than the card
     if is_array or (isinstance(value, np.generic) and not isinstance(value, float | str)):
         value = value.item()
     if isinstance(value, bytes):

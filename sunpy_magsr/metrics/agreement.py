@@ -13,12 +13,12 @@ from sunpy.map import GenericMap
 from sunpy_magsr.instrument import degrade, instrument_of
 from sunpy_magsr.instrument.gain import to_hmi
 from sunpy_magsr.maps import prepare
+from sunpy_magsr.maps.grid import FACTOR
 from sunpy_magsr.maps.wcs import angular_scale
 
 _QUIET_FIELD = 60.0  # Gauss, of the mean over 3 x 3 pixels
 _ACTIVE_FIELD = 200.0
 _NEIGHBORHOOD = 9  # pixels a side, over which quiet Sun must be quiet
-_FACTOR = 4
 _WIDEST = 4.0  # arcsec
 _TOLERANCE = 0.05
 _MARGIN = 3  # from a pixel that is no measurement
@@ -90,11 +90,11 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
         If ``low`` cannot be read, or the grids do not fit.
     """
     magnetogram = prepare(low)
-    expected = tuple(_FACTOR * side for side in magnetogram.data.shape)
+    expected = tuple(FACTOR * side for side in magnetogram.data.shape)
     if high.data.shape != expected:
         msg = f"high must be on the x4 grid of low (plate_scale=None), of shape {expected}, got {high.data.shape}."
         raise ValueError(msg)
-    measured = magnetogram.valid & np.isfinite(high.data[::_FACTOR, ::_FACTOR])
+    measured = magnetogram.valid & np.isfinite(high.data[::FACTOR, ::FACTOR])
     valid = scipy.ndimage.binary_erosion(measured, iterations=_MARGIN, border_value=1)
     pixel = angular_scale(magnetogram.plate_scale)[0]
     field = np.nan_to_num(high.data)
@@ -106,7 +106,7 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
     quiet = quiet_pixels(magnetogram.data, valid)
 
     def squared(fwhm: float) -> np.ndarray:
-        seen = degrade(field, psf_fwhm=_FACTOR * fwhm / pixel)
+        seen = degrade(field, psf_fwhm=FACTOR * fwhm / pixel)
         return ((magnetogram.data - seen) / error) ** 2
 
     if psf_fwhm is None:

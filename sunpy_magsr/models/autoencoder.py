@@ -7,7 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from sunpy_magsr.maps.grid import prefilter
-from sunpy_magsr.models.layers import denormalize, normalize
+from sunpy_magsr.models.layers import denormalize, normalize, start_at_zero
 
 
 def upsample(low, factor):
@@ -34,9 +34,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        self.conv2 = start_at_zero(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x):
         return x + self.conv2(F.silu(self.conv1(F.silu(x))))

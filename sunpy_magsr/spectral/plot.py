@@ -169,26 +169,11 @@ def _draw(axes: Axes, curves: Curves, *, black: bool = False) -> None:
     axes.set_xlim(every.min(), every.max())
     for wavelength, label in _MARKS.items():
         if every.min() < 1 / wavelength < every.max():
-            _mark(axes, 1 / wavelength, label)
+            axes.axvline(1 / wavelength, color="0.35", linestyle=":", linewidth=1, zorder=1)
+            style = {"rotation": 90, "ha": "right", "va": "bottom", "fontsize": "small", "color": "0.35", "zorder": 1}
+            axes.text(1 / wavelength, 0.03, label, transform=axes.get_xaxis_transform(), **style)
     _label_wavenumbers(axes)
     axes.legend(frameon=False)
-
-
-def _mark(axes: Axes, wavenumber: float, label: str) -> None:
-    axes.axvline(wavenumber, color="0.35", linestyle=":", linewidth=1, zorder=1)
-    axes.text(
-        wavenumber,
-        0.03,
-        label,
-        transform=axes.get_xaxis_transform(),
-        rotation=90,
-        ha="right",
-        va="bottom",
-        fontsize="small",
-        color="0.35",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-        zorder=1,
-    )
 
 
 def _label_wavenumbers(axes: Axes) -> None:
