@@ -45,12 +45,6 @@ def test_small_ones_are_left_out_by_their_area_on_the_sun():
     assert element_labels(field, min_area=1 * u.Mm**2, **SCALE).max() == 0
 
 
-def test_what_is_not_measured_is_in_none():
-    field = element(400, 20, 20)
-    field[:, 20] = np.nan
-    assert (element_labels(field, **SCALE)[:, 20] == 0).all()
-
-
 def test_refusals():
     with pytest.raises(ValueError, match="threshold must be a non-negative Quantity in G, got 50"):
         element_labels(np.ones((4, 4)), threshold=50, **SCALE)

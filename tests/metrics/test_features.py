@@ -84,14 +84,6 @@ def test_noise_is_no_feature(rng):
     assert feature_split(result, truth, low, noise=NOISE, min_size=1, floor=2).n_true > 1000
 
 
-def test_small_features_do_not_count(fields):
-    low, truth, _ = fields
-    for least, count in [(25, 2), (26, 1), (37, 0)]:
-        assert feature_split(truth, truth, low, noise=NOISE, min_size=least).n_true == count
-    areas = {"min_size": 7 * u.arcsec**2, "plate_scale": 0.5 * u.arcsec / u.pix}
-    assert feature_split(truth, truth, low, noise=NOISE, **areas).n_true == 1
-
-
 def test_pixels_without_measurement_belong_to_no_feature(fields):
     low, truth, _ = fields
     result, known = truth.copy(), low.copy()

@@ -66,21 +66,6 @@ def test_missing_pixels_do_not_dilute_the_smoothed_field():
     assert not mask[:, 20:].any()
 
 
-def test_area_error():
-    x, y, scale = grid(0.5)
-    truth, result = (np.where(np.hypot(x, y) < radius, 400.0, 0) for radius in (20, 22))
-    error = active_region_area_error(result, truth, plate_scale=scale, **SHARP_EDGES)
-    assert error.unit == u.percent
-    assert error.value == pytest.approx(21, abs=0.7)
-
-
-def test_straight_inversion_line():
-    x, _, scale = grid(0.5)
-    line = sharp_parameters(500 * np.sign(x), plate_scale=scale).inversion_line_length
-    assert line.unit == u.Mm
-    assert line.value == pytest.approx(119.5 * MM_PER_ARCSEC, rel=1e-6)
-
-
 def test_circular_inversion_line():
     x, y, scale = grid(0.5)
     found = sharp_parameters(600 * np.tanh((np.hypot(x, y) - 30) / 2), plate_scale=scale)

@@ -39,12 +39,6 @@ def test_a_field_agrees_with_itself(rng):
     np.testing.assert_allclose(cross.error.to_value(POWER), power.error.to_value(POWER), rtol=1e-6)
 
 
-def test_a_gain_is_seen_by_the_transfer_function_alone(red_noise):
-    truth = red_noise(128)
-    np.testing.assert_allclose(transfer_function(0.7 * truth, truth, plate_scale=SCALE).value, 0.7, rtol=1e-6)
-    np.testing.assert_allclose(coherence(0.7 * truth, truth, plate_scale=SCALE).value, 1, rtol=1e-6)
-
-
 def test_transfer_function_of_a_gaussian_blur(rng, blurred):
     truth = rng.normal(size=(256, 256))
     transfer = transfer_function(blurred(truth, 0.6), truth, plate_scale=SCALE, window="boxcar")
@@ -134,11 +128,3 @@ def test_effective_resolution_takes_the_first_crossing():
     spectrum = Spectrum(k, np.array([np.nan, 1, 0.2, 0.9, 0.1]), np.zeros(5), np.ones(5))
     # from (0.2, 1) to (0.3, 0.2): 0.5 at 0.2625
     assert u.isclose(effective_resolution(spectrum), 1 / 0.2625 * u.arcsec)
-
-
-def test_effective_resolution_of_something_else_is_an_error(rng):
-    field = rng.normal(size=(32, 32))
-    with pytest.raises(ValueError, match="spectrum must be a coherence"):
-        effective_resolution(power_spectrum(field, plate_scale=SCALE))
-    with pytest.raises(ValueError, match="threshold must be between"):
-        effective_resolution(coherence(field, field, plate_scale=SCALE), threshold=1.5)

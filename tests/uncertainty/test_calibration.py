@@ -62,19 +62,6 @@ def test_cross_fit_judges_by_regions_left_out(rng):
     assert set(table["stratum"]) == {"all", "field 0-100 G", "field 100 and more G"}
 
 
-def test_small_regions_are_not_the_lowest(rng):
-    small = case(rng, "d", error=(8.0, 8.0))
-    small.truth[5:] = np.nan
-    cases = [*(case(rng, region) for region in "abc"), small]
-    calibration = dict.fromkeys("abcd", Calibration.fit(cases[:3], edges=EDGES))
-    every, large = (coverage_table(calibration, cases, least=least) for least in (1, small.truth[:5].size + 1))
-    assert every["lowest"][0] < large["lowest"][0]
-    assert large["lowest"].data == pytest.approx(large["level"].data, abs=0.03)
-    assert every["coverage"].tolist() == large["coverage"].tolist()
-    none = coverage_table(calibration, cases, least=10**9)
-    assert np.isnan(none["highest"]).all()
-
-
 def test_regions_count_the_same(rng):
     """However many frames of one there are."""
     one = [case(rng, "a", error=(3.0, 1.0)), case(rng, "b")]

@@ -85,9 +85,7 @@ def test_refusals(rng, make_ensemble):
 
 
 @pytest.mark.parametrize("degrees", [0.03, 0.12])
-def test_angles_of_heliographic_maps_are_those_at_disk_center(with_meta, degrees):
-    """0.03 degrees of the Sun are half an arcsec there."""
-    axes = {"ctype1": "CRLN-CEA", "ctype2": "CRLT-CEA", "cunit1": "deg", "cunit2": "deg"}
-    smap = with_meta(**axes, cdelt1=degrees, cdelt2=degrees, crval1=100.0, crval2=0.0, crota2=None)
-    pixel = degrees * 0.5 / 0.03
-    assert angle_in_pixels(smap, 20 * u.arcsec, name="window") == pytest.approx((20 / pixel,) * 2, rel=0.011)
+def test_angles_of_heliographic_maps_are_those_at_disk_center(cea_map, degrees):
+    pixels = 20 / 16.82 / degrees
+    smap = cea_map(np.ones((40, 40)), degrees=degrees)
+    assert angle_in_pixels(smap, 20 * u.arcsec, name="window") == pytest.approx((pixels, pixels), rel=1e-3)
