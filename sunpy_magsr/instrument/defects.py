@@ -82,7 +82,7 @@ def find_bad_pixels(data: npt.NDArray, valid: np.ndarray, noise: npt.NDArray | N
             break
         bad |= found
         data = fill_missing(data, valid & ~bad)
-    return bad | (_saturated(data) & valid)
+    return bad | (_find_saturated(data) & valid)
 
 
 def without_bad_pixels(magnetogram: Magnetogram) -> tuple[Magnetogram, int]:
@@ -190,7 +190,7 @@ def _prediction():
     return weights.reshape(5, 5)
 
 
-def _saturated(data):
+def _find_saturated(data):
     """Holes in very strong field of one polarity."""
     bad = np.zeros(data.shape, dtype=bool)
     for sign in (-1, 1):

@@ -73,7 +73,7 @@ def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name:
         field, _ = plain_header(field)
         reading = read_map(field, name=name)
         data = np.where(reading.valid, reading.data, np.nan)
-        return Field(_checked(data, name), reading.plate_scale, field, reading.product.is_radial)
+        return Field(_check(data, name), reading.plate_scale, field, reading.product.is_radial)
     if isinstance(field, u.Quantity):
         if not field.unit.is_equivalent(u.G):
             msg = f"{name} must have a unit of magnetic field, got {field.unit}."
@@ -81,7 +81,7 @@ def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name:
         data = field.to_value(u.G).astype(float)
     else:
         data = np.ma.filled(np.ma.asarray(field).astype(float), np.nan)
-    return Field(_checked(data, name), _scales(plate_scale))
+    return Field(_check(data, name), _scales(plate_scale))
 
 
 def read_pair(result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None) -> tuple[Field, Field]:
@@ -103,7 +103,7 @@ def read_pair(result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | 
     return first, second
 
 
-def _checked(data, name):
+def _check(data, name):
     if data.ndim != 2:
         msg = f"{name} must be two-dimensional, got shape {data.shape}."
         raise ValueError(msg)

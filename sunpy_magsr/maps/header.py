@@ -89,14 +89,14 @@ def magnetic_unit(smap: GenericMap, *, name: str = "smap") -> u.UnitBase:
             "If the data are in Gauss, set smap.meta['bunit'] = 'G'."
         )
         raise ValueError(msg)
-    unit = _parsed(smap, text) if isinstance(text, str) else None
+    unit = _parse_unit(smap, text) if isinstance(text, str) else None
     if not isinstance(unit, u.UnitBase) or not unit.is_equivalent(u.G):  # A logarithmic unit is no UnitBase.
         msg = f"{name} must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {text!r:.80}."
         raise ValueError(msg)
     return unit
 
 
-def _parsed(smap, text):
+def _parse_unit(smap, text):
     if _MAXWELL_PER_SQUARE_CM.match(text):
         return u.G
     try:
@@ -155,14 +155,14 @@ def product_of(smap: GenericMap, *, name: str = "") -> Product:
     for source, words in _said(smap, name):
         for row in _table()["component"] if words else ():
             if row.get(source) and _fits(row[source], source, words):
-                refused = f"{row['must_be']}, got {_named(source, words)}" if "must_be" in row else ""
+                refused = f"{row['must_be']}, got {_name_source(source, words)}" if "must_be" in row else ""
                 return Product(instrument, row["name"], refused)
     if len(components) == 1:
         return Product(instrument, components[0])
     return Product(instrument, "", told=False)
 
 
-def _named(source, words):
+def _name_source(source, words):
     """What a map was recognized by, in words for an error message."""
     kinds = {"segment": "the segment ", "series": "the series ", "text": "", "file": "a file of the name "}
     return f"{kinds[source]}{words[:80]!r}"

@@ -105,17 +105,17 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
     active = valid & (np.abs(scipy.ndimage.uniform_filter(magnetogram.data, 3)) > _ACTIVE_FIELD)
     quiet = quiet_pixels(magnetogram.data, valid)
 
-    def squared(fwhm: float) -> np.ndarray:
+    def misfit(fwhm: float) -> np.ndarray:
         seen = degrade(field, psf_fwhm=FACTOR * fwhm / pixel)
         return ((magnetogram.data - seen) / error) ** 2
 
     if psf_fwhm is None:
         where = active if active.any() else valid
         options = {"bounds": (0, _WIDEST), "method": "bounded", "options": {"xatol": _TOLERANCE}}
-        fwhm = scipy.optimize.minimize_scalar(lambda width: squared(width)[where].mean(), **options).x
+        fwhm = scipy.optimize.minimize_scalar(lambda width: misfit(width)[where].mean(), **options).x
     else:
         fwhm = psf_fwhm.to_value(u.arcsec)
-    found = squared(fwhm)
+    found = misfit(fwhm)
     of_quiet, of_active = (float(found[where].mean()) if where.any() else np.nan for where in (quiet, active))
     noise = float(np.median(instrument.noise[valid])) * u.G
     return Agreement(of_quiet, of_active, int(quiet.sum()), int(active.sum()), noise, fwhm * u.arcsec)

@@ -77,7 +77,7 @@ def element_labels(
     """
     measured = read_field(field, plate_scale=plate_scale)
     area = np.nan_to_num(pixel_areas(measured).surface_area)
-    return segmented(np.nan_to_num(measured.data), area, *read_limits(threshold, prominence, min_area))
+    return segment(np.nan_to_num(measured.data), area, *read_limits(threshold, prominence, min_area))
 
 
 def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quantity) -> tuple[float, float, float]:
@@ -89,7 +89,7 @@ def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quant
     )
 
 
-def segmented(data: np.ndarray, area: np.ndarray, threshold: float, prominence: float, min_area: float) -> np.ndarray:
+def segment(data: np.ndarray, area: np.ndarray, threshold: float, prominence: float, min_area: float) -> np.ndarray:
     """Divide a field into flux elements as `element_labels` does, from plain numbers."""
     result, n_before = np.zeros(data.shape, np.int32), 0
     for polarity in (1, -1):
@@ -108,7 +108,7 @@ def segmented(data: np.ndarray, area: np.ndarray, threshold: float, prominence: 
     return result
 
 
-def matched(
+def match_elements(
     labels: np.ndarray, field: np.ndarray, other_labels: np.ndarray, other: np.ndarray, *, share: float = 1 / 3
 ) -> np.ndarray:
     r"""

@@ -157,7 +157,7 @@ def mask_of(
 ) -> np.ndarray:
     """Find the pixels of active regions in a field that has been read; see `~sunpy_magsr.metrics.active_region_mask`."""
     least = read_option(min_area, u.cm**2, "min_area")
-    strength = smoothed(np.abs(field.data), field, smoothing)
+    strength = smooth_field(np.abs(field.data), field, smoothing)
     area = np.nan_to_num(geometry.surface_area)
     mask = (strength > read_option(threshold, u.G, "threshold")) & (area > 0)
     patches = skimage.measure.label(mask, connectivity=2)
@@ -169,7 +169,7 @@ def area_of_mask(mask: np.ndarray, geometry: PixelGeometry) -> u.Quantity:
     return (geometry.surface_area[mask].sum() * u.cm**2).to(u.Mm**2)
 
 
-def smoothed(values: np.ndarray, field: Field, smoothing: u.Quantity) -> np.ndarray:
+def smooth_field(values: np.ndarray, field: Field, smoothing: u.Quantity) -> np.ndarray:
     """Smooth values on the grid of a field with a Gaussian that leaves out missing pixels."""
     width = read_option(smoothing, u.arcsec, "smoothing") * gaussian_fwhm_to_sigma
     sigma = [width / scale for scale in reversed(field.arcsec)]

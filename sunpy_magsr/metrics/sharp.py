@@ -11,7 +11,7 @@ import skimage.measure
 
 from sunpy_magsr._options import read_option
 from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry, pixel_areas, pixel_lengths, read_field
-from sunpy_magsr.metrics.flux import MIN_AREA, SMOOTHING, THRESHOLD, area_of_mask, mask_of, pixel_fluxes, smoothed
+from sunpy_magsr.metrics.flux import MIN_AREA, SMOOTHING, THRESHOLD, area_of_mask, mask_of, pixel_fluxes, smooth_field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,7 @@ def sharp_parameters(
     mask = mask_of(measured, geometry, threshold, smoothing, min_area)
     fluxes = pixel_fluxes(measured, geometry, deproject=True)[mask]
     total = np.abs(fluxes).sum()
-    smooth = smoothed(measured.data, measured, smoothing)
+    smooth = smooth_field(measured.data, measured, smoothing)
     polarities = (mask & (smooth > strong), mask & (smooth < -strong))
     return SharpParameters(
         unsigned_flux=total * u.Mx,

@@ -20,7 +20,7 @@ def block_mean(high, factor):
     return F.avg_pool2d(high, factor)
 
 
-def _filtered(low, factor):
+def _filter(low, factor):
     """Filter fields so that the means over blocks of the interpolated ones are the values."""
     weights = torch.from_numpy(prefilter(factor)).to(low)
     reach = len(weights) // 2
@@ -137,7 +137,7 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
             detail = self.decoder(torch.cat([latent.float(), self.normalize(low.float())], dim=1))
             high = self.denormalize(base + detail)
         missing = low - block_mean(high, factor)
-        return high + upsample(_filtered(missing, factor) if exact else missing, factor)
+        return high + upsample(_filter(missing, factor) if exact else missing, factor)
 
 
 class PixelCodec(nn.Module, ConfigMixin):

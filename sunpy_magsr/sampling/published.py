@@ -96,7 +96,7 @@ class PublishedBackend:
                     place = [start + part.start for start, part in zip(first, tile.padded, strict=True)]
                     noise = self._noise(tile.shape, place, seed, sample)
                     field = self._field(low[tile.padded], *noise, steps or self.card.steps)
-                    fine = tile.scaled(factor)
+                    fine = tile.scale(factor)
                     high[fine.core] = field[fine.inner]
                     bar.update()
                 yield high[window]

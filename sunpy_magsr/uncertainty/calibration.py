@@ -409,7 +409,7 @@ def _fit_factors(
     found = np.full((len(regions), calibration.regions.size, len(calibration.levels)), np.nan)
     pooled: dict[int, list[list[np.ndarray]]] = {}
     for of_region, region in zip(found, regions, strict=True):
-        errors, strata = _scaled(calibration, [case for case in cases if case.region == region])
+        errors, strata = _scale_errors(calibration, [case for case in cases if case.region == region])
         for stratum in range(calibration.regions.size):
             chosen = [of_level[strata == stratum] for of_level in errors]
             if len(chosen[0]) >= least:
@@ -431,7 +431,7 @@ def coverage_table(calibrations: Mapping[str, Calibration], cases: Sequence[Case
     first = next(iter(calibrations.values()))
     rows = []
     for at, level in enumerate(first.levels):
-        counted = _counted(calibrations, cases, at)
+        counted = _count_held(calibrations, cases, at)
         for stratum in (_ALL, *range(first.regions.size)):
             of_regions = [count for (which, _), count in counted.items() if which == stratum and count[1]]
             if of_regions:
@@ -443,14 +443,14 @@ def coverage_table(calibrations: Mapping[str, Calibration], cases: Sequence[Case
     return table
 
 
-def _counted(
+def _count_held(
     calibrations: Mapping[str, Calibration], cases: Sequence[Case], at: int
 ) -> dict[tuple[int, str], tuple[int, int]]:
     """How many pixels hold the truth at the level of number ``at``, of how many, by stratum and region."""
     counted: dict[tuple[int, str], tuple[int, int]] = {}
     for case in cases:
         calibration = calibrations[case.region]
-        errors, strata = _scaled(calibration, [case])
+        errors, strata = _scale_errors(calibration, [case])
         known = calibration._has(strata)
         held = errors[at][known] <= calibration.factor(calibration.levels[at])[strata[known]]
         for stratum in (_ALL, *range(calibration.regions.size)):
@@ -470,7 +470,7 @@ def _coverage(of_regions: Sequence[tuple[int, int]], least: int) -> tuple[float,
     return mean, scatter, binomial, min(large), max(large), len(shares), sum(count for _, count in of_regions)
 
 
-def _scaled(calibration: Calibration, cases: Sequence[Case]) -> tuple[list[np.ndarray], np.ndarray]:
+def _scale_errors(calibration: Calibration, cases: Sequence[Case]) -> tuple[list[np.ndarray], np.ndarray]:
     """Standard errors over `half_width`, of all cases one after the other for each level, and their strata."""
     errors: list[list[np.ndarray]] = [[] for _ in calibration.levels]
     strata = []

@@ -17,8 +17,10 @@ from sunpy_magsr.exceptions import warn_user
 from sunpy_magsr.maps.field import Field, read_field
 from sunpy_magsr.metrics.ensemble import Draws, draws_of
 from sunpy_magsr.uncertainty.calibration import UNCALIBRATED, Facts
+from sunpy_magsr.uncertainty.files import read_ensemble, save_ensemble
 from sunpy_magsr.uncertainty.intervals import check_level, half_width
 from sunpy_magsr.uncertainty.members import Moments, StoredMoments, keep_members, release
+from sunpy_magsr.uncertainty.pictures import as_html, draw_ensemble, show, smooth_std
 from sunpy_magsr.uncertainty.quantities import add_shared_error, find_quantity
 
 _ROWS = 64
@@ -73,8 +75,6 @@ class Ensemble:
         return f"<Ensemble of {len(self)} samples, {columns} x {rows} pixels, intervals {level}{kept}>"
 
     def _repr_html_(self) -> str:
-        from sunpy_magsr.uncertainty.pictures import as_html
-
         return as_html(self)
 
     def __len__(self) -> int:
@@ -176,8 +176,6 @@ class Ensemble:
         """
         if smoothing is None:
             return self._make_map(self._std.copy(), "standard deviation")
-        from sunpy_magsr.uncertainty.pictures import smooth_std
-
         smap = self._make_map(self._std.copy(), "standard deviation, smoothed")
         return self._make_map(smooth_std(smap, smoothing), "standard deviation, smoothed")
 
@@ -385,8 +383,6 @@ class Ensemble:
         `pathlib.Path`
             Path of the file.
         """
-        from sunpy_magsr.uncertainty.files import save_ensemble
-
         return save_ensemble(self, path, members=members, precision=precision, overwrite=overwrite)
 
     @classmethod
@@ -405,8 +401,6 @@ class Ensemble:
             The ensemble, without members if they were not saved. The members in a FITS file that is not compressed are
             mapped to it, and read when they are needed.
         """
-        from sunpy_magsr.uncertainty.files import read_ensemble
-
         return cls(**read_ensemble(path))
 
     def plot(self, *, number: int = 0) -> Figure:
@@ -423,14 +417,10 @@ class Ensemble:
         `matplotlib.figure.Figure`
             The figure, which is not one of pyplot's.
         """
-        from sunpy_magsr.uncertainty.pictures import draw_ensemble
-
         return draw_ensemble(self, number=number)
 
     def quicklook(self) -> None:
         """Show a summary of the ensemble in the web browser, as `sunpy.map.GenericMap.quicklook` does for a Map."""
-        from sunpy_magsr.uncertainty.pictures import show
-
         show(self)
 
 

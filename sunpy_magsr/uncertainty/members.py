@@ -92,7 +92,7 @@ def keep_members(
         for number, field in enumerate(fields):
             if members is None:
                 shape = (count, *field.shape)
-                members = np.empty(shape, np.float32) if partial is None else _mapped(partial, shape)
+                members = np.empty(shape, np.float32) if partial is None else _open_mapped(partial, shape)
             members[number] = field
             moments.add(field)
             release(members)
@@ -127,5 +127,5 @@ def _partial(store: Path) -> Path:
     return store.with_name(f".{store.name}.partial")
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
+def _open_mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sunpy_magsr.metrics import element_labels
-from sunpy_magsr.metrics.elements import matched
+from sunpy_magsr.metrics.elements import match_elements
 
 SCALE = {"plate_scale": 0.5 * u.arcsec / u.pix}
 
@@ -55,7 +55,9 @@ def test_refusals():
 
 
 def found(field, other, **options):
-    return matched(element_labels(field, **SCALE), field, element_labels(other, **SCALE), other, **options).tolist()
+    return match_elements(
+        element_labels(field, **SCALE), field, element_labels(other, **SCALE), other, **options
+    ).tolist()
 
 
 def test_the_same_is_matched_and_a_missing_one_is_not():
@@ -88,6 +90,6 @@ def test_one_of_two_that_another_merges_is_matched():
     plain = element(400, 30, 30, sigma=4)
     with_fake = plain + element(200, 30, 40, sigma=1.5)
     labels = element_labels(with_fake, **SCALE)
-    is_matched = matched(labels, with_fake, element_labels(plain, **SCALE), plain)
+    is_matched = match_elements(labels, with_fake, element_labels(plain, **SCALE), plain)
     assert is_matched[labels[30, 30] - 1]
     assert not is_matched[labels[30, 40] - 1]

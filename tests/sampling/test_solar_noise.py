@@ -11,7 +11,7 @@ from sunpy.coordinates import RotatedSunFrame
 import sunpy_magsr
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.header import observation_time
-from sunpy_magsr.sampling.noise import SolarNoise, hashed, normal_numbers
+from sunpy_magsr.sampling.noise import SolarNoise, hash_numbers, normal_numbers
 
 
 def later(smap, seconds):
@@ -105,7 +105,7 @@ def test_a_cutout_has_the_noise_of_its_frame(sample):
 
 
 def test_hashed_numbers_are_the_same_everywhere():
-    keys = hashed(np.arange(3), 7)
+    keys = hash_numbers(np.arange(3), 7)
     assert keys.tolist() == [11228253110725672658, 8264544082202243819, 13786789208193829273]
     assert normal_numbers(keys[None], 2).shape == (2, 1, 3)
 
