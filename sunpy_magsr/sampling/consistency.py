@@ -28,7 +28,7 @@ _PASSES = 2
 _ROUNDS = 3
 
 
-def match_exactly(high: np.ndarray, low: np.ndarray) -> np.ndarray:
+def exact(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """
     Correct a field so that its mean over every block is the value of the input pixel there.
 
@@ -139,7 +139,7 @@ def enforcer(magnetogram: Magnetogram, card: ModelCard, kind: str) -> Callable[[
     """Make the function that changes samples so that they agree with their input."""
     instrument = instrument_of(magnetogram, card)
     if kind == "exact":
-        return functools.partial(match_exactly, low=magnetogram.data / np.float32(instrument.gain))
+        return functools.partial(exact, low=magnetogram.data / np.float32(instrument.gain))
     return functools.partial(
         match_within_noise,
         low=magnetogram.data,

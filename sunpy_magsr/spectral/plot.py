@@ -170,8 +170,16 @@ def _draw(axes: Axes, curves: Curves, *, black: bool = False) -> None:
     for wavelength, label in _MARKS.items():
         if every.min() < 1 / wavelength < every.max():
             axes.axvline(1 / wavelength, color="0.35", linestyle=":", linewidth=1, zorder=1)
-            style = {"rotation": 90, "ha": "right", "va": "bottom", "fontsize": "small", "color": "0.35", "zorder": 1}
-            axes.text(1 / wavelength, 0.03, label, transform=axes.get_xaxis_transform(), **style)
+            text: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "bottom", "zorder": 1}
+            axes.text(
+                1 / wavelength,
+                0.03,
+                label,
+                transform=axes.get_xaxis_transform(),
+                fontsize="small",
+                color="0.35",
+                **text,
+            )
     _label_wavenumbers(axes)
     axes.legend(frameon=False)
 
