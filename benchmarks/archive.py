@@ -28,6 +28,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+
 FACTS = {"throughput": 0.9, "bookkeeping": 0.03, "memory": 1.1, "simulated": 0.01, "query": 1.0}
 WORKER_KILLS, SCHEDULER_KILLS = 20, 3
 PLAN = """
@@ -53,8 +55,8 @@ def make_frames(folder, count, farther):
     """Write full disks of one synthetic Sun, each with noise of its own, 96 minutes apart."""
     import astropy.units as u
     from astropy.time import Time
+    from synthetic_sun import STEP, make_twins, synthetic_surface
 
-    from sunpy_magsr.data.twins import STEP, make_twins, synthetic_surface
     from sunpy_magsr.maps.fits import write_compressed
 
     if len(list(folder.glob("*.fits"))) == count:

@@ -23,12 +23,14 @@ import numpy as np
 import sunpy.map
 import torch
 
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+from synthetic_sun import STEP, make_twins, synthetic_surface
+
 import sunpy_magsr
 from sunpy_magsr.archive.ledger import Ledger
 from sunpy_magsr.archive.plan import load_plan
 from sunpy_magsr.archive.run import run_plan
 from sunpy_magsr.data import sample_map
-from sunpy_magsr.data.twins import STEP, make_twins, synthetic_surface
 from sunpy_magsr.maps.fits import write_compressed
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.spectral import power_spectrum

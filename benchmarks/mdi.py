@@ -23,6 +23,7 @@ import numpy as np
 import scipy.ndimage
 import sunpy.map
 from astropy.stats import mad_std
+from lattice import border_steps, grid_excess
 
 import sunpy_magsr
 from sunpy_magsr import metrics
@@ -30,7 +31,6 @@ from sunpy_magsr.instrument import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.metrics.agreement import quiet_pixels
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.spectral.features import border_steps, grid_excess
 from sunpy_magsr.validation.regions import read_regions
 from sunpy_magsr.validation.report import ROWS
 from sunpy_magsr.validation.scores import score

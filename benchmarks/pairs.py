@@ -1,7 +1,7 @@
 """
 Alignment of MDI and HMI, judged by synthetic twins whose errors are known.
 
-``python benchmarks/pairs.py`` makes full-disk frames of synthetic Suns (``sunpy_magsr.data.twins``) with a wrong pointing, roll
+``python benchmarks/pairs.py`` makes full-disk frames of synthetic Suns (``examples/synthetic_sun.py``) with a wrong pointing, roll
 and plate scale, another gain, blur, noise and time, aligns them, and compares every pixel's place with the true one. The
 geometry of the twins is written out apart from the WCS libraries that the alignment uses. Then pairs that must be refused.
 
@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
+
 ASKED = {"misplaced (MDI pixels)": 0.1, "gain (%)": 1.0}
 PER_SURFACE = 5
 BAD = ("hour later", "hour earlier", "36 minutes", "upside down", "mirrored", "polarity", "other day", "gain of 3")
@@ -29,7 +31,7 @@ DAMAGE = ("zeros", "noise", "moved", "constant")
 
 def random_errors(rng):
     """Errors of a frame that the archive may hold."""
-    from sunpy_magsr.data.twins import Errors
+    from synthetic_sun import Errors
 
     angle, size = rng.uniform(0, 2 * np.pi), 5 * np.sqrt(rng.uniform())
     return Errors(
@@ -46,7 +48,7 @@ def random_errors(rng):
 
 def surface_of(number, farther):
     """A Sun: quiet ones and active ones."""
-    from sunpy_magsr.data.twins import STEP, synthetic_surface
+    from synthetic_sun import STEP, synthetic_surface
 
     longitude = float(np.random.default_rng(number).uniform(0, 360))
     return synthetic_surface(number, longitude=longitude, step=farther * STEP, regions=2 * (number % 4) // farther)
@@ -54,7 +56,7 @@ def surface_of(number, farther):
 
 def twins_of(surface, seed, errors, farther):
     """One pair of it."""
-    from sunpy_magsr.data.twins import make_twins
+    from synthetic_sun import make_twins
 
     rng = np.random.default_rng([seed, 2])
     options = {"parallax": (rng.uniform(-0.25, 0.25), rng.uniform(-0.1, 0.1))}
@@ -122,7 +124,7 @@ def good(job):
 def bad(job):
     """A pair that is to be refused."""
     number, name, picture, farther = job
-    from sunpy_magsr.data.twins import Errors
+    from synthetic_sun import Errors
 
     warnings.simplefilter("ignore")
     surface, errors = surface_of(number, farther), random_errors(np.random.default_rng(5000 + number))

@@ -1,7 +1,7 @@
 """
 The whole chain from the archive to the judged model, on synthetic twins behind a local server of JSOC's protocol.
 
-``python benchmarks/pairs_chain.py`` makes twins (``sunpy_magsr.data.twins``) whose Suns hold patches that HMI observed, those
+``python benchmarks/pairs_chain.py`` makes twins (``examples/synthetic_sun.py``) whose Suns hold patches that HMI observed, those
 of the test of regions that no model was trained on, serves them with every fault that archives have, and runs
 ``magsr-train fetch``, ``align``, ``prepare``, ``finetune``, ``export`` and ``magsr evaluate --paired``. It prints how
 the fine-tuned adapter does beside the base without one and with its bundled one, and measured rates.
@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pairs"))
 
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from jsoc_server import JsocServer, record_of, running
 
 from sunpy_magsr.cli.main import main as magsr
@@ -54,7 +55,8 @@ def dates_of(counts):
 
 def make_archive(folder, counts, data):
     """Files of twins; one pair of the training is upside down."""
-    from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
+    from synthetic_sun import STEP, Errors, make_twins, synthetic_surface
+
     from sunpy_magsr.maps.fits import write_compressed
 
     patches = {name: patches_of(data / name) for name in ("train", "validation")}

@@ -146,7 +146,7 @@ def held(members, truth, calibration, strata, level):
         moments.add(member)
     width = calibration.factor(level)[strata] * half_width(level, moments.draws) * moments.std
     error = np.abs(truth - moments.mean)
-    known = np.isfinite(error) & calibration.has(strata)
+    known = np.isfinite(error) & calibration._has(strata)
     return float((error <= width)[known].mean())
 
 

@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": str(Path("generated") / "gallery"),
     "backreferences_dir": str(Path("generated") / "modules"),
     "filename_pattern": "^((?!skip_).)*$",
+    "ignore_pattern": "synthetic_sun",
     "default_thumb_file": PNG_ICON,
     "abort_on_example_error": False,
     "only_warn_on_example_error": True,

@@ -16,10 +16,10 @@ from matplotlib.offsetbox import AnchoredText
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 from sunpy.coordinates import propagate_with_solar_surface
 from sunpy.time import parse_time
+from synthetic_sun import STEP, Errors, make_twins, synthetic_surface
 
 import sunpy_magsr
 from sunpy_magsr import spectral
-from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
 from sunpy_magsr.instrument import degrade, measure_response
 
 ##############################################################################
@@ -27,7 +27,8 @@ from sunpy_magsr.instrument import degrade, measure_response
 # twin of HMI with their pixels, blur and noise. Both are four times as far away as the true ones, which makes small
 # files. As in true files, the two are apart by 0.2 degrees, HMI is rolled by 180 degrees, and the pointing in the
 # header of MDI is wrong by an arcsec. With a true pair this block is ``mdi, hmi = sunpy.map.Map(mdi_file),
-# sunpy.map.Map(hmi_file)``, and nothing below changes but the corners of the cutout.
+# sunpy.map.Map(hmi_file)``, and nothing below changes but the corners of the cutout. (``synthetic_sun.py``
+# lies beside the scripts of this gallery.)
 
 surface = synthetic_surface(3, step=4 * STEP, regions=1)
 wrong = Errors(shift=(1.2, -0.8), delay=60.0)  # arcsec and seconds

@@ -18,17 +18,18 @@ from matplotlib.offsetbox import AnchoredText
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 from sunpy.coordinates import Heliocentric, HeliographicCarrington, HeliographicStonyhurst, propagate_with_solar_surface
 from sunpy.map.maputils import all_coordinates_from_map
+from synthetic_sun import STEP, Errors, make_twins, synthetic_surface
 
 import sunpy_magsr
 from sunpy_magsr import metrics
-from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
 from sunpy_magsr.instrument import MDI_GAIN
 
 ##############################################################################
 # The truth must be known, so everything here is made up. The Sun has a radial field that does not change and only
 # rotates. An MDI sees it every 36 hours, with MDI's blur, noise and pixels of 2 arcsec. It is four times as far away as
 # the true MDI was, so that the disk is 256 pixels wide and the script is fast. With files of your own, this block is
-# ``disks = sunpy.map.Map("mdi/*.fits")``.
+# ``disks = sunpy.map.Map("mdi/*.fits")``. (``synthetic_sun.py``
+# lies beside the scripts of this gallery.)
 
 FARTHER = 4
 surface = synthetic_surface(0, step=FARTHER * STEP, regions=1)

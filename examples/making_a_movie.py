@@ -14,13 +14,14 @@ import numpy as np
 import sunpy.map
 from astropy.visualization import ImageNormalize
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+from synthetic_sun import STEP, Errors, make_twins, synthetic_surface
 
 import sunpy_magsr
-from sunpy_magsr.data.twins import STEP, Errors, make_twins, synthetic_surface
 
 ##############################################################################
 # Eight frames of a synthetic Sun, half an hour apart, as an MDI four times as far away would see it: they are no
-# observation. Nothing on this Sun changes, but that it rotates.
+# observation. Nothing on this Sun changes, but that it rotates. (``synthetic_sun.py``
+# lies beside the scripts of this gallery.)
 
 CADENCE = 30 * u.min
 surface = synthetic_surface(1, step=4 * STEP)

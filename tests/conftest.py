@@ -106,6 +106,26 @@ def with_meta(small):
 
 
 @pytest.fixture
+def cea_map():
+    """A function that gives a heliographic Map of square pixels, centered at a longitude from the sub-observer point."""
+
+    def make(data, lon=0.0, degrees=0.5, **cards):
+        header = {
+            "crpix1": (data.shape[1] + 1) / 2,
+            "crpix2": (data.shape[0] + 1) / 2,
+            "crval1": 100 + lon,
+            "crval2": 0.0,
+        }
+        for axis, name in ((1, "CRLN-CEA"), (2, "CRLT-CEA")):
+            header |= {f"ctype{axis}": name, f"cunit{axis}": "deg", f"cdelt{axis}": degrees}
+        header |= {"crln_obs": 100.0, "crlt_obs": 0.0, "dsun_obs": 1.495978707e11, "rsun_ref": 6.957e8, "bunit": "G"}
+        header |= {"telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "date-obs": "2012-03-06T00:00:00"}
+        return sunpy.map.Map(data, {**header, **cards})
+
+    return make
+
+
+@pytest.fixture
 def unchecked(monkeypatch):
     """Spare the process that loads what is exported or pushed, where that is not what is tested."""
     for module in ("publish", "push"):

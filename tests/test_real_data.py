@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import sunpy.map
 from astropy.stats import mad_std
+from lattice import border_steps, grid_excess
 
 import sunpy_magsr
 from sunpy_magsr import metrics, spectral
@@ -12,7 +13,6 @@ from sunpy_magsr.instrument import MDI_GAIN
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.fits import read_fits, write_fits
 from sunpy_magsr.metrics.agreement import quiet_pixels
-from sunpy_magsr.spectral.features import border_steps, grid_excess
 from sunpy_magsr.validation.regions import degraded_map
 
 pytestmark = pytest.mark.filterwarnings(r"ignore:smap has \d+ bad pixel")  # as real frames do

@@ -86,7 +86,7 @@ def test_memory_returns(small):
 
 
 @pytest.mark.parametrize(
-    "place", ["sunpy_magsr.sampling.tiles.Frame.decoded", "sunpy_magsr.sampling.consistency.within_noise"]
+    "place", ["sunpy_magsr.sampling.tiles.Frame.decode", "sunpy_magsr.sampling.consistency.match_within_noise"]
 )
 def test_an_interruption_leaves_everything_usable(small, alone, monkeypatch, place):
     def interrupted(*_, **__):

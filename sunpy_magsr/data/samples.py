@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
 from importlib import resources
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 import sunpy.map
 from scipy.spatial import cKDTree
+from sunpy.map import GenericMap
 
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.maps.files import open_magnetogram
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
+from sunpy_magsr.maps.grid import FACTOR
 
 _FILE = "mdi_20110401.fits"
 
@@ -50,80 +46,12 @@ def mdi_cutout() -> GenericMap:
 #: Radius of the Sun in meters, as RSUN_REF of both instruments has it.
 RSUN = 696e6
 
-
-@dataclasses.dataclass(frozen=True)
-class View:
-    r"""
-    Place of an observer and orientation of its detector.
-
-    Images are in the gnomonic projection (``TAN``) of Thompson 2006 (:doi:`10.1051/0004-6361:20054262`), with disk center at
-    the reference pixel.
-
-    Parameters
-    ----------
-    longitude, latitude : `float`
-        Carrington longitude and latitude of the observer in degrees.
-    distance : `float`
-        Distance of the observer from the center of the Sun in meters.
-    crpix : `tuple` of `float`
-        Pixel ``(x, y)`` of disk center, counted from 1 as in FITS.
-    plate_scale : `float`
-        Plate scale in arcsec/pix.
-    roll : `float`
-        Roll of the detector in degrees, as in CROTA2.
-    """
-
-    longitude: float
-    latitude: float
-    distance: float
-    crpix: tuple[float, float]
-    plate_scale: float
-    roll: float
-
-    @property
-    def radius(self) -> float:
-        """Angular radius of the Sun in arcsec."""
-        return np.degrees(np.arcsin(RSUN / self.distance)) * 3600
-
-    def surface(self, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
-        """Find the places on the Sun that are seen in pixels."""
-        pixel = np.radians(self.plate_scale / 3600)
-        dx, dy = (x + 1 - self.crpix[0]) * pixel, (y + 1 - self.crpix[1]) * pixel
-        cosine, sine = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
-        west, north = cosine * dx - sine * dy, sine * dx + cosine * dy
-        along = 1 / np.sqrt(1 + west**2 + north**2)
-        squared = RSUN**2 - self.distance**2 * (1 - along**2)
-        with np.errstate(invalid="ignore"):
-            length = self.distance * along - np.sqrt(squared)
-        near, west, north = self.distance - length * along, length * along * west, length * along * north
-        tilt = np.radians(self.latitude)
-        up = (north * np.cos(tilt) + near * np.sin(tilt)) / RSUN
-        toward = near * np.cos(tilt) - north * np.sin(tilt)
-        mu = (self.distance * near / RSUN - RSUN) / length
-        return self.longitude + np.degrees(np.arctan2(west, toward)), np.degrees(np.arcsin(up)), mu
-
-    def pixel(self, longitude: npt.NDArray, latitude: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-        """Find the pixels in which places on the near side of the Sun are seen. This is the inverse of `surface`."""
-        away, place, tilt = (np.radians(one) for one in (longitude - self.longitude, latitude, self.latitude))
-        toward, up = np.cos(place) * np.cos(away), np.sin(place)
-        near = RSUN * (toward * np.cos(tilt) + up * np.sin(tilt))
-        left = self.distance - near
-        west = RSUN * np.cos(place) * np.sin(away) / left
-        north = RSUN * (up * np.cos(tilt) - toward * np.sin(tilt)) / left
-        pixel = np.radians(self.plate_scale / 3600)
-        cosine, sine = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
-        x, y = (cosine * west + sine * north) / pixel, (cosine * north - sine * west) / pixel
-        return x + self.crpix[0] - 1, y + self.crpix[1] - 1
-
-
 _CANDIDATES = 300_000 / 1280**2  # places per pixel where a flux tube may be
 _EDGE = 7.0  # pixels, width of a cell's border
 _SHARE = 0.16  # of the places in the middle of a border that have a flux tube
 
 
-def flux_tubes(
-    positions: npt.NDArray, flux: npt.NDArray, size: float, shape: tuple[int, int]
-) -> npt.NDArray[np.float64]:
+def flux_tubes(positions: npt.NDArray, flux: npt.NDArray, size: float, shape: tuple[int, int]) -> np.ndarray:
     """Make the field of flux tubes with a Gaussian profile."""
     index = np.round(positions).astype(int)
     inside = ((index >= 0) & (index < shape)).all(axis=1)
@@ -132,7 +60,7 @@ def flux_tubes(
     return scipy.ndimage.gaussian_filter(field, size) * 2 * np.pi * size**2
 
 
-def network(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> npt.NDArray[np.float64]:
+def network(rng: np.random.Generator, shape: tuple[int, int], cell: float) -> np.ndarray:
     """Make a supergranular network: flux tubes of both polarities along the borders of random cells."""
     sides = np.array(shape)
     count = int(np.prod(sides / cell + 2))
@@ -169,7 +97,7 @@ def bipole(
     separation: float,
     tilt: float,
     tubes: int,
-) -> npt.NDArray[np.float64]:
+) -> np.ndarray:
     """Make an active region: a compact leading spot, a fragmented following polarity with pores, and plage."""
     axis = separation / 2 * np.array([np.sin(tilt), np.cos(tilt)])
     leading, following = np.array(center) + axis, np.array(center) - axis
@@ -184,7 +112,6 @@ def bipole(
 
 
 _SIDE = 320  # pixels
-_FACTOR = 4
 _PLATE_SCALE = 1.986059  # arcsec/pix
 _RSUN_ARCSEC = 968.797926
 _CENTER = (-560.0, 330.0)  # helioprojective x and y of the middle, arcsec
@@ -212,14 +139,14 @@ MDI_CARDS = {"telescop": "SOHO", "camera": "MDI", "wavelnth": 6768, "quality": 5
 
 def _grid():
     """Helioprojective coordinates in arcsec of the fine pixels ``[y, x]``, and the cosine of the heliocentric angle."""
-    step = _PLATE_SCALE / _FACTOR
-    axis = (np.arange(_SIDE * _FACTOR) - (_SIDE * _FACTOR - 1) / 2) * step
+    step = _PLATE_SCALE / FACTOR
+    axis = (np.arange(_SIDE * FACTOR) - (_SIDE * FACTOR - 1) / 2) * step
     x, y = np.meshgrid(axis + _CENTER[0], axis + _CENTER[1])
     mu = np.sqrt(np.clip(1 - (x**2 + y**2) / _RSUN_ARCSEC**2, 0, None))
     return x, y, mu
 
 
-def sample_truth(seed: int = 7) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+def sample_truth(seed: int = 7) -> tuple[np.ndarray, np.ndarray]:
     """
     Make the true field of `sample_map`.
 
@@ -237,7 +164,7 @@ def sample_truth(seed: int = 7) -> tuple[npt.NDArray[np.float32], npt.NDArray[np
     """
     rng = np.random.default_rng(seed)
     mu = _grid()[2]
-    field = network(rng, mu.shape, _CELL_ARCSEC * _FACTOR / _PLATE_SCALE)
+    field = network(rng, mu.shape, _CELL_ARCSEC * FACTOR / _PLATE_SCALE)
     field += bipole(rng, mu.shape, center=(420, 860), separation=210, tilt=0.12, tubes=1800)
     field -= bipole(rng, mu.shape, center=(800, 560), separation=130, tilt=-0.15, tubes=600)
     field += 30 * scipy.ndimage.gaussian_filter(rng.standard_normal(field.shape), 1.5)
@@ -270,10 +197,10 @@ def sample_map(seed: int = 7) -> GenericMap:
     ((320, 320), 'G')
     """
     field, mu = sample_truth(seed)
-    fwhm = _PSF_FWHM_ARCSEC * _FACTOR / _PLATE_SCALE
-    low = degrade(field, factor=_FACTOR, psf_fwhm=fwhm, noise=_NOISE_GAUSS, seed=seed)
+    fwhm = _PSF_FWHM_ARCSEC * FACTOR / _PLATE_SCALE
+    low = degrade(field, factor=FACTOR, psf_fwhm=fwhm, noise=_NOISE_GAUSS, seed=seed)
     low = np.round(low, 1)
-    low[degrade(mu, factor=_FACTOR) == 0] = np.nan
+    low[degrade(mu, factor=FACTOR) == 0] = np.nan
     return sunpy.map.Map(low, _header())
 
 

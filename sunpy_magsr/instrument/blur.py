@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_magsr.instrument.gain import MDI_GAIN
 from sunpy_magsr.instrument.network import NetworkFit, NetworkModel, NetworkSpectra, network_spectra
 from sunpy_magsr.instrument.psf import MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD
 from sunpy_magsr.instrument.windows import LEAST_WHITENESS, noise_whiteness, window_spectra
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.maps.reading import Blur
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps import Magnetogram
-
 
 #: Blur that is expected of a native MDI frame, and its standard deviation, in arcsec: native frames have 1.6 to 2.4.
 NATIVE_BLUR = (2.0, 0.35)
@@ -42,7 +37,7 @@ _BLOCKS = 4  # along each axis, for the jackknife
 
 def measure_blur(
     data: npt.NDArray,
-    valid: npt.NDArray[np.bool_],
+    valid: np.ndarray,
     mu: npt.NDArray,
     pixel_arcsec: float,
     *,

@@ -5,21 +5,16 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 from astropy.stats import gaussian_fwhm_to_sigma
 from skimage.morphology import reconstruction
 
 from sunpy_magsr.instrument.noise import input_noise
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.maps.disk import fill_missing
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps import Magnetogram
-
 
 _RUN = 10  # pixels of one value in a line; MDI's numbers are in steps of up to 4.7 G, so some are so by chance
 _BLOCK = 4  # pixels a side, likewise
@@ -38,9 +33,7 @@ _SATURATED = 1800.0  # Gauss
 _DEPTH = 0.35  # of the field around
 
 
-def find_bad_pixels(
-    data: npt.NDArray, valid: npt.NDArray[np.bool_], noise: npt.NDArray | None = None
-) -> npt.NDArray[np.bool_]:
+def find_bad_pixels(data: npt.NDArray, valid: np.ndarray, noise: npt.NDArray | None = None) -> np.ndarray:
     r"""
     Find pixels that cannot be measurements of the Sun.
 
@@ -89,7 +82,7 @@ def find_bad_pixels(
             break
         bad |= found
         data = fill_missing(data, valid & ~bad)
-    return bad | (_saturated(data) & valid)
+    return bad | (_find_saturated(data) & valid)
 
 
 def without_bad_pixels(magnetogram: Magnetogram) -> tuple[Magnetogram, int]:
@@ -197,7 +190,7 @@ def _prediction():
     return weights.reshape(5, 5)
 
 
-def _saturated(data):
+def _find_saturated(data):
     """Holes in very strong field of one polarity."""
     bad = np.zeros(data.shape, dtype=bool)
     for sign in (-1, 1):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtri
 
 from sunpy_magsr.maps.grid import bicubic
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
 
 #: What MDI (level 1.8.2) reads where HMI reads 1 G, as one number for all fields: HMI = 0.701 MDI (Liu et al. 2025,
 #: :doi:`10.1007/s11207-025-02523-y`). Liu et al. 2012 (:doi:`10.1007/s11207-012-9976-x`) give 1.40.

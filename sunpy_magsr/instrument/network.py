@@ -7,16 +7,12 @@ import functools
 import importlib.resources
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from sunpy_magsr.instrument.windows import BAND_FREQUENCY, BAND_MODES, CORNER, LOW, MIDDLE
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
 
 #: The logarithm of frequency by which spectra of weak and of strong network differ.
 SLOPE = np.log(BAND_FREQUENCY / 0.15)
@@ -61,11 +57,11 @@ class NetworkSpectra:
     """
 
     pixel: float
-    fwhm: npt.NDArray[np.float64]
-    power: npt.NDArray[np.float64]
-    windows: npt.NDArray[np.float64]
-    spread: npt.NDArray[np.float64]
-    ratio: npt.NDArray[np.float64]
+    fwhm: np.ndarray
+    power: np.ndarray
+    windows: np.ndarray
+    spread: np.ndarray
+    ratio: np.ndarray
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> NetworkSpectra:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sunpy_magsr.instrument.gain import MDI_GAIN, MDI_GAIN_SPREAD
 from sunpy_magsr.instrument.noise import MDI_RESPONSE_ERROR, input_noise
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.maps.wcs import angular_scale
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps import Magnetogram
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,7 +35,7 @@ class Instrument:
 
     fwhm: float
     fwhm_error: float
-    noise: npt.NDArray[np.float32]
+    noise: np.ndarray
     response_error: float
     gain: float
     gain_error: float
@@ -48,7 +45,7 @@ class Instrument:
         """Smallest and largest width that the point-spread function may have (two standard errors), in input pixels."""
         return max(self.fwhm - 2 * self.fwhm_error, 0.0), self.fwhm + 2 * self.fwhm_error
 
-    def misfit_error(self, reading: npt.NDArray) -> npt.NDArray[np.float32]:
+    def misfit_error(self, reading: npt.NDArray) -> np.ndarray:
         """
         Compute by how much each pixel may differ from what the forward model makes of the true field.
 
@@ -68,23 +65,7 @@ class Instrument:
         return np.hypot(self.noise, np.float32(self.response_error) * reading)
 
 
-class Expectation(Protocol):
-    """What a model expects of its instrument, as its card says."""
-
-    @property
-    def psf_fwhm(self) -> float:
-        """Width (FWHM) of the point-spread function in input pixels."""
-
-    @property
-    def psf_fwhm_spread(self) -> float:
-        """Standard error of this width in input pixels."""
-
-    @property
-    def calibration(self) -> str:
-        """Scale of the results: "none" or "hmi"."""
-
-
-def instrument_of(magnetogram: Magnetogram, card: Expectation | None = None) -> Instrument:
+def instrument_of(magnetogram: Magnetogram, card: Any = None) -> Instrument:
     """
     Gather what is known of the instrument for a frame, for the network, the consistency step and all comparisons.
 

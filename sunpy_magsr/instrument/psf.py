@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.special import ndtr
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
+from sunpy_magsr.maps.grid import FACTOR
 
-
-#: Full width at half maximum of HMI's own point-spread function: 1.03 lambda / D of its 14 cm aperture at 617.3 nm (Schou
-#: et al. 2012, :doi:`10.1007/s11207-011-9842-2`). The field that models predict includes this blur.
-HMI_PSF_FWHM = 0.94 * u.arcsec
 #: Full width at half maximum of the Gaussian that turns HMI's magnetograms into MDI's, before they are averaged over MDI's
 #: pixels. This value is expected of a frame of which nothing else is known, not even whether it is native. Spectra of strong field in three frames from
 #: JSOC correspond to 1 to 1.8 arcsec (``docs/dev_guide/decisions/mdi.rst``). The true pairs of ``docs/validation.rst``,
@@ -29,9 +24,7 @@ MDI_PSF_FWHM_SPREAD = 0.8 * u.arcsec
 _REACH = 5.0  # standard deviations
 
 
-def sampling_kernel(
-    fwhm: float, *, factor: int = 4, offset: float = 0.0, reach: int | None = None
-) -> npt.NDArray[np.float64]:
+def sampling_kernel(fwhm: float, *, factor: int = FACTOR, offset: float = 0.0, reach: int | None = None) -> np.ndarray:
     r"""
     Compute the weights with which high-resolution pixels along one axis contribute to one low-resolution pixel.
 
@@ -59,7 +52,7 @@ def _ramp(x, sigma):
 def degrade(
     field: npt.NDArray,
     *,
-    factor: int = 4,
+    factor: int = FACTOR,
     psf_fwhm: float = 0.0,
     offset: tuple[float, float] = (0.0, 0.0),
     gain: float | npt.NDArray = 1.0,
@@ -73,7 +66,6 @@ def degrade(
     Gaussian point-spread function :math:`P`, averaged over blocks of ``factor x factor`` pixels, plus white noise
     :math:`n`. With the defaults it is the mean over blocks alone. In this way Ramunno et al. 2025
     (:doi:`10.1051/0004-6361/202453205`) make their "MDI-equivalent" input from HMI.
-    ``sunpy_magsr.models.degradation.degrade`` does the same with tensors.
 
     Parameters
     ----------

@@ -5,17 +5,13 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 from numpy.lib.stride_tricks import sliding_window_view
 
 from sunpy_magsr.instrument.gain import MDI_GAIN
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
 
 #: Whiteness of the noise of an MDI frame (`noise_whiteness`) below which it was interpolated.
 LEAST_WHITENESS = 0.6
@@ -64,14 +60,14 @@ class Windows:
         Least cosine of the heliocentric angle ``[window]``.
     """
 
-    power: npt.NDArray[np.float64]
-    strength: npt.NDArray[np.float64]
-    place: npt.NDArray[np.int64]
-    mu: npt.NDArray[np.float64]
+    power: np.ndarray
+    strength: np.ndarray
+    place: np.ndarray
+    mu: np.ndarray
 
 
 def window_spectra(
-    data: npt.NDArray, valid: npt.NDArray[np.bool_], mu: npt.NDArray, *, gain: float = 1.0, least_mu: float = 0.5
+    data: npt.NDArray, valid: np.ndarray, mu: npt.NDArray, *, gain: float = 1.0, least_mu: float = 0.5
 ) -> Windows:
     """Compute the power spectra of all windows of 32 x 32 pixels without spots and bad pixels. Neighbors overlap by half."""
     if min(data.shape) < _SIZE:
@@ -92,7 +88,7 @@ def window_spectra(
     )
 
 
-def noise_whiteness(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> float:
+def noise_whiteness(data: npt.NDArray, valid: np.ndarray) -> float:
     """
     Measure whether the noise of an MDI frame is as strong at the shortest wavelengths as at longer ones.
 
@@ -113,7 +109,7 @@ def noise_whiteness(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> float:
     return float((corner - _SUN_CORNER * sun) / (middle - _SUN_MIDDLE * sun))
 
 
-def is_interpolated(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> bool | None:
+def is_interpolated(data: npt.NDArray, valid: np.ndarray) -> bool | None:
     """
     Tell whether an MDI frame was rotated or otherwise interpolated between pixels, from its noise alone.
 

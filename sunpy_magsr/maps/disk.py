@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
-import sunpy.coordinates
+from sunpy.map import GenericMap
 from sunpy.map.maputils import all_coordinates_from_map
 
 from sunpy_magsr.maps.wcs import is_helioprojective
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
 
-
-def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
+def measured_pixels(smap: GenericMap) -> np.ndarray:
     """
     Find the pixels that are on the Sun and not masked, whatever value they have.
 
@@ -32,7 +29,7 @@ def measured_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     return measured
 
 
-def valid_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
+def valid_pixels(smap: GenericMap) -> np.ndarray:
     """
     Find the pixels that are measurements of the Sun.
 
@@ -41,30 +38,37 @@ def valid_pixels(smap: GenericMap) -> npt.NDArray[np.bool_]:
     return measured_pixels(smap) & np.isfinite(np.asarray(np.ma.getdata(smap.data)))
 
 
-def limb_cosine(smap: GenericMap) -> npt.NDArray[np.float32]:
+def heliocentric_cosine(smap: GenericMap) -> np.ndarray:
     r"""
-    Compute the cosine of the heliocentric angle, :math:`\mu`: 1 at disk center, 0 at the limb.
+    Compute the cosine of the angle between the line of sight and the normal of the surface, :math:`\mu`.
 
-    In a helioprojective map it is :math:`\sqrt{1 - (\rho / R)^2}` with the angular distance :math:`\rho` from disk center
-    and the radius :math:`R`, ``smap.rsun_obs``. In a heliographic map the angle is that between a pixel and the place on the
-    Sun below the observer.
+    It is 1 at disk center, 0 at the limb and NaN where the observer does not see the Sun. In a helioprojective map
+    :math:`\mu^2 = 1 - \sin^2 \rho / \sin^2 \rho_\odot` at the elongation :math:`\rho`. In a heliographic map it follows
+    from the angle between a pixel and the place on the Sun below the observer, who is at a finite distance.
     """
-    coordinates = all_coordinates_from_map(smap)
-    if is_helioprojective(smap):
-        distance = np.hypot(coordinates.Tx.to_value("arcsec"), coordinates.Ty.to_value("arcsec"))
-        squared = 1 - (distance / smap.rsun_obs.to_value("arcsec")) ** 2
-        return np.where(squared < 0, np.nan, np.sqrt(np.abs(squared))).astype(np.float32)
-    frame = sunpy.coordinates.HeliographicStonyhurst(obstime=smap.observer_coordinate.obstime)
-    observer = smap.observer_coordinate.transform_to(frame)
-    place = coordinates.transform_to(frame)
-    cosine = np.sin(place.lat) * np.sin(observer.lat) + np.cos(place.lat) * np.cos(observer.lat) * np.cos(
-        place.lon - observer.lon
-    )
-    cosine = cosine.to_value("")
-    return np.where(cosine < 0, np.nan, cosine).astype(np.float32)
+    pixels = all_coordinates_from_map(smap)
+    with np.errstate(invalid="ignore"):
+        if is_helioprojective(smap):
+            elongation = np.arccos(np.clip(np.cos(pixels.Tx) * np.cos(pixels.Ty), -1, 1))
+            return np.sqrt(1 - (np.sin(elongation) / np.sin(smap.rsun_obs)).to_value("") ** 2)
+        observer = smap.observer_coordinate.transform_to(smap.coordinate_frame)
+        cosine = sphere_cosine(pixels.lat, observer.lat, pixels.lon - observer.lon).to_value("")
+        distance = (smap.observer_coordinate.radius / smap.rsun_meters).to_value("")
+        mu = (distance * cosine - 1) / np.sqrt(distance**2 - 2 * distance * cosine + 1)
+        return np.where(mu < 0, np.nan, mu)
 
 
-def fill_missing(data: npt.NDArray, valid: npt.NDArray[np.bool_]) -> npt.NDArray:
+def limb_cosine(smap: GenericMap) -> np.ndarray:
+    """Give the `heliocentric_cosine` as float32."""
+    return heliocentric_cosine(smap).astype(np.float32)
+
+
+def sphere_cosine(latitude: Any, other: Any, away: Any) -> Any:
+    """Compute the cosine of the angle between two places on a sphere, from latitudes and the difference of longitudes."""
+    return np.sin(latitude) * np.sin(other) + np.cos(latitude) * np.cos(other) * np.cos(away)
+
+
+def fill_missing(data: npt.NDArray, valid: np.ndarray) -> npt.NDArray:
     """Give every pixel that is not valid the value of the nearest valid one."""
     if valid.all():
         return data.copy()

@@ -3,68 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import re
-import textwrap
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+from typing import NamedTuple, TypeAlias
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import sunpy.map
 from astropy.constants import R_sun, au
-from sunpy.map.maputils import all_coordinates_from_map
+from sunpy.map import GenericMap
 
+from sunpy_magsr.maps.disk import heliocentric_cosine
 from sunpy_magsr.maps.header import plain_header
 from sunpy_magsr.maps.reading import read_map
 from sunpy_magsr.maps.wcs import angular_scale, linear_transformation
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
-
 #: What ``read_field`` reads.
 FieldLike: TypeAlias = "GenericMap | u.Quantity | npt.ArrayLike"
-
-PARAMETERS = "Parameters\n----------\n"
-RAISES = "Raises\n------\n"
-FIELD = """\
-field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    Magnetic field ``[y, x]``; a plain array is in Gauss.
-"""
-PAIR = """\
-result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
-truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
-"""
-PLATE_SCALE = """\
-plate_scale : `~astropy.units.Quantity`, optional
-    Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
-    (CEA) grid. A Map knows its own.
-"""
-
-_Function = TypeVar("_Function", bound="Callable[..., Any]")
-_PLACEHOLDER = re.compile(r"^([ \t]*)\{(\w+)\}$", re.MULTILINE)
-
-
-def described_with(**texts: str) -> Callable[[_Function], _Function]:
-    """
-    Put texts that several docstrings share into the docstring of a function.
-
-    A line of the docstring that holds a name in braces and nothing else, such as ``{pair}``, becomes the text of that
-    name, indented like the line. The function itself is returned. Without docstrings (``python -OO``) nothing is done.
-    """
-
-    def describe(function: _Function) -> _Function:
-        if function.__doc__:
-            function.__doc__ = _PLACEHOLDER.sub(
-                lambda line: textwrap.indent(texts[line[2]].strip("\n"), line[1]), function.__doc__
-            )
-        return function
-
-    return describe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,13 +39,13 @@ class Field:
         Whether the Map says that it shows a component of the vector field. Defaults to `False`.
     """
 
-    data: npt.NDArray[np.float64]
+    data: np.ndarray
     plate_scale: tuple[u.Quantity, ...] | None
     smap: GenericMap | None = None
     is_radial: bool = False
 
     @property
-    def valid(self) -> npt.NDArray[np.bool_]:
+    def valid(self) -> np.ndarray:
         """Measured pixels, bool ``[y, x]``."""
         return np.isfinite(self.data)
 
@@ -103,12 +57,14 @@ class Field:
     @property
     def arcsec(self) -> tuple[float, ...]:
         """Plate scale along x and y as numbers in arcsec, see ``angular_scale``."""
-        if self.plate_scale is None:
-            msg = (
-                "plate_scale must be given for an array without one, as a Quantity in arcsec/pix or deg/pix, got None."
-            )
-            raise ValueError(msg)
-        return angular_scale(self.plate_scale)
+        return angular_scale(_known_scale(self))
+
+
+def _known_scale(field: Field) -> tuple[u.Quantity, ...]:
+    if field.plate_scale is None:
+        msg = "plate_scale must be given for an array, as a Quantity in arcsec/pix or deg/pix, got None."
+        raise ValueError(msg)
+    return field.plate_scale
 
 
 def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name: str = "field") -> Field:
@@ -117,7 +73,7 @@ def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name:
         field, _ = plain_header(field)
         reading = read_map(field, name=name)
         data = np.where(reading.valid, reading.data, np.nan)
-        return Field(_checked(data, name), reading.plate_scale, field, reading.product.is_radial)
+        return Field(_check(data, name), reading.plate_scale, field, reading.product.is_radial)
     if isinstance(field, u.Quantity):
         if not field.unit.is_equivalent(u.G):
             msg = f"{name} must have a unit of magnetic field, got {field.unit}."
@@ -125,7 +81,7 @@ def read_field(field: FieldLike, *, plate_scale: u.Quantity | None = None, name:
         data = field.to_value(u.G).astype(float)
     else:
         data = np.ma.filled(np.ma.asarray(field).astype(float), np.nan)
-    return Field(_checked(data, name), _scales(plate_scale))
+    return Field(_check(data, name), _scales(plate_scale))
 
 
 def read_pair(result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None) -> tuple[Field, Field]:
@@ -147,7 +103,7 @@ def read_pair(result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | 
     return first, second
 
 
-def _checked(data, name):
+def _check(data, name):
     if data.ndim != 2:
         msg = f"{name} must be two-dimensional, got shape {data.shape}."
         raise ValueError(msg)
@@ -173,9 +129,6 @@ def _scales(value):
 MINIMUM_MU = 0.1
 """Cosine of the heliocentric angle below which nothing is deprojected."""
 
-#: What docstrings say of ``plate_scale`` where areas are measured.
-AREA_PLATE_SCALE = f"{PLATE_SCALE}    An array counts as lying at disk center, 1 AU away.\n"
-
 
 class PixelGeometry(NamedTuple):
     """
@@ -192,9 +145,9 @@ class PixelGeometry(NamedTuple):
         observer does not see the pixel.
     """
 
-    sky_area: npt.NDArray[np.float64]
-    surface_area: npt.NDArray[np.float64]
-    mu: npt.NDArray[np.float64]
+    sky_area: np.ndarray
+    surface_area: np.ndarray
+    mu: np.ndarray
 
 
 def pixel_areas(field: Field) -> PixelGeometry:
@@ -202,8 +155,7 @@ def pixel_areas(field: Field) -> PixelGeometry:
     Area of every pixel of a field, and the cosine of its heliocentric angle.
 
     On the plane of the sky the area is :math:`\Omega D^2`: the solid angle of the pixel times the squared distance
-    from the observer to Sun center. On the surface it is :math:`\Omega D^2 / \mu` with
-    :math:`\mu^2 = 1 - \sin^2 \rho / \sin^2 \rho_\odot` at the elongation :math:`\rho`. In the equal-area projection
+    from the observer to Sun center. On the surface it is :math:`\Omega D^2 / \mu`. In the equal-area projection
     (CEA; coordinates after Thompson 2006, :doi:`10.1051/0004-6361:20054262`) it is
     :math:`R_\odot^2 \Delta\phi \Delta\lambda` on the surface, and :math:`\mu` times that on the plane of the sky.
 
@@ -211,69 +163,42 @@ def pixel_areas(field: Field) -> PixelGeometry:
     plane-of-sky Map 0.9 % too large at disk center and right at the limb. A pixel has one :math:`\mu`, that of its
     center. The change of :math:`\Omega` across a gnomonic (TAN) image, below 1e-4 on the disk, is left out.
     """
-    if field.smap is not None:
-        return _of_cea_map(field.smap) if field.is_cea else _of_image(field.smap)
-    area = float(np.prod([(length * u.Mm).to_value(u.cm) for length in pixel_lengths(field)]))
-    full = np.full(field.data.shape, area)
-    return PixelGeometry(full, full, np.ones(full.shape))
+    smap = field.smap
+    if smap is None:
+        area = float(np.prod([(length * u.Mm).to_value(u.cm) for length in pixel_lengths(field)]))
+        full = np.full(field.data.shape, area)
+        return PixelGeometry(full, full, np.ones(full.shape))
+    if field.is_cea and not str(smap.coordinate_system.axis1).upper().endswith("CEA"):
+        msg = f"field must be in the CEA projection if it is heliographic, got {smap.coordinate_system.axis1!r}."
+        raise ValueError(msg)
+    mu = np.nan_to_num(heliocentric_cosine(smap))
+    deprojected = np.where(mu >= MINIMUM_MU, mu, np.nan)
+    distance = smap.rsun_meters if field.is_cea else smap.observer_coordinate.radius
+    full = np.full(mu.shape, _pixel_solid_angle(smap) * distance.to_value(u.cm) ** 2)
+    if field.is_cea:
+        return PixelGeometry(full * mu, np.where(np.isnan(deprojected), np.nan, full), mu)
+    return PixelGeometry(full, full / deprojected, mu)
 
 
-@described_with(parameters=PARAMETERS + PAIR + PLATE_SCALE)
 def read_pair_areas(
     result: FieldLike, truth: FieldLike, *, plate_scale: u.Quantity | None = None
 ) -> tuple[tuple[Field, Field], PixelGeometry]:
-    """
-    Read two fields on one grid and measure their pixels once for both.
-
-    {parameters}
-    """
+    """Read two fields on one grid and measure their pixels once for both."""
     fields = read_pair(result, truth, plate_scale=plate_scale)
     return fields, pixel_areas(fields[0] if fields[1].smap is None else fields[1])
 
 
 def pixel_lengths(field: Field) -> tuple[float, float]:
     r"""Lengths of the sides of a pixel at disk center."""
-    if field.plate_scale is None:
-        msg = "plate_scale must be given for an array, as a Quantity in arcsec/pix or deg/pix, got None."
-        raise ValueError(msg)
+    scales = _known_scale(field)
     if field.is_cea:
         distance = R_sun if field.smap is None else field.smap.rsun_meters
     else:
         distance = au if field.smap is None else field.smap.observer_coordinate.radius
-    x, y = (float(scale.to_value(u.rad / u.pix) * distance.to_value(u.Mm)) for scale in field.plate_scale)
+    x, y = (float(scale.to_value(u.rad / u.pix) * distance.to_value(u.Mm)) for scale in scales)
     return x, y
-
-
-def _of_image(smap: GenericMap) -> PixelGeometry:
-    coordinates = all_coordinates_from_map(smap)
-    elongation = np.arccos(np.clip(np.cos(coordinates.Tx) * np.cos(coordinates.Ty), -1, 1))
-    mu = np.sqrt(np.clip(1 - (np.sin(elongation) / np.sin(smap.rsun_obs)).to_value("") ** 2, 0, None))
-    distance = smap.observer_coordinate.radius.to_value(u.cm)
-    sky = np.full(mu.shape, _pixel_solid_angle(smap) * distance**2)
-    return PixelGeometry(sky, sky / _deprojectable(mu), mu)
-
-
-def _of_cea_map(smap: GenericMap) -> PixelGeometry:
-    if not str(smap.coordinate_system.axis1).upper().endswith("CEA"):
-        msg = f"field must be in the CEA projection if it is heliographic, got {smap.coordinate_system.axis1!r}."
-        raise ValueError(msg)
-    pixels = all_coordinates_from_map(smap)
-    observer = smap.observer_coordinate.transform_to(smap.coordinate_frame)
-    cosine = np.sin(pixels.lat) * np.sin(observer.lat)
-    cosine += np.cos(pixels.lat) * np.cos(observer.lat) * np.cos(pixels.lon - observer.lon)
-    # angle at the surface between the normal and the direction to an observer at a finite distance
-    distance = (smap.observer_coordinate.radius / smap.rsun_meters).to_value("")
-    mu = (distance * cosine.value - 1) / np.sqrt(distance**2 - 2 * distance * cosine.value + 1)
-    mu = np.clip(np.nan_to_num(mu), 0, 1)
-    area = _pixel_solid_angle(smap) * smap.rsun_meters.to_value(u.cm) ** 2
-    surface = np.where(np.isnan(_deprojectable(mu)), np.nan, area)
-    return PixelGeometry(area * mu, surface, mu)
 
 
 def _pixel_solid_angle(smap: GenericMap) -> float:
     units = [unit.to(u.rad) for unit in smap.spatial_units]
     return float(abs(np.linalg.det(linear_transformation(smap))) * np.prod(units))
-
-
-def _deprojectable(mu: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return np.where(mu >= MINIMUM_MU, mu, np.nan)

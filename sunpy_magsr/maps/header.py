@@ -10,17 +10,14 @@ import re
 import tomllib
 from collections.abc import Iterable
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 import sunpy.map
 from astropy.time import Time
+from sunpy.map import GenericMap
 from sunpy.time import parse_time
-
-if TYPE_CHECKING:
-    from sunpy.map import GenericMap
-
 
 _LONGEST = 86400.0  # seconds
 
@@ -92,14 +89,14 @@ def magnetic_unit(smap: GenericMap, *, name: str = "smap") -> u.UnitBase:
             "If the data are in Gauss, set smap.meta['bunit'] = 'G'."
         )
         raise ValueError(msg)
-    unit = _parsed(smap, text) if isinstance(text, str) else None
+    unit = _parse_unit(smap, text) if isinstance(text, str) else None
     if not isinstance(unit, u.UnitBase) or not unit.is_equivalent(u.G):  # A logarithmic unit is no UnitBase.
         msg = f"{name} must have a unit of magnetic field such as G, Mx/cm^2 or mT, got {text!r:.80}."
         raise ValueError(msg)
     return unit
 
 
-def _parsed(smap, text):
+def _parse_unit(smap, text):
     if _MAXWELL_PER_SQUARE_CM.match(text):
         return u.G
     try:
@@ -158,22 +155,17 @@ def product_of(smap: GenericMap, *, name: str = "") -> Product:
     for source, words in _said(smap, name):
         for row in _table()["component"] if words else ():
             if row.get(source) and _fits(row[source], source, words):
-                refused = f"{row['must_be']}, got {_named(source, words)}" if "must_be" in row else ""
+                refused = f"{row['must_be']}, got {_name_source(source, words)}" if "must_be" in row else ""
                 return Product(instrument, row["name"], refused)
     if len(components) == 1:
         return Product(instrument, components[0])
     return Product(instrument, "", told=False)
 
 
-def _named(source, words):
+def _name_source(source, words):
     """What a map was recognized by, in words for an error message."""
-    words = words[:80]
-    return {
-        "segment": f"the segment {words!r}",
-        "series": f"the series {words!r}",
-        "text": repr(words),
-        "file": f"a file of the name {words!r}",
-    }[source]
+    kinds = {"segment": "the segment ", "series": "the series ", "text": "", "file": "a file of the name "}
+    return f"{kinds[source]}{words[:80]!r}"
 
 
 def _said(smap, name):
@@ -256,9 +248,7 @@ def _plain(value: Any) -> Any:
     """Text or number for a FITS card; a value of another kind is returned as it is."""
     if value is np.ma.masked:
         return math.nan
-    is_array = (
-        type(value) is np.ndarray and value.ndim == 0
-    )  # A Quantity has a unit, which may not be that of the card.
+    is_array = type(value) is np.ndarray and value.ndim == 0  # a Quantity may have another unit than the card
     if is_array or (isinstance(value, np.generic) and not isinstance(value, float | str)):
         value = value.item()
     if isinstance(value, bytes):

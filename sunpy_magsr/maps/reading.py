@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+from sunpy.map import GenericMap
 
 from sunpy_magsr.maps.disk import fill_missing, measured_pixels
 from sunpy_magsr.maps.header import COMPONENTS, Product, exposure_time, magnetic_unit, plain_header, product_of
 from sunpy_magsr.maps.wcs import check_coordinates, is_helioprojective, plate_scale
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
 
 #: Field strength in Gauss that no magnetogram reaches: the strongest field that was ever measured is 8.2 kG (Castellanos
 #: Duran et al. 2020, :doi:`10.3847/1538-4357/ab83f1`). Larger numbers stand for missing data (-32768, 1e30, infinity) or are
@@ -49,8 +44,8 @@ class Reading:
         Seconds over which an MDI magnetogram was averaged. `None` for other instruments, or if the header does not say it.
     """
 
-    data: npt.NDArray[np.float64]
-    valid: npt.NDArray[np.bool_]
+    data: np.ndarray
+    valid: np.ndarray
     absurd: int
     plate_scale: tuple[u.Quantity, u.Quantity]
     is_cea: bool
@@ -222,8 +217,8 @@ class Magnetogram:
         Standard deviation of each pixel's noise in Gauss ``[y, x]``, if it was estimated before.
     """
 
-    data: npt.NDArray[np.float32]
-    valid: npt.NDArray[np.bool_]
+    data: np.ndarray
+    valid: np.ndarray
     origin: tuple[int, ...]
     plate_scale: tuple[u.Quantity, u.Quantity]
     is_cea: bool
@@ -233,7 +228,7 @@ class Magnetogram:
     absurd: int = 0
     exposure: float | None = None
     blur: Blur | None = None
-    noise: npt.NDArray[np.float32] | None = None
+    noise: np.ndarray | None = None
 
     @property
     def is_radial(self) -> bool:

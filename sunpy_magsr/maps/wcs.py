@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 from astropy.constants import R_sun, au
 from astropy.time import Time
+from sunpy.map import GenericMap
 from sunpy.time import is_time, parse_time
 
 from sunpy_magsr.maps.header import DATE_CARDS, observation_time, product_of
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
 
 #: Cards of the matrix that some headers have instead of CDELT and PC.
 CD_CARDS = ("cd1_1", "cd1_2", "cd2_1", "cd2_2")
@@ -166,7 +161,7 @@ def is_helioprojective(smap: GenericMap) -> bool:
     return str(smap.coordinate_system.axis1).upper().startswith(_HELIOPROJECTIVE)
 
 
-def jacobian(smap: GenericMap, x: float, y: float) -> npt.NDArray[np.float64]:
+def jacobian(smap: GenericMap, x: float, y: float) -> np.ndarray:
     """Compute the derivatives of a Map's coordinates at a place."""
     step = 0.5
     ends = np.array(
@@ -178,7 +173,7 @@ def jacobian(smap: GenericMap, x: float, y: float) -> npt.NDArray[np.float64]:
     return steps
 
 
-def linear_transformation(smap: GenericMap) -> npt.NDArray[np.float64]:
+def linear_transformation(smap: GenericMap) -> np.ndarray:
     """Compute the matrix from pixels to intermediate world coordinates."""
     scales = [scale.to_value(unit / u.pix) for scale, unit in zip(smap.scale, smap.spatial_units, strict=True)]
     return np.array(scales)[:, None] * np.asarray(smap.rotation_matrix)

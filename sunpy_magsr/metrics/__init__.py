@@ -10,7 +10,7 @@ from sunpy_magsr.metrics.flux import (
     unsigned_flux,
     unsigned_flux_error,
 )
-from sunpy_magsr.metrics.perceptual import frechet_distance, lpips
+from sunpy_magsr.metrics.perceptual import frechet_distance, perceptual_distance
 from sunpy_magsr.metrics.pixel import bias, mae, pearson, psnr, rmse, ssim
 from sunpy_magsr.metrics.sharp import SharpParameters, sharp_parameters
 
@@ -27,9 +27,9 @@ __all__ = [
     "feature_split",
     "forward_agreement",
     "frechet_distance",
-    "lpips",
     "mae",
     "pearson",
+    "perceptual_distance",
     "psnr",
     "rmse",
     "sharp_parameters",

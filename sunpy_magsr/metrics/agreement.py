@@ -1,50 +1,24 @@
-"""Whether the instrument would have seen a field as it did, and the noise of quiet Sun."""
+"""Whether the instrument would have seen a field as it did."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 import scipy.ndimage
 import scipy.optimize
+from sunpy.map import GenericMap
 
 from sunpy_magsr.instrument import degrade, instrument_of
 from sunpy_magsr.instrument.gain import to_hmi
 from sunpy_magsr.maps import prepare
+from sunpy_magsr.maps.grid import FACTOR
 from sunpy_magsr.maps.wcs import angular_scale
 
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
-
-_QUIET_FIELD = 40.0
-_MAD_TO_SIGMA = 1.4826
-_LOWEST_NOISE = 0.5
-
-
-def quiet_noise(data: npt.NDArray[np.floating]) -> float:
-    """
-    Noise from pixel to pixel of a magnetogram where the field is weak.
-
-    It is the median absolute difference of horizontal neighbors where ``|B| < 40 G``, scaled to the standard deviation
-    of a normal distribution and divided by sqrt(2). Where the noise of neighbors is independent and the field is
-    smooth, this is the noise of a single pixel. In resampled (CEA) data it is less: about 3 G in the line-of-sight
-    fields of ``hmi.sharp_cea_720s`` and 17 G in their Br.
-    """
-    difference = np.diff(data, axis=1)
-    quiet = np.isfinite(difference) & (np.abs(data[:, 1:]) < _QUIET_FIELD)
-    if not quiet.any():
-        return _LOWEST_NOISE
-    return max(float(_MAD_TO_SIGMA * np.median(np.abs(difference[quiet])) / np.sqrt(2)), _LOWEST_NOISE)
-
-
-_QUIET_FIELD_AGREEMENT = 60.0  # Gauss, of the mean over 3 x 3 pixels
+_QUIET_FIELD = 60.0  # Gauss, of the mean over 3 x 3 pixels
 _ACTIVE_FIELD = 200.0
 _NEIGHBORHOOD = 9  # pixels a side, over which quiet Sun must be quiet
-_FACTOR = 4
 _WIDEST = 4.0  # arcsec
 _TOLERANCE = 0.05
 _MARGIN = 3  # from a pixel that is no measurement
@@ -84,10 +58,10 @@ class Agreement:
     psf_fwhm: u.Quantity
 
 
-def quiet_pixels(data: npt.NDArray[np.floating], valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def quiet_pixels(data: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Find the pixels of an MDI magnetogram that show quiet Sun."""
     smooth = np.abs(scipy.ndimage.uniform_filter(data, 3))
-    return valid & (scipy.ndimage.maximum_filter(smooth, _NEIGHBORHOOD) < _QUIET_FIELD_AGREEMENT)
+    return valid & (scipy.ndimage.maximum_filter(smooth, _NEIGHBORHOOD) < _QUIET_FIELD)
 
 
 def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity | None = None) -> Agreement:
@@ -116,11 +90,11 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
         If ``low`` cannot be read, or the grids do not fit.
     """
     magnetogram = prepare(low)
-    expected = tuple(_FACTOR * side for side in magnetogram.data.shape)
+    expected = tuple(FACTOR * side for side in magnetogram.data.shape)
     if high.data.shape != expected:
         msg = f"high must be on the x4 grid of low (plate_scale=None), of shape {expected}, got {high.data.shape}."
         raise ValueError(msg)
-    measured = magnetogram.valid & np.isfinite(high.data[::_FACTOR, ::_FACTOR])
+    measured = magnetogram.valid & np.isfinite(high.data[::FACTOR, ::FACTOR])
     valid = scipy.ndimage.binary_erosion(measured, iterations=_MARGIN, border_value=1)
     pixel = angular_scale(magnetogram.plate_scale)[0]
     field = np.nan_to_num(high.data)
@@ -131,17 +105,17 @@ def forward_agreement(high: GenericMap, low: GenericMap, *, psf_fwhm: u.Quantity
     active = valid & (np.abs(scipy.ndimage.uniform_filter(magnetogram.data, 3)) > _ACTIVE_FIELD)
     quiet = quiet_pixels(magnetogram.data, valid)
 
-    def squared(fwhm: float) -> npt.NDArray[np.floating]:
-        seen = degrade(field, psf_fwhm=_FACTOR * fwhm / pixel)
+    def misfit(fwhm: float) -> np.ndarray:
+        seen = degrade(field, psf_fwhm=FACTOR * fwhm / pixel)
         return ((magnetogram.data - seen) / error) ** 2
 
     if psf_fwhm is None:
         where = active if active.any() else valid
         options = {"bounds": (0, _WIDEST), "method": "bounded", "options": {"xatol": _TOLERANCE}}
-        fwhm = scipy.optimize.minimize_scalar(lambda width: squared(width)[where].mean(), **options).x
+        fwhm = scipy.optimize.minimize_scalar(lambda width: misfit(width)[where].mean(), **options).x
     else:
         fwhm = psf_fwhm.to_value(u.arcsec)
-    found = squared(fwhm)
+    found = misfit(fwhm)
     of_quiet, of_active = (float(found[where].mean()) if where.any() else np.nan for where in (quiet, active))
     noise = float(np.median(instrument.noise[valid])) * u.G
     return Agreement(of_quiet, of_active, int(quiet.sum()), int(active.sum()), noise, fwhm * u.arcsec)

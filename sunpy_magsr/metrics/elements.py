@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -15,22 +14,7 @@ from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import (
-    AREA_PLATE_SCALE,
-    FIELD,
-    PAIR,
-    PLATE_SCALE,
-    described_with,
-    pixel_areas,
-    read_field,
-    read_pair,
-)
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import Field, FieldLike
-
+from sunpy_magsr.maps.field import Field, FieldLike, pixel_areas, read_field, read_pair
 
 THRESHOLD = 50 * u.G
 PROMINENCE = 50 * u.G
@@ -38,7 +22,6 @@ MIN_AREA = 0.5 * u.Mm**2
 _EIGHT = np.ones((3, 3))
 
 
-@described_with(field=FIELD, plate_scale=AREA_PLATE_SCALE)
 def element_labels(
     field: FieldLike,
     *,
@@ -46,7 +29,7 @@ def element_labels(
     prominence: u.Quantity = PROMINENCE,
     min_area: u.Quantity = MIN_AREA,
     plate_scale: u.Quantity | None = None,
-) -> npt.NDArray[np.int32]:
+) -> np.ndarray:
     r"""
     Divide a field into its flux elements and number them.
 
@@ -57,7 +40,8 @@ def element_labels(
 
     Parameters
     ----------
-    {field}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
     threshold : `~astropy.units.Quantity`
         Pixels with :math:`|B|` at or below it belong to no element. Defaults to 50 G, five times the noise of HMI's 45 s
         magnetograms.
@@ -66,7 +50,10 @@ def element_labels(
         :math:`|B|` never reaches this value is no element. Defaults to 50 G.
     min_area : `~astropy.units.Quantity`
         Area on the solar surface of the smallest element. Defaults to 0.5 Mm^2, four pixels of HMI at disk center.
-    {plate_scale}
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
 
     Returns
     -------
@@ -90,7 +77,7 @@ def element_labels(
     """
     measured = read_field(field, plate_scale=plate_scale)
     area = np.nan_to_num(pixel_areas(measured).surface_area)
-    return segmented(np.nan_to_num(measured.data), area, *read_limits(threshold, prominence, min_area))
+    return segment(np.nan_to_num(measured.data), area, *read_limits(threshold, prominence, min_area))
 
 
 def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quantity) -> tuple[float, float, float]:
@@ -102,13 +89,7 @@ def read_limits(threshold: u.Quantity, prominence: u.Quantity, min_area: u.Quant
     )
 
 
-def segmented(
-    data: npt.NDArray[np.floating],
-    area: npt.NDArray[np.floating],
-    threshold: float,
-    prominence: float,
-    min_area: float,
-) -> npt.NDArray[np.int32]:
+def segment(data: np.ndarray, area: np.ndarray, threshold: float, prominence: float, min_area: float) -> np.ndarray:
     """Divide a field into flux elements as `element_labels` does, from plain numbers."""
     result, n_before = np.zeros(data.shape, np.int32), 0
     for polarity in (1, -1):
@@ -127,14 +108,9 @@ def segmented(
     return result
 
 
-def matched(
-    labels: npt.NDArray[np.integer],
-    field: npt.NDArray[np.floating],
-    other_labels: npt.NDArray[np.integer],
-    other: npt.NDArray[np.floating],
-    *,
-    share: float = 1 / 3,
-) -> npt.NDArray[np.bool_]:
+def match_elements(
+    labels: np.ndarray, field: np.ndarray, other_labels: np.ndarray, other: np.ndarray, *, share: float = 1 / 3
+) -> np.ndarray:
     r"""
     Say which flux elements of a field are in another field as well.
 
@@ -188,10 +164,9 @@ class FeatureSplit:
     improvement: float
     omission: float
     hallucination: float
-    labels: npt.NDArray[np.uint8] = dataclasses.field(repr=False, compare=False)
+    labels: np.ndarray = dataclasses.field(repr=False, compare=False)
 
 
-@described_with(pair=PAIR, plate_scale=PLATE_SCALE)
 def feature_split(
     result: FieldLike,
     truth: FieldLike,
@@ -221,7 +196,10 @@ def feature_split(
 
     Parameters
     ----------
-    {pair}
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
     low : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
         What was known: the low-resolution field, interpolated to the same grid.
     noise : `~astropy.units.Quantity`
@@ -230,7 +208,9 @@ def feature_split(
         The factor k. With the default, 5, a pixel of white noise is above it once in 1.7 million.
     min_size : `int` or `~astropy.units.Quantity`
         Size of the smallest feature, as a number of pixels or as an area on the sky in arcsec². Defaults to 4 pixels.
-    {plate_scale}
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
 
     Returns
     -------
@@ -267,7 +247,10 @@ def feature_split(
     if known.data.shape != true.data.shape:
         msg = f"low must have the shape of truth, {true.data.shape}, got {known.data.shape}."
         raise ValueError(msg)
-    limit = _floor(noise, floor)
+    if not floor > 0:
+        msg = f"floor must be positive, got {floor!r}."
+        raise ValueError(msg)
+    limit = floor * read_option(noise, u.G, "noise", zero=False)
     size = _pixels(min_size, true)
     made_detail, true_detail = (np.nan_to_num(field.data - known.data) for field in pair)
     # a pixel that one of the three does not have is a feature of none
@@ -286,8 +269,8 @@ def feature_split(
 
 
 def _features(
-    detail: npt.NDArray[np.float64], other: npt.NDArray[np.float64], limit: float, size: float
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    detail: np.ndarray, other: np.ndarray, limit: float, size: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Patches of ``detail`` numbered from 1, and of each its flux and the share of it that ``other`` has."""
     signs = np.where(np.abs(detail) > limit, np.sign(detail), 0).astype(np.int8)
     patches = skimage.measure.label(signs, connectivity=2)
@@ -299,23 +282,12 @@ def _features(
     return patches, np.abs(total), scipy.ndimage.sum_labels(other, patches, numbers) / total
 
 
-def _floor(noise: u.Quantity, floor: float) -> float:
-    if not (isinstance(noise, u.Quantity) and noise.isscalar and noise.unit.is_equivalent(u.G) and noise > 0):
-        msg = f"noise must be a positive scalar Quantity in G, got {noise!r}."
-        raise ValueError(msg)
-    if not floor > 0:
-        msg = f"floor must be positive, got {floor!r}."
-        raise ValueError(msg)
-    return noise.to_value(u.G) * floor
-
-
 def _pixels(min_size: float | u.Quantity, field: Field) -> float:
-    message = f"min_size must be a positive number of pixels or Quantity in arcsec2, got {min_size!r}."
     if isinstance(min_size, u.Quantity):
-        if not min_size.unit.is_equivalent(u.arcsec**2):
-            raise ValueError(message)
+        area = read_option(min_size, u.arcsec**2, "min_size", zero=False)
         width, height = field.arcsec
-        min_size = min_size.to_value(u.arcsec**2) / (width * height)
+        return area / (width * height)
     if not min_size > 0:
-        raise ValueError(message)
+        msg = f"min_size must be a positive number of pixels or Quantity in arcsec2, got {min_size!r}."
+        raise ValueError(msg)
     return min_size

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence, Sized
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.special
 import sunpy.map
 
-from sunpy_magsr.maps.field import PARAMETERS, RAISES, described_with, read_field
+from sunpy_magsr.maps.field import FieldLike, read_field
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
+MembersLike: TypeAlias = Iterable[sunpy.map.GenericMap] | Sequence[FieldLike] | npt.ArrayLike
+Values: TypeAlias = np.ndarray
 
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import FieldLike
-
-    MembersLike: TypeAlias = Iterable[sunpy.map.GenericMap] | Sequence[FieldLike] | npt.ArrayLike
-    Values: TypeAlias = npt.NDArray[np.float64]
 
 #: In headers (MAGSRDRW), for members that were drawn in pairs with noise and its negative.
 ANTITHETIC = "antithetic"
@@ -96,7 +91,7 @@ class Draws:
         return 1 / (difference**2 / pairs + total**2 / max(pairs - 1, _LEAST_FREEDOM))
 
 
-def draws_of(values: npt.NDArray[np.floating], *, is_paired: bool) -> Draws:
+def draws_of(values: np.ndarray, *, is_paired: bool) -> Draws:
     """
     Find the correlation of partners in a quantity that was measured on each member.
 
@@ -131,36 +126,10 @@ def is_paired(members: Any) -> bool:
     return bool(getattr(members, "is_paired", False))
 
 
-_MEMBERS = """\
-members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
-    S members: an Ensemble, a sequence of Maps, Quantities or arrays ``[y, x]`` in Gauss, or an array ``[S, y, x]``.
-truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
-    Magnetic field ``[y, x]`` on the same grid. Only the shapes are compared, not the coordinates.
-"""
-_WHERE = """\
-where : array-like of `bool`, optional
-    Pixels to measure, ``[y, x]``; all by default. Choose them without looking at the truth. Among pixels chosen by the
-    truth, ensembles that predict too much score better (Lerch et al. 2017, :doi:`10.1214/16-STS588`) and calibrated
-    ones look overconfident.
-"""
-_UNREADABLE = """\
-TypeError
-    If ``members`` is not a collection.
-ValueError
-    If a field cannot be read, there is no member, the shapes differ, or no pixel is left.
-"""
-_TEXTS = {"parameters": PARAMETERS + _MEMBERS + _WHERE, "where": _WHERE, "raises": RAISES + _UNREADABLE}
-
-
-@described_with(**_TEXTS)
 def read_members(
     members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None = None
 ) -> tuple[Values, Values]:
-    """
-    Read an ensemble and the truth where all of them are measured.
-
-    {parameters}
-    """
+    """Read an ensemble and the truth where all of them are measured."""
     if isinstance(members, sunpy.map.GenericMap) or not isinstance(members, Sized):
         msg = f"members must be an Ensemble, a sequence of fields or an array [S, y, x], got {type(members).__name__}."
         raise TypeError(msg)
@@ -168,7 +137,6 @@ def read_members(
     return _read(members, names, truth, where)
 
 
-@described_with(**_TEXTS)
 def crps(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None = None) -> u.Quantity:
     r"""
     Continuous ranked probability score of an ensemble, as a mean over pixels; lower is better.
@@ -183,14 +151,28 @@ def crps(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None 
     consists of antithetic pairs, the second sum leaves out partners, as they are farther apart than independent members.
     Each pixel is scored by itself: whether the correlations between pixels are right does not count.
 
-    {parameters}
+    Parameters
+    ----------
+    members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
+        S members: an Ensemble, a sequence of Maps, Quantities or arrays ``[y, x]`` in Gauss, or an array ``[S, y, x]``.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]`` on the same grid. Only the shapes are compared, not the coordinates.
+    where : array-like of `bool`, optional
+        Pixels to measure, ``[y, x]``; all by default. Choose them without looking at the truth. Among pixels chosen by the
+        truth, ensembles that predict too much score better (Lerch et al. 2017, :doi:`10.1214/16-STS588`) and calibrated
+        ones look overconfident.
 
     Returns
     -------
     `~astropy.units.Quantity`
         The score in Gauss. That of a pixel, and by chance the mean, can be negative.
 
-    {raises}
+    Raises
+    ------
+    TypeError
+        If ``members`` is not a collection.
+    ValueError
+        If a field cannot be read, there is no member, the shapes differ, or no pixel is left.
 
     Examples
     --------
@@ -222,7 +204,6 @@ def crps(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None 
     return (error - (weights @ fields.mean(axis=1) - of_partners) / (2 * distances)) * u.G
 
 
-@described_with(**_TEXTS)
 def crps_gaussian(
     mean: FieldLike, std: FieldLike, truth: FieldLike, *, where: npt.ArrayLike | None = None
 ) -> u.Quantity:
@@ -248,7 +229,6 @@ def crps_gaussian(
     return score.mean() * u.G
 
 
-@described_with(**_TEXTS)
 def spread_skill(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike | None = None) -> float:
     r"""
     Ratio of the spread of the members to the error of their mean.
@@ -264,7 +244,16 @@ def spread_skill(members: MembersLike, truth: FieldLike, *, where: npt.ArrayLike
     in one place and too much in another cancel. To see such places, use several ``where``, for instance the pixels with
     more than 100 G in the mean of the members, and `~sunpy_magsr.uncertainty.rank_histogram`.
 
-    {parameters}
+    Parameters
+    ----------
+    members : `~sunpy_magsr.uncertainty.Ensemble`, sequence or array-like
+        S members: an Ensemble, a sequence of Maps, Quantities or arrays ``[y, x]`` in Gauss, or an array ``[S, y, x]``.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]`` on the same grid. Only the shapes are compared, not the coordinates.
+    where : array-like of `bool`, optional
+        Pixels to measure, ``[y, x]``; all by default. Choose them without looking at the truth. Among pixels chosen by the
+        truth, ensembles that predict too much score better (Lerch et al. 2017, :doi:`10.1214/16-STS588`) and calibrated
+        ones look overconfident.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import contextlib
 
 import astropy.units as u
 import numpy as np
@@ -12,37 +12,10 @@ from astropy.constants import R_sun
 from astropy.stats import gaussian_fwhm_to_sigma
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import (
-    AREA_PLATE_SCALE,
-    FIELD,
-    MINIMUM_MU,
-    PAIR,
-    PARAMETERS,
-    described_with,
-    pixel_areas,
-    read_field,
-    read_pair_areas,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
+from sunpy_magsr.maps.field import MINIMUM_MU, Field, FieldLike, PixelGeometry, pixel_areas, read_field, read_pair_areas
 
 
-_OPTIONS = rf"""threshold : `~astropy.units.Quantity`
-    Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
-    Defaults to 0 G.
-{AREA_PLATE_SCALE}deproject : `bool`
-    Whether the field counts as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
-"""
-_TEXTS = {"field_parameters": PARAMETERS + FIELD + _OPTIONS, "pair_parameters": PARAMETERS + PAIR + _OPTIONS}
-
-
-def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> npt.NDArray[np.float64]:
+def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> np.ndarray:
     r"""
     Magnetic flux through every pixel, with the sign of the field.
 
@@ -54,7 +27,6 @@ def pixel_fluxes(field: Field, geometry: PixelGeometry, *, deproject: bool) -> n
     return field.data * geometry.surface_area / (1 if field.is_radial else np.maximum(geometry.mu, MINIMUM_MU))
 
 
-@described_with(**_TEXTS)
 def unsigned_flux(
     field: FieldLike, *, threshold: u.Quantity = 0 * u.G, plate_scale: u.Quantity | None = None, deproject: bool = False
 ) -> u.Quantity:
@@ -70,7 +42,19 @@ def unsigned_flux(
     Without a threshold most of the flux may be noise: white Gaussian noise of standard deviation :math:`\sigma` alone
     has a mean :math:`|B|` of :math:`\sigma \sqrt{2 / \pi}`. State the threshold and the noise with the flux.
 
-    {field_parameters}
+    Parameters
+    ----------
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    threshold : `~astropy.units.Quantity`
+        Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
+        Defaults to 0 G.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
+    deproject : `bool`
+        Whether the field counts as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
 
     Returns
     -------
@@ -94,42 +78,9 @@ def unsigned_flux(
     <Quantity 1.e+20 Mx>
     """
     measured = read_field(field, plate_scale=plate_scale)
-    return _total(measured, pixel_areas(measured), threshold, deproject, np.abs)
+    return _total(measured, pixel_areas(measured), threshold, deproject)
 
 
-@described_with(**_TEXTS)
-def net_flux(
-    field: FieldLike, *, threshold: u.Quantity = 0 * u.G, plate_scale: u.Quantity | None = None, deproject: bool = False
-) -> u.Quantity:
-    r"""
-    Net magnetic flux of a field, :math:`\sum_{|B| > t} B A`.
-
-    It is `unsigned_flux` with the sign of the field.
-
-    {field_parameters}
-
-    Returns
-    -------
-    `~astropy.units.Quantity`
-        Net flux in Mx, with the sign of the polarity that has more flux.
-
-    Raises
-    ------
-    ValueError
-        As for `unsigned_flux`.
-
-    Examples
-    --------
-    >>> import astropy.units as u
-    >>> from sunpy_magsr.metrics.flux import net_flux
-    >>> net_flux([[500.0, -500.0]], plate_scale=2 * u.arcsec / u.pix)
-    <Quantity 0. Mx>
-    """
-    measured = read_field(field, plate_scale=plate_scale)
-    return _total(measured, pixel_areas(measured), threshold, deproject, np.asarray)
-
-
-@described_with(**_TEXTS)
 def unsigned_flux_error(
     result: FieldLike,
     truth: FieldLike,
@@ -145,7 +96,21 @@ def unsigned_flux_error(
     fields have and with the same areas, those of the truth. Noise counts as flux (see `unsigned_flux`): with no
     threshold a smoother result has less flux even where every structure is right.
 
-    {pair_parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    threshold : `~astropy.units.Quantity`
+        Pixels with :math:`|B|` at or below it are left out. It applies to the field as measured, also with ``deproject``.
+        Defaults to 0 G.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
+    deproject : `bool`
+        Whether the field counts as radial. Pixels with :math:`\mu < 0.1` are then left out. Defaults to `False`.
 
     Returns
     -------
@@ -165,7 +130,7 @@ def unsigned_flux_error(
     <Quantity 10. %>
     """
     pair, geometry = read_pair_areas(result, truth, plate_scale=plate_scale)
-    flux, true_flux = (_total(field, geometry, threshold, deproject, np.abs) for field in pair)
+    flux, true_flux = (_total(field, geometry, threshold, deproject) for field in pair)
     return relative_error(flux, true_flux, "flux")
 
 
@@ -177,51 +142,34 @@ def relative_error(result: u.Quantity, truth: u.Quantity, what: str) -> u.Quanti
     return ((result / truth).to_value("") - 1) * 100 * u.percent
 
 
-def _total(
-    field: Field, geometry: PixelGeometry, threshold: u.Quantity, deproject: bool, part: Callable[..., np.ndarray]
-) -> u.Quantity:
+def _total(field: Field, geometry: PixelGeometry, threshold: u.Quantity, deproject: bool) -> u.Quantity:
     strong = np.abs(field.data) > read_option(threshold, u.G, "threshold")
-    return np.nansum(part(pixel_fluxes(field, geometry, deproject=deproject)[strong])) * u.Mx
+    return np.nansum(np.abs(pixel_fluxes(field, geometry, deproject=deproject)[strong])) * u.Mx
 
 
 THRESHOLD = 100 * u.G
 SMOOTHING = 4 * u.arcsec
 MIN_AREA = 10 * u.Mm**2
 
-#: What docstrings say of the parameters of functions that need the mask of active regions.
-MASK_TEXTS = {
-    "field": FIELD,
-    "pair": PAIR,
-    "mask_options": r"""threshold : `~astropy.units.Quantity`
-    Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
-smoothing : `~astropy.units.Quantity`
-    Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
-    4 arcsec.
-min_area : `~astropy.units.Quantity`
-    Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
-""",
-    "plate_scale": AREA_PLATE_SCALE,
-}
-
 
 def mask_of(
     field: Field, geometry: PixelGeometry, threshold: u.Quantity, smoothing: u.Quantity, min_area: u.Quantity
-) -> npt.NDArray[np.bool_]:
+) -> np.ndarray:
     """Find the pixels of active regions in a field that has been read; see `~sunpy_magsr.metrics.active_region_mask`."""
     least = read_option(min_area, u.cm**2, "min_area")
-    strength = smoothed(np.abs(field.data), field, smoothing)
+    strength = smooth_field(np.abs(field.data), field, smoothing)
     area = np.nan_to_num(geometry.surface_area)
     mask = (strength > read_option(threshold, u.G, "threshold")) & (area > 0)
     patches = skimage.measure.label(mask, connectivity=2)
     return mask & (np.bincount(patches.ravel(), weights=area.ravel())[patches] >= least)
 
 
-def area_of_mask(mask: npt.NDArray[np.bool_], geometry: PixelGeometry) -> u.Quantity:
+def area_of_mask(mask: np.ndarray, geometry: PixelGeometry) -> u.Quantity:
     """Surface area of the pixels of a mask."""
     return (geometry.surface_area[mask].sum() * u.cm**2).to(u.Mm**2)
 
 
-def smoothed(values: npt.NDArray[np.float64], field: Field, smoothing: u.Quantity) -> npt.NDArray[np.float64]:
+def smooth_field(values: np.ndarray, field: Field, smoothing: u.Quantity) -> np.ndarray:
     """Smooth values on the grid of a field with a Gaussian that leaves out missing pixels."""
     width = read_option(smoothing, u.arcsec, "smoothing") * gaussian_fwhm_to_sigma
     sigma = [width / scale for scale in reversed(field.arcsec)]
@@ -238,7 +186,6 @@ MSH = u.def_unit(
 """Millionth of the solar hemisphere, :math:`2 \\pi R_\\odot^2 10^{-6}`, 3.04 Mm^2."""
 
 
-@described_with(**MASK_TEXTS)
 def active_region_mask(
     field: FieldLike,
     *,
@@ -246,7 +193,7 @@ def active_region_mask(
     smoothing: u.Quantity = SMOOTHING,
     min_area: u.Quantity = MIN_AREA,
     plate_scale: u.Quantity | None = None,
-) -> npt.NDArray[np.bool_]:
+) -> np.ndarray:
     r"""
     Find the pixels of active regions.
 
@@ -262,9 +209,19 @@ def active_region_mask(
 
     Parameters
     ----------
-    {field}
-    {mask_options}
-    {plate_scale}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    threshold : `~astropy.units.Quantity`
+        Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+        4 arcsec.
+    min_area : `~astropy.units.Quantity`
+        Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
 
     Returns
     -------
@@ -291,7 +248,6 @@ def active_region_mask(
     return mask_of(measured, pixel_areas(measured), threshold, smoothing, min_area)
 
 
-@described_with(**MASK_TEXTS)
 def active_region_area(
     field: FieldLike,
     *,
@@ -306,9 +262,19 @@ def active_region_area(
 
     Parameters
     ----------
-    {field}
-    {mask_options}
-    {plate_scale}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    threshold : `~astropy.units.Quantity`
+        Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+        4 arcsec.
+    min_area : `~astropy.units.Quantity`
+        Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
     unit : `~astropy.units.Unit` or ``"MSH"``
         Unit of the result. ``"MSH"`` is `MSH`, the millionth of the solar hemisphere. Defaults to Mm^2.
 
@@ -343,7 +309,6 @@ def active_region_area(
     return area_of_mask(mask_of(measured, geometry, threshold, smoothing, min_area), geometry).to(wanted)
 
 
-@described_with(**MASK_TEXTS)
 def active_region_area_error(
     result: FieldLike,
     truth: FieldLike,
@@ -353,7 +318,7 @@ def active_region_area_error(
     min_area: u.Quantity = MIN_AREA,
     plate_scale: u.Quantity | None = None,
 ) -> u.Quantity:
-    r"""
+    """
     Relative error of the area of a result's active regions, :math:`100 (A / A_0 - 1)` per cent.
 
     It is positive where the active regions of the result are larger than those of the truth. Both areas are measured
@@ -361,9 +326,21 @@ def active_region_area_error(
 
     Parameters
     ----------
-    {pair}
-    {mask_options}
-    {plate_scale}
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    threshold : `~astropy.units.Quantity`
+        Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+        4 arcsec.
+    min_area : `~astropy.units.Quantity`
+        Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
 
     Returns
     -------
@@ -392,15 +369,10 @@ def active_region_area_error(
     return relative_error(area, true_area, "an active region")
 
 
-def _area_unit(unit: Any) -> u.UnitBase:
-    unit = MSH if isinstance(unit, str) and unit == "MSH" else unit
-    try:
-        unit = u.Unit(unit)
-    except (TypeError, ValueError):
-        known = False
-    else:
-        known = unit.is_equivalent(u.Mm**2)
-    if not known:
-        msg = f"unit must be a unit of area or 'MSH', got {unit!r}."
-        raise ValueError(msg)
-    return unit
+def _area_unit(unit: u.UnitBase | str) -> u.UnitBase:
+    with contextlib.suppress(TypeError, ValueError):
+        known = MSH if unit == "MSH" else u.Unit(unit)
+        if known.is_equivalent(u.Mm**2):
+            return known
+    msg = f"unit must be a unit of area or 'MSH', got {unit!r}."
+    raise ValueError(msg)

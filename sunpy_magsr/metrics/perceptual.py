@@ -2,139 +2,95 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-import sunpy.map
 
-from sunpy_magsr.maps.field import PAIR, described_with, read_field, read_pair
+from sunpy_magsr.maps.field import FieldLike, read_field, read_pair
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import numpy.typing as npt
-    import torch
-
-    from sunpy_magsr.maps.field import FieldLike
-
-    FieldsLike = Sequence[FieldLike] | npt.NDArray[np.floating]
-    Network = Callable[[torch.Tensor], torch.Tensor]
-
-
-#: Networks with trained weights, by the name under which `~sunpy_magsr.metrics.lpips` takes them.
-PRETRAINED = {"vgg": "VGG16, ImageNet weights", "alex": "AlexNet, ImageNet weights"}
+#: Networks with weights trained on ImageNet, which torchmetrics has.
+PRETRAINED = ("vgg", "alex")
+#: Name of the features of the small network, to print with every score.
+LABEL = "random features, seed 0"
 
 _CHANNELS = (1, 16, 24, 32, 48, 64)
 _SLOPE = 0.2
 _BIAS = 0.1
 _MINIMUM_SIDE = 2 ** (len(_CHANNELS) - 2)
+_PATCH, _STRIDE, _BATCH = 64, 32, 64
 
 
-class RandomFeatures:
+@functools.cache
+def _weights() -> list[Any]:
+    """Weights and biases of the small network: normal with the variance of He et al. 2015 (doi:10.1109/ICCV.2015.123)."""
+    import torch
+
+    generator = torch.Generator().manual_seed(0)
+    weights = []
+    for inputs, outputs in itertools.pairwise(_CHANNELS):
+        scale = np.sqrt(2 / ((1 + _SLOPE**2) * 9 * inputs))
+        weight = torch.randn(outputs, inputs, 3, 3, generator=generator, dtype=torch.float64) * scale
+        # without a bias the features of a field and of its double would have one direction
+        weights.append((weight, torch.randn(outputs, generator=generator, dtype=torch.float64) * _BIAS))
+    return weights
+
+
+def random_features(images: Any) -> list[Any]:
     """
-    A small convolutional network with random weights that depend on a seed alone; see `random_features`.
+    Compute the feature maps of a small network with random weights, the same ones everywhere.
 
-    Parameters
-    ----------
-    seed : `int`
-        The seed of the weights.
-
-    Attributes
-    ----------
-    label : `str`
-        Name of the features, to print with every score: ``"random features, seed 0"``.
+    It has five stages of 3 x 3 convolution and leaky ReLU, with mean pooling by two between them.
     """
+    from torch.nn import functional
 
-    def __init__(self, seed: int = 0) -> None:
-        import torch
-
-        generator = torch.Generator().manual_seed(seed)
-        self.label = f"random features, seed {seed}"
-        self._weights = []
-        for inputs, outputs in itertools.pairwise(_CHANNELS):
-            scale = np.sqrt(2 / ((1 + _SLOPE**2) * 9 * inputs))
-            weight = torch.randn(outputs, inputs, 3, 3, generator=generator, dtype=torch.float64) * scale
-            # without a bias the features of a field and of its double would have one direction
-            bias = torch.randn(outputs, generator=generator, dtype=torch.float64) * _BIAS
-            self._weights.append((weight, bias))
-
-    def __repr__(self) -> str:
-        return f"<{self.label}>"
-
-    def layers(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Feature maps of the five stages."""
-        import torch.nn.functional
-
-        if min(images.shape[-2:]) < _MINIMUM_SIDE:
-            msg = f"images must be at least {_MINIMUM_SIDE} x {_MINIMUM_SIDE}, got shape {tuple(images.shape)}."
-            raise ValueError(msg)
-        maps: list[torch.Tensor] = []
-        features = images.double()
-        for weight, bias in self._weights:
-            if maps:
-                features = torch.nn.functional.avg_pool2d(features, 2)
-            padded = torch.nn.functional.pad(features, (1, 1, 1, 1), mode="replicate")
-            features = torch.nn.functional.leaky_relu(torch.nn.functional.conv2d(padded, weight, bias), _SLOPE)
-            maps.append(features)
-        return maps
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """Feature maps of the last stage, averaged over the image."""
-        return self.layers(images)[-1].mean(dim=(-2, -1))
+    if min(images.shape[-2:]) < _MINIMUM_SIDE:
+        msg = f"images must be at least {_MINIMUM_SIDE} x {_MINIMUM_SIDE}, got shape {tuple(images.shape)}."
+        raise ValueError(msg)
+    maps: list[Any] = []
+    for weight, bias in _weights():
+        features = functional.avg_pool2d(maps[-1], 2) if maps else images.double()
+        padded = functional.pad(features, (1, 1, 1, 1), mode="replicate")
+        maps.append(functional.leaky_relu(functional.conv2d(padded, weight, bias), _SLOPE))
+    return maps
 
 
-def random_features(seed: int = 0) -> RandomFeatures:
-    r"""
-    Make a network with random weights.
-
-    It has five stages of 3 x 3 convolution and leaky ReLU, with mean pooling by two between them. The weights are
-    normal with the variance of He et al. 2015 (:doi:`10.1109/ICCV.2015.123`). They come from the seed alone, so that
-    scores from several machines can be compared. They are not trained, so the scores cannot be compared with those of
-    a trained network. The network takes images in display units,
-    :math:`\mathrm{asinh}(B / 40\,\mathrm{G}) / \mathrm{asinh}(3000 / 40)`.
-    """
-    return RandomFeatures(seed)
-
-
-def feature_label(network: Any = None) -> str:
-    """Name of the features of a network, to print with `lpips` and `fid`."""
-    if isinstance(network, str):
-        return PRETRAINED.get(network, network)
-    network = random_features() if network is None else network
-    return str(getattr(network, "label", type(network).__name__))
-
-
-def as_images(fields: npt.NDArray[np.float64]) -> torch.Tensor:
-    """Turn fields into images as the networks take them."""
+def _as_images(fields: np.ndarray) -> Any:
+    """Turn fields ``[n, y, x]`` into images ``[n, 1, y, x]`` as the networks take them."""
     import torch
 
     display = np.arcsinh(fields / 40) / np.arcsinh(3000 / 40)
     return torch.from_numpy(display[:, None].astype(np.float32))
 
 
-@described_with(pair=PAIR)
-def lpips(result: FieldLike, truth: FieldLike, *, network: Any = None) -> float:
+def perceptual_distance(
+    result: FieldLike, truth: FieldLike, *, network: Callable[[Any], list[Any]] | str | None = None
+) -> float:
     r"""
-    Learned perceptual image patch similarity (Zhang et al. 2018, :doi:`10.1109/CVPR.2018.00068`).
+    Distance of two fields in the features of a network (after Zhang et al. 2018, :doi:`10.1109/CVPR.2018.00068`).
 
     It is :math:`\sum_l \langle \| \hat f_l - \hat f_{l,0} \|^2 \rangle` with the features :math:`f_l` of layer :math:`l`
     of a network. They are scaled to unit length over the channels, the mean is taken over the pixels of the layer, and
     every layer has the weight one. The network is given :math:`\mathrm{asinh}(B / 40\,\mathrm{G}) /
     \mathrm{asinh}(3000 / 40)`.
 
-    No network has learned what a physicist sees in a magnetogram. Say which network it was (`feature_label`), and
-    compare scores of one network only. Missing pixels hold 0 G in both fields. Feature pixels that depend on them are
-    left out, except with ``"vgg"`` and ``"alex"``.
+    No network has learned what a physicist sees in a magnetogram. Say which network it was, and compare scores of one
+    network only. Missing pixels hold 0 G in both fields. Feature pixels that depend on them are left out, except with
+    ``"vgg"`` and ``"alex"``.
 
     Parameters
     ----------
-    {pair}
-    network : object or `str`, optional
-        Any object with a method ``layers(images)`` that gives a list of feature maps ``[n, channel, y, x]`` for images
-        ``[n, 1, y, x]`` in float32. Or ``"vgg"`` or ``"alex"`` for those of the authors, with trained weights of the
-        layers (they need torchmetrics and torchvision, and download weights). Defaults to ``random_features(0)``,
-        which needs fields of at least 16 x 16 pixels.
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    network : callable or `str`, optional
+        A function that gives a list of feature maps ``[n, channel, y, x]`` for images ``[n, 1, y, x]`` in float32. Or
+        ``"vgg"`` or ``"alex"`` for LPIPS with its trained weights (which needs torchmetrics and torchvision, and
+        downloads weights). Defaults to a small network with random weights, which needs fields of at least 16 x 16
+        pixels.
 
     Returns
     -------
@@ -153,36 +109,35 @@ def lpips(result: FieldLike, truth: FieldLike, *, network: Any = None) -> float:
     Examples
     --------
     >>> import numpy as np
-    >>> from sunpy_magsr.metrics import lpips
+    >>> from sunpy_magsr.metrics import perceptual_distance
     >>> truth = np.random.default_rng(1).normal(0, 200, (64, 64))
-    >>> lpips(truth, truth)
+    >>> perceptual_distance(truth, truth)
     0.0
-    >>> lpips(np.zeros((64, 64)), truth) > lpips(0.9 * truth, truth)
+    >>> perceptual_distance(np.zeros((64, 64)), truth) > perceptual_distance(0.9 * truth, truth)
     True
     """
     fields = read_pair(result, truth)
-    first, second = (as_images(np.nan_to_num(field.data)[None]) for field in fields)
+    first, second = (_as_images(np.nan_to_num(field.data)[None]) for field in fields)
     if isinstance(network, str) and network in PRETRAINED:
-        return _pretrained_lpips(first, second, network)
-    network = random_features() if network is None else network
-    if not hasattr(network, "layers"):
-        known = ", ".join(repr(name) for name in PRETRAINED)
-        msg = f"network must be None, {known} or an object with a method layers, got {network!r}."
+        return _lpips(first, second, network)
+    network = random_features if network is None else network
+    if not callable(network):
+        known = ", ".join(map(repr, PRETRAINED))
+        msg = f"network must be None, {known} or a function that gives a list of feature maps, got {network!r}."
         raise TypeError(msg)
-    return _feature_difference(first, second, ~fields[1].valid, network)
+    return _feature_distance(first, second, ~fields[1].valid, network)
 
 
-def _feature_difference(
-    result: torch.Tensor, truth: torch.Tensor, missing: npt.NDArray[np.bool_], network: Any
-) -> float:
+def _feature_distance(result: Any, truth: Any, missing: np.ndarray, network: Callable[[Any], list[Any]]) -> float:
     import torch
+    from torch.nn import functional
 
     gaps = torch.from_numpy(missing.astype(np.float32))[None, None]
     total = 0.0
     with torch.inference_mode():
-        for ours, theirs in zip(network.layers(result), network.layers(truth), strict=True):
-            first, second = (torch.nn.functional.normalize(maps.double(), dim=1, eps=1e-10) for maps in (ours, theirs))
-            measured = torch.nn.functional.adaptive_max_pool2d(gaps, first.shape[-2:])[0, 0] == 0
+        for pair in zip(network(result), network(truth), strict=True):
+            first, second = (functional.normalize(maps.double(), dim=1, eps=1e-10) for maps in pair)
+            measured = functional.adaptive_max_pool2d(gaps, first.shape[-2:])[0, 0] == 0
             if not measured.any():
                 msg = "result and truth must be measured over a pixel of every feature layer, got too many gaps."
                 raise ValueError(msg)
@@ -190,87 +145,35 @@ def _feature_difference(
     return total
 
 
-def _pretrained_lpips(result: torch.Tensor, truth: torch.Tensor, network: Any) -> float:
-    import torch
-
+def _lpips(result: Any, truth: Any, network: Any) -> float:
     try:
         from torchmetrics.functional.image import learned_perceptual_image_patch_similarity
 
         first, second = (images.clip(-1, 1).expand(-1, 3, -1, -1) for images in (result, truth))
-        with torch.inference_mode():
-            return float(learned_perceptual_image_patch_similarity(first, second, net_type=network))
+        return float(learned_perceptual_image_patch_similarity(first, second, net_type=network))
     except ImportError as error:
         msg = f"network={network!r} needs torchmetrics and torchvision: pip install sunpy-magsr[perceptual]."
         raise ImportError(msg) from error
 
 
-_BATCH = 64
+def patch_features(field: FieldLike) -> np.ndarray:
+    """Compute the random features of each fully measured patch of 64 x 64 pixels of a field, ``[patch, feature]``."""
+    import torch
 
-_OPTIONS = """\
-network : callable, optional
-    ``network(images)`` gives features ``[n, d]`` for images ``[n, 1, patch, patch]``, which are float32 in display units
-    (see `random_features`). Defaults to ``random_features(0)``.
-patch : `int`
-    Side of a patch in pixels. Defaults to 64.
-stride : `int`
-    Distance from one patch to the next in pixels. Defaults to 32.
-"""
-
-
-@described_with(options=_OPTIONS)
-def fid(
-    results: FieldsLike, truths: FieldsLike, *, network: Network | None = None, patch: int = 64, stride: int = 32
-) -> float:
-    r"""
-    Frechet distance between the features of two sets of fields (Heusel et al. 2017, arXiv:1706.08500).
-
-    The fields are cut into patches, and `frechet_distance` compares the features of the patches that are fully
-    measured. The sets need not show the same regions.
-
-    The name stands for the Inception network, which is not used here. A number has a meaning only together with
-    `feature_label`, ``patch`` and ``stride``. With few patches it is too high, by much where there are not many more
-    patches than features. Patches that overlap are not independent.
-    """
-    sets = {"results": results, "truths": truths}
-    features = [
-        patch_features(fields, network=network, patch=patch, stride=stride, name=name) for name, fields in sets.items()
-    ]
-    for name, found in zip(sets, features, strict=True):
-        if len(found) < 2:
-            msg = f"{name} must have two fully measured patches of {patch} x {patch} pixels or more, got {len(found)}."
-            raise ValueError(msg)
-    return frechet_distance(*features)
-
-
-@described_with(options=_OPTIONS)
-def patch_features(
-    fields: FieldsLike, *, network: Network | None = None, patch: int = 64, stride: int = 32, name: str = "fields"
-) -> npt.NDArray[np.float64]:
-    """Features of the fully measured patches of several fields, which `fid` compares."""
-    for option, value in (("patch", patch), ("stride", stride)):
-        if not isinstance(value, int | np.integer) or value < 1:
-            msg = f"{option} must be a positive integer, got {value!r}."
-            raise ValueError(msg)
-    network = random_features() if network is None else network
-    if not callable(network):
-        msg = f"network must be None or callable, got {network!r}."
-        raise TypeError(msg)
-    if isinstance(fields, sunpy.map.GenericMap) or getattr(fields, "ndim", 3) < 3:
-        msg = f"{name} must be a sequence of fields, got one {type(fields).__name__}."
-        raise TypeError(msg)
-    features: list[npt.NDArray[np.float64]] = []
-    for field in fields:
-        data = read_field(field, name=name).data
-        if min(data.shape) < patch:
-            continue
-        windows = np.lib.stride_tricks.sliding_window_view(data, (patch, patch))[::stride, ::stride]
-        measured = np.argwhere(np.isfinite(windows).all(axis=(-2, -1)))
-        batches = (measured[start : start + _BATCH] for start in range(0, len(measured), _BATCH))
-        features.extend(_features(network, windows[tuple(batch.T)]) for batch in batches)
+    data = read_field(field).data
+    if min(data.shape) < _PATCH:
+        return np.empty((0, 0))
+    windows = np.lib.stride_tricks.sliding_window_view(data, (_PATCH, _PATCH))[::_STRIDE, ::_STRIDE]
+    measured = np.argwhere(np.isfinite(windows).all(axis=(-2, -1)))
+    features = []
+    with torch.inference_mode():
+        for start in range(0, len(measured), _BATCH):
+            images = _as_images(windows[tuple(measured[start : start + _BATCH].T)])
+            features.append(random_features(images)[-1].mean(dim=(-2, -1)).numpy())
     return np.concatenate(features) if features else np.empty((0, 0))
 
 
-def frechet_distance(features_a: npt.ArrayLike, features_b: npt.ArrayLike) -> float:
+def frechet_distance(features_a: np.typing.ArrayLike, features_b: np.typing.ArrayLike) -> float:
     r"""
     Frechet distance between Gaussian fits to two samples (Dowson & Landau 1982, :doi:`10.1016/0047-259X(82)90077-X`).
 
@@ -315,10 +218,3 @@ def frechet_distance(features_a: npt.ArrayLike, features_b: npt.ArrayLike) -> fl
         raise ValueError(msg)
     spread = sum((root**2).sum() for root in roots) - 2 * np.linalg.norm(roots[0] @ roots[1].T, "nuc")
     return float(((means[0] - means[1]) ** 2).sum() + max(spread, 0))
-
-
-def _features(network: Network, patches: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    import torch
-
-    with torch.inference_mode():
-        return torch.as_tensor(network(as_images(patches))).double().cpu().numpy()

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 import scipy.stats
 import skimage.metrics
 from astropy.stats import mad_std
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import PAIR, PARAMETERS, RAISES, described_with, read_pair
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import FieldLike
-
+from sunpy_magsr.maps.field import FieldLike, read_pair
 
 _WINDOW = 7
 _DATA_RANGE = 6000 * u.G
 
-_DATA_RANGE_TEXT = """\
-data_range : `~astropy.units.Quantity`
-    Range :math:`R` of the field in the formula. Defaults to 6000 G, from -3000 to 3000 G.
-"""
-_UNREADABLE = """\
-ValueError
-    If a field cannot be read, the shapes differ or no pixel is measured in both fields.
-"""
-_TEXTS = {
-    "parameters": PARAMETERS + PAIR,
-    "parameters_with_range": PARAMETERS + PAIR + _DATA_RANGE_TEXT,
-    "raises": RAISES + _UNREADABLE,
-}
 
-
-@described_with(**_TEXTS)
 def psnr(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_RANGE) -> float:
     r"""
     Peak signal-to-noise ratio of a result.
@@ -48,7 +27,14 @@ def psnr(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_
     with the data range :math:`R`. Nearly all pixels of a magnetogram are quiet Sun, so they decide the number, and
     smooth results score best.
 
-    {parameters_with_range}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    data_range : `~astropy.units.Quantity`
+        Range :math:`R` of the field in the formula. Defaults to 6000 G, from -3000 to 3000 G.
 
     Returns
     -------
@@ -77,7 +63,6 @@ def psnr(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_
     return float(value)
 
 
-@described_with(**_TEXTS)
 def ssim(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_RANGE) -> float:
     r"""
     Structural similarity of two fields (Wang et al. 2004, :doi:`10.1109/TIP.2003.819861`).
@@ -88,7 +73,14 @@ def ssim(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_
     `skimage.metrics.structural_similarity`. With a range of 6000 G the constants are 60 and 180 G squared, so that
     the quiet Sun scores near 1 whatever its structure.
 
-    {parameters_with_range}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    data_range : `~astropy.units.Quantity`
+        Range :math:`R` of the field in the formula. Defaults to 6000 G, from -3000 to 3000 G.
 
     Returns
     -------
@@ -120,19 +112,26 @@ def ssim(result: FieldLike, truth: FieldLike, *, data_range: u.Quantity = _DATA_
     return float(values[complete].mean())
 
 
-@described_with(**_TEXTS)
 def rmse(result: FieldLike, truth: FieldLike) -> u.Quantity:
     r"""
     Root mean square error of a result, :math:`\langle (B - B_0)^2 \rangle^{1/2}`.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
 
     Returns
     -------
     `~astropy.units.Quantity`
         The root mean square of the difference, in Gauss.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field cannot be read, the shapes differ or no pixel is measured in both fields.
 
     Examples
     --------
@@ -143,19 +142,26 @@ def rmse(result: FieldLike, truth: FieldLike) -> u.Quantity:
     return np.sqrt(np.mean(_difference(result, truth) ** 2)) * u.G
 
 
-@described_with(**_TEXTS)
 def mae(result: FieldLike, truth: FieldLike) -> u.Quantity:
     r"""
     Mean absolute error of a result, :math:`\langle |B - B_0| \rangle`.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
 
     Returns
     -------
     `~astropy.units.Quantity`
         The mean absolute difference, in Gauss.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field cannot be read, the shapes differ or no pixel is measured in both fields.
 
     Examples
     --------
@@ -166,7 +172,6 @@ def mae(result: FieldLike, truth: FieldLike) -> u.Quantity:
     return np.mean(np.abs(_difference(result, truth))) * u.G
 
 
-@described_with(**_TEXTS)
 def bias(result: FieldLike, truth: FieldLike) -> u.Quantity:
     r"""
     Mean error of a result, :math:`\langle B - B_0 \rangle`.
@@ -174,14 +179,22 @@ def bias(result: FieldLike, truth: FieldLike) -> u.Quantity:
     The sign is that of the field. Where both polarities have the same flux, a field that is too strong by a factor
     has no bias.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
 
     Returns
     -------
     `~astropy.units.Quantity`
         The mean difference with its sign, in Gauss.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field cannot be read, the shapes differ or no pixel is measured in both fields.
 
     Examples
     --------
@@ -194,7 +207,6 @@ def bias(result: FieldLike, truth: FieldLike) -> u.Quantity:
     return np.mean(_difference(result, truth)) * u.G
 
 
-@described_with(**_TEXTS)
 def pearson(result: FieldLike, truth: FieldLike) -> float:
     r"""
     Pearson's correlation coefficient of two fields.
@@ -202,7 +214,12 @@ def pearson(result: FieldLike, truth: FieldLike) -> float:
     It is :math:`\langle (B - \bar B)(B_0 - \bar B_0) \rangle / (\sigma \sigma_0)` and does not change when one field is
     multiplied by a positive factor or has a constant added.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
 
     Returns
     -------
@@ -228,7 +245,7 @@ def pearson(result: FieldLike, truth: FieldLike) -> float:
     return float(scipy.stats.pearsonr(first.data[second.valid], second.data[second.valid]).statistic)
 
 
-def _difference(result: FieldLike, truth: FieldLike) -> npt.NDArray[np.float64]:
+def _difference(result: FieldLike, truth: FieldLike) -> np.ndarray:
     first, second = read_pair(result, truth)
     return (first.data - second.data)[second.valid]
 
@@ -261,19 +278,21 @@ class Speckle:
     share: float
 
 
-def asinh_view(field: npt.ArrayLike) -> npt.NDArray[np.floating]:
+def asinh_view(field: npt.ArrayLike) -> np.ndarray:
     r"""Compress a field as :math:`5\,\mathrm{G}\,\mathrm{asinh}(B / 5\,\mathrm{G})`, so that weak structure shows too."""
     return _SCALE * np.arcsinh(np.asarray(field) / _SCALE)
 
 
-@described_with(pair=PAIR)
 def speckle(result: FieldLike, truth: FieldLike, known: npt.ArrayLike) -> Speckle:
     """
     Compare the texture of a result's weak field, from pixel to pixel, with that of the truth.
 
     Parameters
     ----------
-    {pair}
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
     known : array-like
         What the input says, such as its interpolation, in Gauss on the same grid. The field counts as weak where this
         is below 30 G in all of the 9 x 9 pixels around.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -11,22 +10,8 @@ import scipy.ndimage
 import skimage.measure
 
 from sunpy_magsr._options import read_option
-from sunpy_magsr.maps.field import described_with, pixel_areas, pixel_lengths, read_field
-from sunpy_magsr.metrics.flux import (
-    MASK_TEXTS,
-    MIN_AREA,
-    SMOOTHING,
-    THRESHOLD,
-    area_of_mask,
-    mask_of,
-    pixel_fluxes,
-    smoothed,
-)
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry
+from sunpy_magsr.maps.field import Field, FieldLike, PixelGeometry, pixel_areas, pixel_lengths, read_field
+from sunpy_magsr.metrics.flux import MIN_AREA, SMOOTHING, THRESHOLD, area_of_mask, mask_of, pixel_fluxes, smooth_field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +37,6 @@ class SharpParameters:
     inversion_line_length: u.Quantity
 
 
-@described_with(**MASK_TEXTS)
 def sharp_parameters(
     field: FieldLike,
     *,
@@ -80,13 +64,23 @@ def sharp_parameters(
 
     Parameters
     ----------
-    {field}
-    {mask_options}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    threshold : `~astropy.units.Quantity`
+        Pixels belong to an active region where the smoothed :math:`|B|` is above it. Defaults to 100 G.
+    smoothing : `~astropy.units.Quantity`
+        Full width at half maximum, as an angle, of the Gaussian that smooths :math:`|B|`; 0 for none. Defaults to
+        4 arcsec.
+    min_area : `~astropy.units.Quantity`
+        Area on the solar surface of the smallest patch that is kept. Defaults to 10 Mm^2.
     strong_field : `~astropy.units.Quantity`
         The smoothed field is strong above it. Defaults to 150 G.
     distance : `~astropy.units.Quantity`
         Largest distance of an inversion line from strong field, as an angle. Defaults to 4 arcsec.
-    {plate_scale}
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+        An array counts as lying at disk center, 1 AU away.
 
     Returns
     -------
@@ -120,7 +114,7 @@ def sharp_parameters(
     mask = mask_of(measured, geometry, threshold, smoothing, min_area)
     fluxes = pixel_fluxes(measured, geometry, deproject=True)[mask]
     total = np.abs(fluxes).sum()
-    smooth = smoothed(measured.data, measured, smoothing)
+    smooth = smooth_field(measured.data, measured, smoothing)
     polarities = (mask & (smooth > strong), mask & (smooth < -strong))
     return SharpParameters(
         unsigned_flux=total * u.Mx,
@@ -131,11 +125,7 @@ def sharp_parameters(
 
 
 def _inversion_line_length(
-    field: Field,
-    geometry: PixelGeometry,
-    smooth: npt.NDArray[np.float64],
-    polarities: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
-    reach: float,
+    field: Field, geometry: PixelGeometry, smooth: np.ndarray, polarities: tuple[np.ndarray, np.ndarray], reach: float
 ) -> float:
     if not all(polarity.any() for polarity in polarities):
         return 0.0

@@ -7,7 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from sunpy_magsr.maps.grid import prefilter
-from sunpy_magsr.models.layers import denormalize, normalize
+from sunpy_magsr.models.layers import denormalize, normalize, start_at_zero
 
 
 def upsample(low, factor):
@@ -20,7 +20,7 @@ def block_mean(high, factor):
     return F.avg_pool2d(high, factor)
 
 
-def _filtered(low, factor):
+def _filter(low, factor):
     """Filter fields so that the means over blocks of the interpolated ones are the values."""
     weights = torch.from_numpy(prefilter(factor)).to(low)
     reach = len(weights) // 2
@@ -34,9 +34,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        self.conv2 = start_at_zero(nn.Conv2d(channels, channels, 3, padding=1))
 
     def forward(self, x):
         return x + self.conv2(F.silu(self.conv1(F.silu(x))))
@@ -139,7 +137,7 @@ class MagnetogramAutoencoder(ModelMixin, ConfigMixin):
             detail = self.decoder(torch.cat([latent.float(), self.normalize(low.float())], dim=1))
             high = self.denormalize(base + detail)
         missing = low - block_mean(high, factor)
-        return high + upsample(_filtered(missing, factor) if exact else missing, factor)
+        return high + upsample(_filter(missing, factor) if exact else missing, factor)
 
 
 class PixelCodec(nn.Module, ConfigMixin):

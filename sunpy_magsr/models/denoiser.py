@@ -8,7 +8,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from sunpy_magsr.models.layers import Bands, LocalBlock, denormalize, normalize, timestep_features
+from sunpy_magsr.models.layers import Bands, LocalBlock, denormalize, normalize, start_at_zero, timestep_features
 
 _LOG_SIGMA_LIMITS = (-5.0, 3.0)
 
@@ -76,18 +76,13 @@ class MagnetogramDenoiser(ModelMixin, ConfigMixin):
         packed = self.drawn_channels * self.patch**2
         self.embed_low = nn.Linear((5 if draws_low else 3) * self.patch**2, channels)
         self.reader = nn.ModuleList(LocalBlock(channels) for _ in range(condition_blocks))
-        self.moments = nn.Linear(channels, 2 * packed) if whitened else None
+        self.moments = start_at_zero(nn.Linear(channels, 2 * packed)) if whitened else None
         self.time = nn.Sequential(nn.Linear(128, channels), nn.SiLU(), nn.Linear(channels, channels), nn.SiLU())
         self.embed_noisy = nn.Linear(packed, channels)
         self.embed_features = nn.Linear(channels, channels)
         self.stack = nn.ModuleList(LocalBlock(channels, embedding=channels) for _ in range(denoiser_blocks))
         self.norm = nn.LayerNorm(channels)
-        self.velocity = nn.Linear(channels, packed)
-        nn.init.zeros_(self.velocity.weight)
-        nn.init.zeros_(self.velocity.bias)
-        if self.moments is not None:
-            nn.init.zeros_(self.moments.weight)
-            nn.init.zeros_(self.moments.bias)
+        self.velocity = start_at_zero(nn.Linear(channels, packed))
 
     @property
     def drawn_channels(self):

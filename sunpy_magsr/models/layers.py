@@ -9,6 +9,13 @@ from torch import nn
 _MAX_NORMALIZED = 6.0
 
 
+def start_at_zero(layer):
+    """Set the weights of a layer to zero, so that the training starts without its part, and return it."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
 def normalize(field, *, scale, kind="asinh"):
     r"""
     Map a magnetic field to the numbers that the networks see.
@@ -129,10 +136,7 @@ class LocalBlock(nn.Module):
         self.norm = nn.LayerNorm(channels)
         self.expand = nn.Linear(channels, expansion * channels)
         self.contract = nn.Linear(expansion * channels, channels)
-        self.modulation = nn.Linear(embedding, 2 * channels) if embedding else None
-        if self.modulation is not None:
-            nn.init.zeros_(self.modulation.weight)
-            nn.init.zeros_(self.modulation.bias)
+        self.modulation = start_at_zero(nn.Linear(embedding, 2 * channels)) if embedding else None
         with torch.no_grad():
             self.contract.weight.mul_(0.2)
 

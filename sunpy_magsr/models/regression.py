@@ -7,15 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from sunpy_magsr.models.autoencoder import ResidualBlock, upsample
-from sunpy_magsr.models.layers import denormalize, normalize
-
-
-def _detail(channels):
-    """The last convolution. Its weights are zero at first, so that the training starts from interpolation."""
-    layer = nn.Conv2d(channels, 1, 3, padding=1)
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
+from sunpy_magsr.models.layers import denormalize, normalize, start_at_zero
 
 
 class Enhance(ModelMixin, ConfigMixin):
@@ -45,7 +37,7 @@ class Enhance(ModelMixin, ConfigMixin):
         self.body = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.last = nn.Conv2d(channels, channels, 3, padding=1)
         self.fine = nn.Conv2d(channels, channels, 3, padding=1)
-        self.detail = _detail(channels)
+        self.detail = start_at_zero(nn.Conv2d(channels, 1, 3, padding=1))
 
     @property
     def halo(self):
@@ -69,7 +61,7 @@ class Stage(nn.Module):
         self.first = nn.Conv2d(1, channels, 3, padding=1)
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.up = nn.Conv2d(channels, 4 * channels, 3, padding=1)
-        self.detail = _detail(channels)
+        self.detail = start_at_zero(nn.Conv2d(channels, 1, 3, padding=1))
 
     def forward(self, x):
         """``[N, 1, h, w]`` to ``[N, 1, 2 h, 2 w]``, both normalized."""

@@ -15,13 +15,13 @@ from astropy.stats import gaussian_fwhm_to_sigma
 from sunpy_magsr.inference.header import finer_header
 from sunpy_magsr.instrument import MDI_GAIN, MDI_PSF_FWHM, find_bad_pixels, input_noise, without_bad_pixels
 from sunpy_magsr.instrument.defects import without_constant_pixels
+from sunpy_magsr.instrument.noise import quiet_noise
 from sunpy_magsr.instrument.psf import sampling_kernel
 from sunpy_magsr.instrument.response import fit_gain_and_blur, parts_of
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import read_field
 from sunpy_magsr.maps.header import observation_time
-from sunpy_magsr.metrics.agreement import quiet_noise
 from sunpy_magsr.pairs import geometry, quality
 
 if TYPE_CHECKING:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
+import numpy as np
+
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.maps.grid import bicubic
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import numpy as np
-
-    from sunpy_magsr.maps import Magnetogram
-    from sunpy_magsr.store.card import ModelCard
+from sunpy_magsr.store.card import ModelCard
 
 
 class Backend(Protocol):

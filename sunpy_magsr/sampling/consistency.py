@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import numpy as np
 import scipy.ndimage
 
 from sunpy_magsr.instrument import degrade, instrument_of
+from sunpy_magsr.maps import Magnetogram
 from sunpy_magsr.maps.grid import bicubic, prefilter
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sunpy_magsr.maps import Magnetogram
-    from sunpy_magsr.store.card import ModelCard
-
+from sunpy_magsr.store.card import ModelCard
 
 _KINDS = ("exact", "noise")
 # Of the misfit's square over the noise's variance, averaged over a Gaussian window of a pixel: what is too much where the
@@ -42,13 +37,13 @@ def exact(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     """
     rows, columns = low.shape
     factor = high.shape[0] // rows
-    correction = _filtered(low - degrade(high, factor=factor), prefilter(factor))
+    correction = _filter(low - degrade(high, factor=factor), prefilter(factor))
     high = high + bicubic(correction, factor)
     left = low - degrade(high, factor=factor)  # rounding, and the edges, where the interpolation repeats the last pixel
     return (high.reshape(rows, factor, columns, factor) + left[:, None, :, None]).reshape(high.shape)
 
 
-def within_noise(
+def match_within_noise(
     high: np.ndarray,
     low: np.ndarray,
     noise: np.ndarray,
@@ -81,7 +76,7 @@ def within_noise(
     kernels = [_response(factor, width) for width in widths]
 
     def seen(change):
-        return sum(share * _filtered(change, kernel) for share, kernel in zip(shares, kernels, strict=True))
+        return sum(share * _filter(change, kernel) for share, kernel in zip(shares, kernels, strict=True))
 
     change = np.zeros_like(low)
     for _ in range(_PASSES):
@@ -119,7 +114,7 @@ def _response(factor, psf_fwhm):
     return degrade(bicubic(pixel, factor), factor=factor, psf_fwhm=factor * psf_fwhm)[:, 0].astype(np.float32)
 
 
-def _filtered(field, kernel):
+def _filter(field, kernel):
     for axis in (0, 1):
         field = scipy.ndimage.correlate1d(field, kernel, axis=axis, mode="nearest")
     return field
@@ -146,7 +141,7 @@ def enforcer(magnetogram: Magnetogram, card: ModelCard, kind: str) -> Callable[[
     if kind == "exact":
         return functools.partial(exact, low=magnetogram.data / np.float32(instrument.gain))
     return functools.partial(
-        within_noise,
+        match_within_noise,
         low=magnetogram.data,
         noise=instrument.misfit_error(magnetogram.data),
         psf_fwhm=instrument.widths,

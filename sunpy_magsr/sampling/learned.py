@@ -89,7 +89,7 @@ class DiffusionBackend:
         spread = (is_los_cea and self.card.spread_cea) or self.card.spread
         features = base = scale = None
         if config.draws_low:
-            noise = frame.continued(instrument.noise)
+            noise = frame.extend(instrument.noise)
         else:
             levels = self.card.noise
             noise = torch.full_like(frame.low, levels.get("los_cea", levels["los"]) if is_los_cea else levels[kind])
@@ -124,7 +124,7 @@ class DiffusionBackend:
                 with self._number_format(frame.device):
                     found = self.denoiser(noisy, time, seen, near[:, 0] > 0)
                 velocity = frame.put(velocity, chosen, found)
-            state = _advanced(scheduler, velocity * frame.near(1), timestep, state)
+            state = _advance(scheduler, velocity * frame.near(1), timestep, state)
         return state
 
     def _number_format(self, device):
@@ -135,15 +135,15 @@ class DiffusionBackend:
         _, base, scale = condition
         sources = [(base + scale * whitened, 1), (frame.low, 1)]
         if self.denoiser.config.draws_low:
-            return frame.decoded(2 * self.autoencoder.halo, sources, self._decode_drawn, self.card.factor)
-        return frame.decoded(self.autoencoder.halo, sources, self.autoencoder.decode, self.card.factor)
+            return frame.decode(2 * self.autoencoder.halo, sources, self._decode_drawn, self.card.factor)
+        return frame.decode(self.autoencoder.halo, sources, self.autoencoder.decode, self.card.factor)
 
     def _decode_drawn(self, drawn, low):
         residual, clean = self.denoiser.split(drawn, low)
         return self.autoencoder.decode(residual + self.autoencoder.encode_low(clean), clean, exact=False)
 
 
-def _advanced(scheduler, velocity, timestep, state):
+def _advance(scheduler, velocity, timestep, state):
     """One step of a scheduler. DDIM, which keeps no earlier steps, takes the frame in parts that fit into the cache."""
     size = _ROWS if isinstance(scheduler, DDIMScheduler) else state.shape[2]
     parts = zip(velocity.split(size, dim=2), state.split(size, dim=2), strict=True)
@@ -182,4 +182,4 @@ class RegressionBackend:
         frame = Frame(magnetogram, self.tile, device, batch_size)
         with tqdm(total=frame.count(decoded=True), disable=None if progress else True, unit="tile") as bar:
             frame.bar = bar
-            yield frame.decoded(self.network.halo, [(frame.low, 1)], self.network, self.card.factor)
+            yield frame.decode(self.network.halo, [(frame.low, 1)], self.network, self.card.factor)

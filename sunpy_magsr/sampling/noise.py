@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 from astropy.time import Time
 from scipy.special import ndtri
 from sunpy.coordinates import HeliographicCarrington
+from sunpy.map import GenericMap
 from sunpy.sun.constants import sidereal_rotation_rate
 from sunpy.sun.models import differential_rotation
 
+from sunpy_magsr.maps import Magnetogram
+from sunpy_magsr.maps.disk import sphere_cosine
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.maps.wcs import is_helioprojective, unread_roll
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.maps import Magnetogram
-
 
 _GOLDEN = 0x9E3779B97F4A7C15  # 2^64 over the golden ratio, the step of SplitMix64
 _FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
-def hashed(*numbers: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
+def hash_numbers(*numbers: int | np.ndarray) -> np.ndarray:
     """
     Mix whole numbers into one number of 64 bits, which looks random and is the same on every machine.
 
@@ -37,22 +32,22 @@ def hashed(*numbers: int | npt.NDArray[np.integer]) -> npt.NDArray[np.uint64]:
     result = np.zeros(1, np.uint64)
     for number in numbers:
         whole = np.uint64(number % 2**64) if isinstance(number, int) else np.asarray(number).astype(np.uint64)
-        result = _mixed(result * np.uint64(3) + whole + np.uint64(_GOLDEN))
+        result = _mix(result * np.uint64(3) + whole + np.uint64(_GOLDEN))
     return result
 
 
-def uniform_numbers(keys: npt.NDArray[np.uint64], number: int) -> npt.NDArray[np.float64]:
+def uniform_numbers(keys: np.ndarray, number: int) -> np.ndarray:
     """Compute a uniform random number for each key, above 0 and below 1."""
-    raw = _mixed(keys + np.uint64((number + 1) * _GOLDEN % 2**64)) >> np.uint64(11)
+    raw = _mix(keys + np.uint64((number + 1) * _GOLDEN % 2**64)) >> np.uint64(11)
     return (raw + 0.5) * 2.0**-53
 
 
-def normal_numbers(keys: npt.NDArray[np.uint64], count: int) -> npt.NDArray[np.float32]:
+def normal_numbers(keys: np.ndarray, count: int) -> np.ndarray:
     """Compute normal random numbers of zero mean and unit variance for each key."""
     return np.stack([ndtri(uniform_numbers(keys, number)).astype(np.float32) for number in range(count)])
 
 
-def _mixed(number):
+def _mix(number):
     number = (number ^ (number >> np.uint64(30))) * _FIRST
     number = (number ^ (number >> np.uint64(27))) * _SECOND
     return number ^ (number >> np.uint64(31))
@@ -61,9 +56,7 @@ def _mixed(number):
 _BLOCK = 32
 
 
-def noise_field(
-    shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int
-) -> npt.NDArray[np.float32]:
+def noise_field(shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int) -> np.ndarray:
     """
     Draw white Gaussian noise that is a function of the seed, the sample and the pixel.
 
@@ -145,22 +138,20 @@ class SolarNoise:
         self.cell = _CELL * 2.0 ** (np.round(2 * np.log2(pixel / _CELL)) / 2)
         self._keys = functools.lru_cache(maxsize=1)(self._keys_of)  # all samples have the same
 
-    def __call__(
-        self, shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int
-    ) -> npt.NDArray[np.float32]:
+    def __call__(self, shape: tuple[int, int, int], *, origin: tuple[int, int], seed: int, sample: int) -> np.ndarray:
         """Compute the noise of a window of the frame, as ``sunpy_magsr.sampling.noise_field`` does."""
-        return normal_numbers(hashed(self._keys(tuple(shape[1:]), tuple(origin)), seed, sample), shape[0])
+        return normal_numbers(hash_numbers(self._keys(tuple(shape[1:]), tuple(origin)), seed, sample), shape[0])
 
     def _keys_of(self, size, origin):
         """A number for each pixel ``[y, x]`` of a window. No two of them are the same."""
         y, x = (np.arange(start, start + side) for start, side in zip(origin, size, strict=True))
-        own = hashed(_IN_FRAME, y[:, None], x, round(1000 * self.time))
+        own = hash_numbers(_IN_FRAME, y[:, None], x, round(1000 * self.time))
         if self.lifetime == 0:
             return own
         cells, on_sun, taken = self._cells(y - self.origin[0], x - self.origin[1])
         period = -self.lifetime * np.log(uniform_numbers(cells, 0) * uniform_numbers(cells, 1))
         phase = self.time / period + uniform_numbers(cells, 2)
-        keys = hashed(cells, np.floor(phase).astype(np.int64))
+        keys = hash_numbers(cells, np.floor(phase).astype(np.int64))
         return np.where(on_sun & ~taken, keys, own)
 
     def _cells(self, y, x):
@@ -172,13 +163,13 @@ class SolarNoise:
         row = np.floor(latitude / height)
         middle = np.clip((row + 0.5) * height, -90, 90)
         columns = np.maximum(1, np.round(360 / self.cell / wider * np.cos(np.deg2rad(middle))))
-        column = np.floor(columns * (((longitude - self._turned(middle)) / 360) % 1))
+        column = np.floor(columns * (((longitude - self._rotation(middle)) / 360) % 1))
         numbers = (np.round(_STEPS * np.log2(wider)), np.round(_STEPS * np.log2(taller)), row, column)
-        cells = hashed(_ON_SUN, *(number.astype(np.int64) for number in numbers))
+        cells = hash_numbers(_ON_SUN, *(number.astype(np.int64) for number in numbers))
         inside = (slice(_REACH, -_REACH),) * 2
         return cells[inside], on_sun[inside], _taken(cells)
 
-    def _turned(self, latitude):
+    def _rotation(self, latitude):
         """Degrees by which a latitude has rotated relative to Carrington longitudes since `_START`."""
         found, inverse = np.unique(latitude, return_inverse=True)
         rate = differential_rotation(1 * u.day, found * u.deg, model="snodgrass").to_value(u.deg)
@@ -194,20 +185,19 @@ class SolarNoise:
         if not self.foreshortened:  # pixels are equally far apart in longitude, and in latitude or its sine
             cosine, known = _cosine(np.deg2rad(latitude)), np.isfinite(longitude)
             is_equal_area = str(self.smap.coordinate_system.axis1).upper().endswith("CEA")
-            return longitude, latitude, _rounded(cosine), _rounded(1 / cosine) if is_equal_area else 1.0, known
+            return longitude, latitude, _round_down(cosine), _round_down(1 / cosine) if is_equal_area else 1.0, known
         center = observer.transform_to(frame)
         east, north = np.deg2rad(longitude - center.lon.to_value(u.deg)), np.deg2rad(latitude)
         tilt = center.lat.to_value(u.rad)
-        cosine = np.sin(north) * np.sin(tilt) + np.cos(north) * np.cos(tilt) * np.cos(east)
-        known = cosine > _LEAST_COSINE  # false for NaN
-        return longitude, latitude, _rounded(1 / _cosine(east)), _rounded(1 / _cosine(north - tilt)), known
+        known = sphere_cosine(north, tilt, east) > _LEAST_COSINE  # false for NaN
+        return longitude, latitude, _round_down(1 / _cosine(east)), _round_down(1 / _cosine(north - tilt)), known
 
 
 def _cosine(angle):
     return np.maximum(np.nan_to_num(np.cos(angle), nan=1.0), _LEAST_COSINE)
 
 
-def _rounded(ratio):
+def _round_down(ratio):
     """Rounded down to a quarter of a power of two, so that cells are not wider than pixels."""
     return 2.0 ** (np.floor(_STEPS * np.log2(ratio)) / _STEPS)
 

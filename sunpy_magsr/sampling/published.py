@@ -1,5 +1,7 @@
 """Models with the architecture and the layout of weights of the published method."""
 
+import itertools
+
 import numpy as np
 import scipy.ndimage
 import torch
@@ -86,7 +88,7 @@ class PublishedBackend:
             slice(factor * before, factor * (before + side))
             for (before, _), side in zip(around, magnetogram.data.shape, strict=True)
         )
-        chosen = self._tiles(near)
+        chosen = list(self._tiles(near))
         with tqdm(total=n_samples * len(chosen), disable=None if progress else True, unit="tile") as bar:
             for sample in range(n_samples):
                 high = np.zeros([factor * side for side in low.shape], dtype=np.float32)
@@ -94,7 +96,7 @@ class PublishedBackend:
                     place = [start + part.start for start, part in zip(first, tile.padded, strict=True)]
                     noise = self._noise(tile.shape, place, seed, sample)
                     field = self._field(low[tile.padded], *noise, steps or self.card.steps)
-                    fine = tile.scaled(factor)
+                    fine = tile.scale(factor)
                     high[fine.core] = field[fine.inner]
                     bar.update()
                 yield high[window]
@@ -107,14 +109,12 @@ class PublishedBackend:
     def _tiles(self, near):
         """Tiles that have a pixel near a measured one in their core."""
         inner = (slice(self.overlap, self.overlap + self.core),) * 2
-        found = []
-        for y in range(self.overlap, near.shape[0] - self.overlap, self.core):
-            for x in range(self.overlap, near.shape[1] - self.overlap, self.core):
-                core = tuple(slice(start, start + self.core) for start in (y, x))
-                padded = tuple(slice(part.start - self.overlap, part.stop + self.overlap) for part in core)
-                if near[core].any():
-                    found.append(Tile(core, padded, inner))
-        return found
+        starts = [range(self.overlap, side - self.overlap, self.core) for side in near.shape]
+        for start in itertools.product(*starts):
+            core = tuple(slice(first, first + self.core) for first in start)
+            padded = tuple(slice(part.start - self.overlap, part.stop + self.overlap) for part in core)
+            if near[core].any():
+                yield Tile(core, padded, inner)
 
     def _noise(self, shape, place, seed, sample):
         """Noise ``[c, h / 2, w / 2]`` of a tile at an absolute place, and the generator for samplers that add some."""

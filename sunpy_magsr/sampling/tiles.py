@@ -5,14 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy.ndimage
 import torch
-
-if TYPE_CHECKING:
-    import numpy.typing as npt
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Tile:
         """Numbers of rows and columns of ``padded``."""
         return tuple(window.stop - window.start for window in self.padded)
 
-    def scaled(self, factor: float) -> Tile:
+    def scale(self, factor: float) -> Tile:
         """Convert the tile to a finer or coarser grid."""
         return Tile(
             *(
@@ -49,7 +45,7 @@ class Tile:
         )
 
 
-def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: npt.NDArray[np.bool_] | None = None) -> list[Tile]:
+def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: np.ndarray | None = None) -> list[Tile]:
     """Cut a frame into tiles."""
     result = []
     for y in range(0, shape[0], size):
@@ -59,7 +55,7 @@ def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: npt.NDArray[n
                 if not wanted[core].any():
                     continue
                 if max(shape) > size:
-                    core = _trimmed(core, wanted[core])
+                    core = _trim(core, wanted[core])
             padded = tuple(
                 slice(max(0, window.start - halo), min(side, window.stop + halo))
                 for window, side in zip(core, shape, strict=True)
@@ -72,7 +68,7 @@ def tiles(shape: tuple[int, int], *, size: int, halo: int, wanted: npt.NDArray[n
     return result
 
 
-def _trimmed(core, wanted):
+def _trim(core, wanted):
     found = [np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0)]
     return tuple(
         slice(window.start + places[0] // 2 * 2, min(window.start + (places[-1] // 2 + 1) * 2, window.stop))
@@ -152,7 +148,7 @@ class Frame:
         self.window = tuple(
             slice(first, first + side) for first, side in zip(before, magnetogram.data.shape, strict=True)
         )
-        self.low = self.continued(magnetogram.data)
+        self.low = self.extend(magnetogram.data)
         near = scipy.ndimage.maximum_filter(valid, 2 * _MARGIN + 1)
         self.active = (
             near.reshape(near.shape[0] // 2, 2, near.shape[1] // 2, 2).max(axis=(1, 3)).repeat(2, 0).repeat(2, 1)
@@ -161,7 +157,7 @@ class Frame:
         self.batch_size = batch_size or (1 if device.type == "cpu" else 16)
         self.bar = None
 
-    def continued(self, plane):
+    def extend(self, plane):
         """Continue an array beyond the edges of the input."""
         return on_device(np.pad(plane, self.around, mode="edge"), self.device)[None, None]
 
@@ -185,7 +181,7 @@ class Frame:
                 chosen = group[start : start + self.batch_size]
                 cut = []
                 for tensor, factor in sources:
-                    windows = [tile.scaled(factor).padded for tile in chosen]
+                    windows = [tile.scale(factor).padded for tile in chosen]
                     parts = [tensor[:, :, y, x] for y, x in windows]
                     cut.append(torch.cat(parts) if len(parts) > 1 else parts[0])
                 yield chosen, cut
@@ -199,17 +195,17 @@ class Frame:
                 return values
             target = torch.zeros((1, values.shape[1], *shape), device=self.device)
         for tile, value in zip(chosen, values, strict=True):
-            place = tile.scaled(factor)
+            place = tile.scale(factor)
             y, x = place.inner
             core = target[0][(slice(None), *place.core)]
             core.copy_(core + value[:, y, x] if add else value[:, y, x])
         return target
 
-    def decoded(self, halo, sources, network, factor):
+    def decode(self, halo, sources, network, factor):
         """Evaluate a network whose result has the resolution of the output."""
         high = torch.zeros([factor * side for side in self.shape], device=self.device)
         for chosen, cut in self.batches(halo, sources, size=self.fine):
             for tile, field in zip(chosen, network(*cut), strict=True):
-                fine = tile.scaled(factor)
+                fine = tile.scale(factor)
                 high[fine.core] = field[0][fine.inner]
         return on_host(high[tuple(slice(factor * part.start, factor * part.stop) for part in self.window)])

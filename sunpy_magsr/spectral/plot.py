@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sunpy_magsr.maps.field import described_with
+from sunpy_magsr.spectral.spectrum import Spectrum
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, TypeAlias
-
-    import numpy.typing as npt
-    from matplotlib.axes import Axes
-
-    from sunpy_magsr.spectral.spectrum import Spectrum
-
-    Curves: TypeAlias = dict[str, tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]
+Curves: TypeAlias = dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 
 
 class FreeFigure(Figure):
@@ -32,26 +26,17 @@ class FreeFigure(Figure):
         return stream.getvalue()
 
 
+def make_axes(axes: Axes | None = None, *, width: float = 6.4, height: float = 4.4) -> Axes:
+    """Make axes in a figure of its own if there are none."""
+    return FreeFigure(figsize=(width, height), layout="constrained").add_subplot() if axes is None else axes
+
+
 #: Okabe & Ito's palette, told apart with any color vision, without its black (the truth) and yellow (faint on white).
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES = ("-", "--", "-.", ":")
 _MARKS = {4: '4" MDI Nyquist', 2: '2" MDI pixel'}
 
-_TEXTS = {
-    "axes_and_returns": """\
-axes : `matplotlib.axes.Axes`, optional
-    Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's. A notebook shows it as
-    ``axes.figure``.
 
-Returns
--------
-`matplotlib.axes.Axes`
-    The axes with the curves. ``axes.figure.savefig`` writes the figure to a file.
-"""
-}
-
-
-@described_with(**_TEXTS)
 def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = None, axes: Axes | None = None) -> Axes:
     """
     Plot power spectra against wavenumber, both logarithmic, with the wavelength along the top.
@@ -66,7 +51,14 @@ def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = No
     truth : `Spectrum`, optional
         Power spectrum of the truth, drawn in black. The frame then ends at a thousandth of its least power, and curves
         may leave it there.
-    {axes_and_returns}
+    axes : `matplotlib.axes.Axes`, optional
+        Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's. A notebook shows it as
+        ``axes.figure``.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes with the curves. ``axes.figure.savefig`` writes the figure to a file.
 
     Raises
     ------
@@ -87,7 +79,7 @@ def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = No
     curves = _curves(spectra, power, "a real power in G2 arcsec2")
     if truth is not None:
         curves = {**_curves({"truth": truth}, power, "a real power in G2 arcsec2"), **curves}
-    axes = _axes(axes)
+    axes = make_axes(axes)
     axes.set_yscale("log")
     axes.set_ylabel(r"Power [G$^2$ arcsec$^2$]")
     _draw(axes, curves, black=truth is not None)
@@ -98,10 +90,9 @@ def plot_spectra(spectra: Mapping[str, Spectrum], *, truth: Spectrum | None = No
     return axes
 
 
-@described_with(**_TEXTS)
 def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = None) -> Axes:
     """
-    Plot squared coherences or Fourier ring correlations from 0 to 1 against wavenumber.
+    Plot squared coherences from 0 to 1 against wavenumber.
 
     A band around each curve shows one standard deviation. Lines and axes are those of `plot_spectra`.
 
@@ -109,7 +100,14 @@ def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = No
     ----------
     coherences : `dict` of `str` to `Spectrum`
         Spectra of plain numbers, each with its name in the legend.
-    {axes_and_returns}
+    axes : `matplotlib.axes.Axes`, optional
+        Where to draw. Defaults to the axes of a new figure, which is not one of pyplot's. A notebook shows it as
+        ``axes.figure``.
+
+    Returns
+    -------
+    `matplotlib.axes.Axes`
+        The axes with the curves. ``axes.figure.savefig`` writes the figure to a file.
 
     Raises
     ------
@@ -129,7 +127,7 @@ def plot_coherence(coherences: Mapping[str, Spectrum], *, axes: Axes | None = No
     'Coherence with the truth'
     """
     curves = _curves(coherences, u.dimensionless_unscaled, "a real number without unit")
-    axes = _axes(axes)
+    axes = make_axes(axes)
     axes.set_ylim(0, 1)
     axes.set_ylabel("Coherence with the truth")
     _draw(axes, curves)
@@ -155,13 +153,6 @@ def _curves(spectra: Mapping[str, Spectrum], unit: u.UnitBase, wanted: str) -> C
     }
 
 
-def _axes(axes: Axes | None) -> Axes:
-    if axes is not None:
-        return axes
-
-    return FreeFigure(figsize=(6.4, 4.4), layout="constrained").subplots()
-
-
 def _draw(axes: Axes, curves: Curves, *, black: bool = False) -> None:
     """Draw the curves, the first in black where there is a truth, and mark and label the axes."""
     for number, (name, (wavenumber, value, error)) in enumerate(curves.items()):
@@ -178,26 +169,19 @@ def _draw(axes: Axes, curves: Curves, *, black: bool = False) -> None:
     axes.set_xlim(every.min(), every.max())
     for wavelength, label in _MARKS.items():
         if every.min() < 1 / wavelength < every.max():
-            _mark(axes, 1 / wavelength, label)
+            axes.axvline(1 / wavelength, color="0.35", linestyle=":", linewidth=1, zorder=1)
+            text: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "bottom", "zorder": 1}
+            axes.text(
+                1 / wavelength,
+                0.03,
+                label,
+                transform=axes.get_xaxis_transform(),
+                fontsize="small",
+                color="0.35",
+                **text,
+            )
     _label_wavenumbers(axes)
     axes.legend(frameon=False)
-
-
-def _mark(axes: Axes, wavenumber: float, label: str) -> None:
-    axes.axvline(wavenumber, color="0.35", linestyle=":", linewidth=1, zorder=1)
-    axes.text(
-        wavenumber,
-        0.03,
-        label,
-        transform=axes.get_xaxis_transform(),
-        rotation=90,
-        ha="right",
-        va="bottom",
-        fontsize="small",
-        color="0.35",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1},
-        zorder=1,
-    )
 
 
 def _label_wavenumbers(axes: Axes) -> None:

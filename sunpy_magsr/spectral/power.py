@@ -2,34 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import astropy.units as u
 import numpy as np
 
-from sunpy_magsr.maps.field import FIELD, PAIR, PARAMETERS, RAISES, described_with, read_field, read_pair
-from sunpy_magsr.spectral.spectrum import SEGMENTATION, Spectrum, ring_moments
-
-if TYPE_CHECKING:
-    from typing import Any
-
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import FieldLike
-    from sunpy_magsr.spectral.spectrum import Moments, Scale, Side, Window
+from sunpy_magsr.maps.field import FieldLike, read_field, read_pair
+from sunpy_magsr.spectral.spectrum import Moments, Scale, Side, Spectrum, Window, ring_moments
 
 
-#: What docstrings say of functions that compare two fields at each scale.
-PAIR_TEXTS = {
-    "parameters": PARAMETERS + PAIR + SEGMENTATION,
-    "raises": f"""{RAISES}ValueError
-    If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
-    has enough pixels that are measured in both.
-""",
-}
-
-
-@described_with(**PAIR_TEXTS)
 def cross_spectrum(
     result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -40,14 +19,30 @@ def cross_spectrum(
     has no imaginary part. A displacement :math:`d` lowers the mean, for isotropic fields by :math:`J_0(2 \pi k d)`,
     instead of turning its phase.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
     `Spectrum`
         The cross spectrum, complex in G2 arcsec2. The error is that of the real part.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+        has enough pixels that are measured in both.
 
     Examples
     --------
@@ -69,7 +64,6 @@ def cross_spectrum(
     return make_spectrum(moments, cross.astype(complex) * unit, np.where(np.isnan(spread), from_modes, spread) * unit)
 
 
-@described_with(**PAIR_TEXTS)
 def transfer_function(
     result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -81,14 +75,30 @@ def transfer_function(
     :math:`e^{-2 \pi^2 \sigma^2 k^2}`. The standard deviation is :math:`\sqrt{(1 - \gamma^2) \langle |F|^2 \rangle /
     (2 n \langle |G|^2 \rangle)}` (Bendat & Piersol 2010, :doi:`10.1002/9781118032428`).
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
     `Spectrum`
         The transfer function, plain numbers. NaN where the truth has no power.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+        has enough pixels that are measured in both.
 
     Notes
     -----
@@ -114,25 +124,17 @@ def transfer_function(
     return make_spectrum(moments, value, np.sqrt(unrelated / (2 * moments.n_modes)))
 
 
-@described_with(**PAIR_TEXTS)
 def pair_moments(result: FieldLike, truth: FieldLike, plate_scale: Scale, segment: Side, window: Window) -> Moments:
-    """
-    Read two fields and average the products of their Fourier modes.
-
-    {parameters}
-    """
+    """Read two fields and average the products of their Fourier modes."""
     return ring_moments(read_pair(result, truth, plate_scale=plate_scale), segment=segment, window=window)
 
 
-def make_spectrum(
-    moments: Moments, value: u.Quantity | npt.NDArray[Any], error: u.Quantity | npt.NDArray[Any]
-) -> Spectrum:
+def make_spectrum(moments: Moments, value: u.Quantity | np.ndarray, error: u.Quantity | np.ndarray) -> Spectrum:
     """Put values and their errors on the rings of the moments from which they were made."""
     rings = moments.rings
     return Spectrum(rings.wavenumber / u.arcsec, value, error, moments.n_modes, rings.area / u.arcsec**2)
 
 
-@described_with(field=FIELD, segmentation=SEGMENTATION)
 def power_spectrum(
     field: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -151,8 +153,15 @@ def power_spectrum(
 
     Parameters
     ----------
-    {field}
-    {segmentation}
+    field : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field ``[y, x]``; a plain array is in Gauss.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
@@ -198,7 +207,6 @@ def power_spectrum(
     return make_spectrum(moments, power * unit, error * unit)
 
 
-@described_with(**PAIR_TEXTS)
 def coherence(
     result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
 ) -> Spectrum:
@@ -217,7 +225,19 @@ def coherence(
     :doi:`10.1002/9781118032428`), with :math:`(1 - \gamma^2) / (\sqrt 2 n)` for :math:`\gamma^2 \to 0` added in
     quadrature.
 
-    {parameters}
+    Parameters
+    ----------
+    result : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        Magnetic field that is compared with the truth, ``[y, x]``; a plain array is in Gauss.
+    truth : `sunpy.map.GenericMap`, `~astropy.units.Quantity` or array-like
+        True magnetic field on the same grid. A pixel that is missing in one of the two fields is left out of both.
+    plate_scale : `~astropy.units.Quantity`, optional
+        Size of the pixels of a plain array: one number, or ``(x, y)``, in arcsec/pix, or in deg/pix for a heliographic
+        (CEA) grid. A Map knows its own.
+    segment : `~astropy.units.Quantity` or `float`, optional
+        Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
+    window : `str` or `tuple`
+        Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
 
     Returns
     -------
@@ -225,7 +245,11 @@ def coherence(
         The squared coherence, plain numbers. NaN where a field has no power or a ring has too few modes to remove the
         bias.
 
-    {raises}
+    Raises
+    ------
+    ValueError
+        If a field or an option cannot be read, an array has no plate scale, the fields are not on one grid, or no segment
+        has enough pixels that are measured in both.
 
     Notes
     -----
@@ -249,57 +273,9 @@ def coherence(
     return make_spectrum(moments, *squared_coherence(first, second, cross, moments.n_modes))
 
 
-@described_with(**PAIR_TEXTS)
-def fourier_ring_correlation(
-    result: FieldLike, truth: FieldLike, *, plate_scale: Scale = None, segment: Side = None, window: Window = "hann"
-) -> Spectrum:
-    r"""
-    Fourier ring correlation: the correlation coefficient of two fields at each scale.
-
-    It is :math:`\mathrm{Re} \langle F G^* \rangle / \sqrt{\langle |F|^2 \rangle \langle |G|^2 \rangle}` (Saxton &
-    Baumeister 1982, :doi:`10.1111/j.1365-2818.1982.tb00405.x`; Van Heel & Schatz 2005,
-    :doi:`10.1016/j.jsb.2005.05.009`), from -1 to 1. Its square is `coherence` before the bias is removed. The standard
-    deviation is :math:`(1 - r^2) / \sqrt{2 n}`.
-
-    {parameters}
-
-    Returns
-    -------
-    `Spectrum`
-        The correlation, plain numbers. NaN where a field has no power.
-
-    {raises}
-
-    Notes
-    -----
-    The usual thresholds are made for two images of one object with independent noise. Here the truth has noise too, but
-    it counts as part of the truth.
-
-    Examples
-    --------
-    A field is anticorrelated with its negative:
-
-    >>> import astropy.units as u
-    >>> import numpy as np
-    >>> from sunpy_magsr.spectral.power import fourier_ring_correlation
-    >>> truth = np.random.default_rng(0).normal(size=(64, 64))
-    >>> opposite = fourier_ring_correlation(-truth, truth, plate_scale=0.5 * u.arcsec / u.pix)
-    >>> opposite.band(4, 1)
-    -1.0
-    """
-    moments = pair_moments(result, truth, plate_scale, segment, window)
-    first, second, cross = moments.mean
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = cross / np.sqrt(first * second)
-    return make_spectrum(moments, value, (1 - value**2) / np.sqrt(2 * moments.n_modes))
-
-
 def squared_coherence(
-    first: npt.NDArray[np.float64],
-    second: npt.NDArray[np.float64],
-    cross: npt.NDArray[np.float64],
-    n_modes: npt.NDArray[np.floating],
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    first: np.ndarray, second: np.ndarray, cross: np.ndarray, n_modes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Squared coherence without its bias, and its standard deviation; see `coherence`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         biased = cross**2 / (first * second)
@@ -311,11 +287,10 @@ def squared_coherence(
 
 def effective_resolution(spectrum: Spectrum, *, threshold: float = 0.5) -> u.Quantity:
     """
-    Wavelength at which a coherence or Fourier ring correlation first falls below a threshold.
+    Wavelength at which a coherence first falls below a threshold.
 
-    The wavelength is interpolated between rings, linearly in wavenumber. For a `coherence`, 0.5 means that half of the
-    power is linear in the truth. For a Fourier ring correlation 1/7 is customary (Van Heel & Schatz 2005,
-    :doi:`10.1016/j.jsb.2005.05.009`, discuss that and others); a coherence of 0.5 is a correlation of 0.71.
+    The wavelength is interpolated between rings, linearly in wavenumber. At the default threshold of 0.5, half of the
+    power is linear in the truth.
 
     Parameters
     ----------
@@ -351,9 +326,7 @@ def effective_resolution(spectrum: Spectrum, *, threshold: float = 0.5) -> u.Qua
     """
     value = u.Quantity(spectrum.value)
     if value.unit != u.dimensionless_unscaled or np.iscomplexobj(value):
-        msg = (
-            f"spectrum must be a coherence or correlation, a real number without unit, got {value.dtype} {value.unit}."
-        )
+        msg = f"spectrum must be a coherence, a real number without unit, got {value.dtype} {value.unit}."
         raise ValueError(msg)
     if not 0 < threshold < 1:
         msg = f"threshold must be between 0 and 1, got {threshold!r}."

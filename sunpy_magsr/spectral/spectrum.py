@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -12,19 +13,11 @@ import scipy.fft
 import scipy.ndimage
 import scipy.signal
 
-from sunpy_magsr.maps.field import PLATE_SCALE, described_with
+from sunpy_magsr.maps.field import Field
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any, TypeAlias
-
-    import numpy.typing as npt
-
-    from sunpy_magsr.maps.field import Field
-
-    Scale: TypeAlias = u.Quantity | None
-    Side: TypeAlias = u.Quantity | float | None
-    Window: TypeAlias = str | tuple[Any, ...]
+Scale: TypeAlias = u.Quantity | None
+Side: TypeAlias = u.Quantity | float | None
+Window: TypeAlias = str | tuple[Any, ...]
 
 
 _NEIGHBORS = 4
@@ -47,16 +40,16 @@ class Rings:
         Area of each ring in arcsec-2: its number of modes times the area of one.
     """
 
-    labels: npt.NDArray[np.intp]
-    wavenumber: npt.NDArray[np.floating]
-    area: npt.NDArray[np.floating]
+    labels: np.ndarray
+    wavenumber: np.ndarray
+    area: np.ndarray
 
     @property
-    def sizes(self) -> npt.NDArray[np.intp]:
+    def sizes(self) -> np.ndarray:
         """Number of Fourier modes in each ring, conjugates counted twice."""
         return np.bincount(self.labels.ravel(), minlength=len(self.wavenumber) + 1)[1:]
 
-    def mean(self, plane: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def mean(self, plane: np.ndarray) -> np.ndarray:
         """Average over each ring."""
         total = np.bincount(self.labels.ravel(), weights=plane.ravel(), minlength=len(self.wavenumber) + 1)[1:]
         return total / self.sizes
@@ -93,10 +86,8 @@ def make_rings(shape: tuple[int, ...], scales: tuple[float, ...], band: tuple[fl
 
 
 def correlation_of_segments(
-    starts: Sequence[npt.NDArray[np.intp]],
-    windows: Sequence[npt.NDArray[np.float64]],
-    share: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
+    starts: Sequence[np.ndarray], windows: Sequence[np.ndarray], share: np.ndarray
+) -> np.ndarray:
     r"""
     Mean correlation of the periodograms of all pairs of segments, for modes that are 0 to 4 apart along each axis.
 
@@ -110,7 +101,7 @@ def correlation_of_segments(
     return total / share.sum() ** 2
 
 
-def count_modes(rings: Rings, correlation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def count_modes(rings: Rings, correlation: np.ndarray) -> np.ndarray:
     r"""
     Count the independent modes in each ring: the inverse of the relative variance of the mean power.
 
@@ -125,7 +116,7 @@ def count_modes(rings: Rings, correlation: npt.NDArray[np.float64]) -> npt.NDArr
     return rings.sizes**2 / (2 * total)
 
 
-def _correlation(starts: npt.NDArray[np.intp], window: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _correlation(starts: np.ndarray, window: np.ndarray) -> np.ndarray:
     pixels = len(window)
     neighbors = min(_NEIGHBORS, (pixels - 1) // 2) + 1
     lags = np.abs(starts[:, None] - starts)
@@ -185,9 +176,9 @@ class Spectrum:
     """
 
     wavenumber: u.Quantity
-    value: u.Quantity | npt.NDArray[Any]
-    error: u.Quantity | npt.NDArray[Any]
-    n_modes: npt.NDArray[np.floating]
+    value: u.Quantity | np.ndarray
+    error: u.Quantity | np.ndarray
+    n_modes: np.ndarray
     area: u.Quantity | None = None
 
     @property
@@ -244,15 +235,6 @@ class Spectrum:
         return (self.value * area).sum()
 
 
-#: What docstrings say of the segments that a field is cut into.
-SEGMENTS = """\
-segment : `~astropy.units.Quantity` or `float`, optional
-    Side of the segments in arcsec. Defaults to the largest square that fits in the field, at most 256 pixels.
-window : `str` or `tuple`
-    Window of a segment, as `scipy.signal.get_window` takes it; "boxcar" for none. Defaults to "hann".
-"""
-SEGMENTATION = PLATE_SCALE + SEGMENTS
-
 _LARGEST = 256
 _SMALLEST = 8
 # With 4 a spectrum as k^-5 doubles below 2 arcsec beside a limb or a hole; more costs area.
@@ -278,12 +260,11 @@ class Moments:
     """
 
     rings: Rings
-    mean: npt.NDArray[np.float64]
-    spread: npt.NDArray[np.float64]
-    n_modes: npt.NDArray[np.float64]
+    mean: np.ndarray
+    spread: np.ndarray
+    n_modes: np.ndarray
 
 
-@described_with(segments=SEGMENTS)
 def ring_moments(
     fields: Sequence[Field], *, segment: Side = None, window: Window = "hann", band: tuple[float, float] | None = None
 ) -> Moments:
@@ -324,11 +305,8 @@ def ring_moments(
 
 
 def _segment_products(
-    fields: Sequence[Field],
-    starts: list[npt.NDArray[np.intp]],
-    windows: list[npt.NDArray[np.float64]],
-    rings: Rings,
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    fields: Sequence[Field], starts: list[np.ndarray], windows: list[np.ndarray], rings: Rings
+) -> tuple[np.ndarray, np.ndarray]:
     """Share of the window's energy on measured pixels ``[row, column]``, and products ``[segment, product, ring]``."""
     full, mask = np.outer(*windows), _mask(fields[0].valid)
     energy, cell = (full**2).sum(), math.prod(fields[0].arcsec)
@@ -364,7 +342,7 @@ def _segment_shape(shape: tuple[int, ...], scales: tuple[float, ...], segment: S
     return pixels
 
 
-def _window(name: Window, pixels: int) -> npt.NDArray[np.float64]:
+def _window(name: Window, pixels: int) -> np.ndarray:
     try:
         return scipy.signal.get_window(name, pixels)
     except (TypeError, ValueError):
@@ -372,11 +350,11 @@ def _window(name: Window, pixels: int) -> npt.NDArray[np.float64]:
         raise ValueError(msg) from None
 
 
-def _starts(size: int, pixels: int) -> npt.NDArray[np.intp]:
+def _starts(size: int, pixels: int) -> np.ndarray:
     return np.unique([*range(0, size - pixels + 1, max(pixels // 2, 1)), size - pixels])
 
 
-def _mask(valid: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+def _mask(valid: np.ndarray) -> np.ndarray:
     if valid.all():
         return np.ones(valid.shape)
     distance = scipy.ndimage.distance_transform_edt(valid)

@@ -19,10 +19,11 @@ from sunpy_magsr.sampling.consistency import enforcer
 from sunpy_magsr.sampling.registry import model_folders
 from sunpy_magsr.store.card import ModelCard
 from sunpy_magsr.uncertainty import QUANTITIES, Calibration
-from sunpy_magsr.uncertainty.calibration import error_floor
+from sunpy_magsr.uncertainty.calibration import coverage_table
 from sunpy_magsr.uncertainty.diagnostics import case_pit, draw_diagnostics
-from sunpy_magsr.uncertainty.intervals import Case, coverage_table
+from sunpy_magsr.uncertainty.intervals import Case
 from sunpy_magsr.uncertainty.members import Moments
+from sunpy_magsr.uncertainty.quantities import add_shared_error
 from sunpy_magsr.validation.regions import component_of, cut_region, degraded_region, on_fine_grid
 
 _BLUR_ERROR = 0.12  # arcsec, with which the blur of a frame is measured (`~sunpy_magsr.instrument.measure_blur`)
@@ -146,7 +147,7 @@ def fit_intervals(config, backend):
             std = np.sqrt(((found - mean) ** 2).sum(axis=0) / draws.variance_divisor)
             known = (mean > 0) | (truths[name] > 0)
             cases.append(
-                Case(mean[known], error_floor(mean, std)[known], draws, truths[name][known], frame, sight.region)
+                Case(mean[known], add_shared_error(mean, std)[known], draws, truths[name][known], frame, sight.region)
             )
     options = {"levels": config.levels, "data": config.description}
     edges = {axis: [np.inf if edge == "inf" else edge for edge in of_axis] for axis, of_axis in config.edges.items()}

@@ -1,6 +1,6 @@
 """What an ensemble of samples says, and how sure it is."""
 
-from sunpy_magsr.uncertainty.calibration import QUANTITIES, Calibration
+from sunpy_magsr.uncertainty.calibration import Calibration
 from sunpy_magsr.uncertainty.diagnostics import (
     coverage,
     pit,
@@ -12,6 +12,7 @@ from sunpy_magsr.uncertainty.diagnostics import (
 )
 from sunpy_magsr.uncertainty.elements import flux_elements
 from sunpy_magsr.uncertainty.ensemble import Ensemble
+from sunpy_magsr.uncertainty.quantities import QUANTITIES
 from sunpy_magsr.uncertainty.real_scale import real_scale_map
 
 __all__ = [

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from sunpy.map import GenericMap
 
 from sunpy_magsr.metrics.ensemble import is_paired, read_members
-from sunpy_magsr.uncertainty.ensemble import check_ensemble, read_truth
-from sunpy_magsr.uncertainty.intervals import UNCALIBRATED, Case, half_width, standard_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import astropy.units as u
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike, NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.uncertainty.ensemble import Ensemble
-    from sunpy_magsr.uncertainty.intervals import StratumFactors
+from sunpy_magsr.spectral.plot import FreeFigure, make_axes
+from sunpy_magsr.uncertainty.calibration import UNCALIBRATED, Calibration
+from sunpy_magsr.uncertainty.ensemble import Ensemble, check_ensemble, read_truth
+from sunpy_magsr.uncertainty.intervals import Case, half_width, standard_errors
 
 
-def pit_histogram(values: Mapping[str, NDArray[np.floating]], *, bins: int = 20) -> Table:
+def pit_histogram(values: Mapping[str, np.ndarray], *, bins: int = 20) -> Table:
     r"""
     Make a histogram of the results of ``diagnostics`` over regions, each of which counts the same.
 
@@ -59,7 +55,7 @@ def pit_histogram(values: Mapping[str, NDArray[np.floating]], *, bins: int = 20)
     return Table({"low": edges[:-1], "high": edges[1:], "density": mean, "error": error}, meta={"regions": len(values)})
 
 
-def reliability_of_regions(values: Mapping[str, NDArray[np.floating]], *, levels: ArrayLike | None = None) -> Table:
+def reliability_of_regions(values: Mapping[str, np.ndarray], *, levels: ArrayLike | None = None) -> Table:
     """Measure the coverage of the intervals at many levels, with an error from the differences between regions."""
     levels = np.arange(1, 20) / 20 if levels is None else np.asarray(levels, dtype=float)
     shares = [[np.mean(np.abs(2 * _known(one) - 1) <= level) for level in levels] for one in values.values()]
@@ -67,11 +63,11 @@ def reliability_of_regions(values: Mapping[str, NDArray[np.floating]], *, levels
     return Table({"level": levels, "coverage": mean, "error": error}, meta={"regions": len(values)})
 
 
-def _known(values: NDArray[np.floating]) -> NDArray[np.floating]:
+def _known(values: np.ndarray) -> np.ndarray:
     return values[np.isfinite(values)]
 
 
-def _over_regions(of_regions: Sequence[ArrayLike]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+def _over_regions(of_regions: Sequence[ArrayLike]) -> tuple[np.ndarray, np.ndarray]:
     """Mean over the regions, and its error."""
     rows = np.array(of_regions, dtype=float)
     error = rows.std(axis=0, ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.full(rows.shape[1], np.nan)
@@ -132,7 +128,7 @@ def coverage(
 
 def rank_histogram(
     members: Any, truth: GenericMap | u.Quantity | ArrayLike, *, where: ArrayLike | None = None, seed: int = 0
-) -> NDArray[np.int_]:
+) -> np.ndarray:
     """
     Count how often the truth has each rank among the members (Hamill 2001, Mon. Weather Rev. 129, 550).
 
@@ -225,7 +221,7 @@ def reliability(
     return Table(columns, meta={"members": len(members), "pixels": truth.size})
 
 
-def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> Axes:
+def plot_reliability(tables: Mapping[str, Table], *, axes: Axes | None = None) -> Axes:
     """
     Draw a reliability diagram: coverage against level, with the diagonal of a calibrated ensemble.
 
@@ -242,11 +238,6 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
     `matplotlib.axes.Axes`
         The axes. Their figure is ``axes.figure``.
 
-    Raises
-    ------
-    TypeError
-        If ``tables`` is not a `dict`.
-
     Examples
     --------
     >>> from astropy.table import Table
@@ -255,10 +246,7 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
     >>> axes.get_xlabel()
     'Level'
     """
-    if not isinstance(tables, dict):
-        msg = f"tables must be a dict of name to Table, got {type(tables).__name__}."
-        raise TypeError(msg)
-    axes = own_axes(axes)
+    axes = make_axes(axes, width=4.5, height=4.5)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="calibrated")
     for name, table in tables.items():
         (line,) = axes.plot(table["level"], table["coverage"], marker="o", markersize=4, label=name)
@@ -269,26 +257,17 @@ def plot_reliability(tables: dict[str, Table], *, axes: Axes | None = None) -> A
     return axes
 
 
-def own_axes(axes: Axes | None) -> Axes:
-    """Make axes if there are none."""
-    if axes is not None:
-        return axes
-    from sunpy_magsr.spectral.plot import FreeFigure
-
-    return FreeFigure(figsize=(4.5, 4.5), layout="constrained").add_subplot()
-
-
-def _ranks(members: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+def _ranks(members: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (members < truth).sum(axis=0), (members == truth).sum(axis=0)
 
 
-def _independent(members: Any, truth: Any, where: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _independent(members: Any, truth: Any, where: Any) -> tuple[np.ndarray, np.ndarray]:
     """Members and truth; of antithetic pairs the first members, as ranks assume independent ones."""
     values, true = read_members(members, truth, where=where)
     return (values[::2] if is_paired(members) else values), true
 
 
-def _expected_counts(members: NDArray[np.floating], truth: NDArray[np.floating]) -> NDArray[np.floating]:
+def _expected_counts(members: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Rank histogram with every tie spread evenly over its ranks."""
     below, equal = _ranks(members, truth)
     size = len(members) + 2
@@ -297,13 +276,13 @@ def _expected_counts(members: NDArray[np.floating], truth: NDArray[np.floating])
     return np.cumsum(steps)[:-1]
 
 
-def _exact_levels(size: int) -> NDArray[np.floating]:
+def _exact_levels(size: int) -> np.ndarray:
     """0 and the levels of the intervals between order statistics, ascending."""
     levels = np.arange(size - 1, 0, -2)[::-1] / (size + 1)
     return np.concatenate([[0.0], levels])
 
 
-def _coverage(counts: NDArray[np.floating], levels: NDArray[np.floating]) -> NDArray[np.floating]:
+def _coverage(counts: np.ndarray, levels: np.ndarray) -> np.ndarray:
     size = len(counts) - 1
     nodes = _exact_levels(size)
     highest = (size - 1) / (size + 1)
@@ -318,7 +297,7 @@ def _coverage(counts: NDArray[np.floating], levels: NDArray[np.floating]) -> NDA
 _GRID = 1 - np.geomspace(1, 1e-5, 400)
 
 
-def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> NDArray[np.float32]:
+def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> np.ndarray:
     r"""
     Find the quantile at which the truth lies: its probability integral transform (Dawid 1984, :doi:`10.2307/2981683`).
 
@@ -360,18 +339,16 @@ def pit(ensemble: Ensemble, truth: GenericMap | u.Quantity | ArrayLike) -> NDArr
     check_ensemble(ensemble)
     truth = read_truth(truth, ensemble).data
     case = Case(ensemble.mean().data, ensemble.std().data, ensemble.draws, truth, {}, "")
-    return _quantiles(case, ensemble.facts.calibrations.get("pixel"), ensemble.strata)
+    strata = ensemble.strata
+    return case_pit(case, None if strata is None else ensemble.facts.calibrations["pixel"], strata)
 
 
-def case_pit(case: Case, calibration: StratumFactors | None = None) -> NDArray[np.float32]:
+def case_pit(case: Case, calibration: Calibration | None = None, strata: np.ndarray | None = None) -> np.ndarray:
     """Find the quantile at which the truth lies, as `pit` does, for a case."""
-    strata = None if calibration is None else calibration.strata(case.conditions, np.shape(case.truth))
-    return _quantiles(case, calibration, strata)
-
-
-def _quantiles(case: Case, calibration: StratumFactors | None, strata: NDArray[np.uint8] | None) -> NDArray[np.float32]:
     distance, sign = standard_errors(case), np.sign(np.asarray(case.truth, dtype=float) - case.mean)
-    strata = np.zeros(distance.shape, np.uint8) if strata is None else strata
+    if strata is None:
+        uniform = np.zeros(distance.shape, np.uint8)
+        strata = uniform if calibration is None else calibration.strata(case.conditions, distance.shape)
     widths = half_width(_GRID, case.draws)
     factors = None if calibration is None else np.array([calibration.factor(level) for level in _GRID])
     result = np.full(distance.shape, np.nan, np.float32)
@@ -399,7 +376,7 @@ def plot_pit(tables: Mapping[str, Table], *, axes: Axes | None = None) -> Axes:
     `matplotlib.axes.Axes`
         The axes with the histograms.
     """
-    axes = own_axes(axes)
+    axes = make_axes(axes, width=4.5, height=4.5)
     axes.axhline(1, color="0.6", linestyle="--", label="calibrated")
     for place, (name, table) in enumerate(tables.items()):
         edges = np.append(table["low"], table["high"][-1])
@@ -438,7 +415,7 @@ def plot_strata(table: Table, *, level: float = 0.9, axes: Axes | None = None) -
     if not len(rows):
         msg = f"level must be one of {sorted(set(table['level'].tolist()))}, got {level!r}."
         raise ValueError(msg)
-    axes = own_axes(axes)
+    axes = make_axes(axes, width=4.5, height=4.5)
     places = np.arange(len(rows))[::-1]
     axes.axvline(level, color="0.6", linestyle="--", label="calibrated")
     axes.errorbar(
@@ -453,15 +430,9 @@ def plot_strata(table: Table, *, level: float = 0.9, axes: Axes | None = None) -
 
 
 def draw_diagnostics(
-    values: Mapping[str, NDArray[np.floating]],
-    raw: Mapping[str, NDArray[np.floating]],
-    table: Table,
-    *,
-    level: float = 0.9,
+    values: Mapping[str, np.ndarray], raw: Mapping[str, np.ndarray], table: Table, *, level: float = 0.9
 ) -> Figure:
     """Draw how well intervals are calibrated: reliability, histogram of `pit`, and coverage by stratum."""
-    from sunpy_magsr.spectral.plot import FreeFigure
-
     n_strata = np.count_nonzero(table["level"] == level)
     figure = FreeFigure(figsize=(14, max(4.5, 1.5 + 0.25 * n_strata)), layout="constrained")
     axes = figure.subplots(1, 3)

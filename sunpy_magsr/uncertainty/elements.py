@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable, vstack
+from numpy.typing import ArrayLike
+from sunpy.map import GenericMap
 
 from sunpy_magsr.maps.field import Field, pixel_areas, read_field
-from sunpy_magsr.metrics.elements import MIN_AREA, PROMINENCE, THRESHOLD, matched, read_limits, segmented
+from sunpy_magsr.metrics.elements import MIN_AREA, PROMINENCE, THRESHOLD, match_elements, read_limits, segment
 from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.metrics.flux import pixel_fluxes
-from sunpy_magsr.uncertainty.ensemble import check_ensemble, read_truth
+from sunpy_magsr.uncertainty.ensemble import Ensemble, check_ensemble, read_truth
 from sunpy_magsr.uncertainty.intervals import check_level, half_width
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.uncertainty.ensemble import Ensemble
-
 
 _FORMATS = {u.pix: ".2f", u.arcsec: ".2f", u.deg: ".3f", u.G: ".0f", u.Mm**2: ".1f", u.Mx: ".2e"}
 
@@ -41,7 +36,7 @@ def flux_elements(
 
     `~sunpy_magsr.metrics.element_labels` divides the mean of the members (or one of them) and every member into elements.
     The probability of detection is the share of the members (or of the other members) that have the element too, as
-    ``matched`` finds it. On magnetograms whose truth is known, this probability is close to the
+    ``match_elements`` finds it. On magnetograms whose truth is known, this probability is close to the
     share of such elements that are in the truth (:ref:`uncertainty`).
 
     The interval of the flux is :math:`m \pm t_{S-1} \sqrt{1 + 1/S}\,\sigma` of the fluxes of these S members through the
@@ -143,7 +138,7 @@ def flux_elements(
         column.info.format = _FORMATS.get(getattr(column, "unit", None))
     table["detection"].info.format = ".2f"
     name = "mean" if number is None else f"sample {number}"
-    table.meta.update(_described(found_in, name, len(ensemble), level, threshold, prominence, min_area))
+    table.meta.update(_describe(found_in, name, len(ensemble), level, threshold, prominence, min_area))
     return table
 
 
@@ -154,24 +149,24 @@ class _Elements:
     The ``scene`` of all fields is the area of each pixel, its flux for 1 G, and the limits of `read_limits`.
     """
 
-    def __init__(self, data: NDArray[np.floating], scene: tuple[Any, Any, tuple[float, ...]]) -> None:
+    def __init__(self, data: np.ndarray, scene: tuple[Any, Any, tuple[float, ...]]) -> None:
         self.area, self.per_gauss, limits = scene
         self.data = np.where(self.area > 0, np.nan_to_num(data), 0).astype(np.float32)
-        self.labels = segmented(self.data, self.area, *limits)
+        self.labels = segment(self.data, self.area, *limits)
         self.count = int(self.labels.max(initial=0))
         self._inside = np.flatnonzero(self.labels)
         self._of = self.labels.ravel()[self._inside]
         self._hits = np.zeros(self.count)
-        self._fluxes: list[NDArray[np.floating]] = []
+        self._fluxes: list[np.ndarray] = []
 
-    def is_in(self, other: _Elements) -> NDArray[np.bool_]:
-        return matched(self.labels, self.data, other.labels, other.data)
+    def is_in(self, other: _Elements) -> np.ndarray:
+        return match_elements(self.labels, self.data, other.labels, other.data)
 
     def look_for(self, other: _Elements) -> None:
         self._hits += self.is_in(other)
         self._fluxes.append(self.fluxes_of(other.data))
 
-    def fluxes_of(self, data: NDArray[np.floating]) -> NDArray[np.floating]:
+    def fluxes_of(self, data: np.ndarray) -> np.ndarray:
         """Signed flux through the pixels of each element in Mx."""
         return self._sums((data * self.per_gauss).ravel()[self._inside])
 
@@ -202,11 +197,11 @@ class _Elements:
         table["detection"] = self._hits / n_members
         return table
 
-    def _sums(self, values: NDArray[np.floating]) -> NDArray[Any]:
+    def _sums(self, values: np.ndarray) -> np.ndarray:
         return np.bincount(self._of, weights=values, minlength=self.count + 1)[1:]
 
 
-def _described(smap: GenericMap, name: str, n_samples: int, level: float, *limits: u.Quantity) -> dict[str, Any]:
+def _describe(smap: GenericMap, name: str, n_samples: int, level: float, *limits: u.Quantity) -> dict[str, Any]:
     """Header of the table, with names that FITS takes."""
     words = dict(zip(("thresh", "promin", "min_area"), map(str, limits), strict=True))
     known = {key: smap.meta[key] for key in ("magsrmod", "magsrrev", "magsrsed", "date-obs") if key in smap.meta}

@@ -1,52 +1,59 @@
-"""Samples of one magnetogram and their statistics, pixel by pixel."""
+"""Samples of one magnetogram, their statistics pixel by pixel, and calibrated intervals."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+from sunpy.map import GenericMap
 
 from sunpy_magsr.exceptions import warn_user
-from sunpy_magsr.maps.field import read_field
-from sunpy_magsr.metrics.ensemble import draws_of
-from sunpy_magsr.uncertainty.calibration import Facts, error_floor, quantity_named
-from sunpy_magsr.uncertainty.intervals import UNCALIBRATED, check_level, half_width
-from sunpy_magsr.uncertainty.members import keep_members, release
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
-
-    from matplotlib.figure import Figure
-    from numpy.typing import ArrayLike, NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.maps.field import Field
-    from sunpy_magsr.metrics.ensemble import Draws
-    from sunpy_magsr.uncertainty.members import Moments, StoredMoments
-
+from sunpy_magsr.maps.field import Field, read_field
+from sunpy_magsr.metrics.ensemble import Draws, draws_of
+from sunpy_magsr.uncertainty.calibration import UNCALIBRATED, Facts
+from sunpy_magsr.uncertainty.files import read_ensemble, save_ensemble
+from sunpy_magsr.uncertainty.intervals import check_level, half_width
+from sunpy_magsr.uncertainty.members import Moments, StoredMoments, keep_members, release
+from sunpy_magsr.uncertainty.pictures import as_html, draw_ensemble, show, smooth_std
+from sunpy_magsr.uncertainty.quantities import add_shared_error, find_quantity
 
 _ROWS = 64
+#: Bits of an ensemble's ``flags`` and of the extension MASK of its file.
+MISSING, NOT_CALIBRATED, NOT_TRAINED = 1, 2, 4
 
 
-class Samples:
+class Ensemble:
     """
-    Samples of one magnetogram and their statistics, pixel by pixel.
+    Samples of one super-resolved magnetogram, with calibrated intervals.
 
-    `len` gives the number of samples, also called members. Iterating gives them as Maps, one by one.
+    `sunpy_magsr.superresolve_ensemble` makes an ensemble, and `Ensemble.load` reads one from a file. Its samples, also
+    called members, differ where the input does not determine the field. Iterating gives them as Maps, one by one, and ``ensemble[3]`` is ``ensemble.sample(3)``.
 
     Parameters
     ----------
-    members, make_map, moments, is_paired : object
-        As in `~sunpy_magsr.uncertainty.Ensemble`, which also has calibrated intervals.
+    members : `numpy.ndarray` or sequence of `numpy.ndarray` or `None`
+        The samples, float32 in Gauss, ``[S, Y, X]``, at least two. `None` if only their moments are known.
+    make_map : callable
+        The function that puts an array into a Map, called as ``make_map(data, statistic, std=None, flagged=None)``.
+    facts : ``Facts``, optional
+        Calibrations and flags of the pixels. By default the ensemble has no calibration.
+    moments : ``Moments``, optional
+        Mean and standard deviation of the members. By default they are computed from ``members``.
+    is_paired : `bool`
+        Whether ``members`` are antithetic pairs, if ``moments`` does not say it. Defaults to `False`.
     """
 
     def __init__(
         self,
-        members: NDArray[np.float32] | Sequence[NDArray[np.float32]] | None,
+        members: np.ndarray | Sequence[np.ndarray] | None,
         make_map: Callable[..., GenericMap],
+        facts: Facts | None = None,
         *,
         moments: Moments | StoredMoments | None = None,
         is_paired: bool = False,
@@ -59,6 +66,16 @@ class Samples:
         self._members: Any = members
         self._moments, self._make_map = moments, make_map
         self._std = moments.std
+        self.facts = Facts() if facts is None else facts
+
+    def __repr__(self) -> str:
+        rows, columns = self.shape
+        level = "calibrated" if "pixel" in self.facts.calibrations else "not calibrated"
+        kept = "" if self.has_members else ", members not kept"
+        return f"<Ensemble of {len(self)} samples, {columns} x {rows} pixels, intervals {level}{kept}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
     def __len__(self) -> int:
         return self._moments.draws.count
@@ -87,7 +104,7 @@ class Samples:
         return self._members is not None
 
     @property
-    def members(self) -> NDArray[np.float32]:
+    def members(self) -> np.ndarray:
         """
         All members, a read-only float32 `numpy.ndarray` in Gauss, ``[S, Y, X]``.
 
@@ -98,8 +115,23 @@ class Samples:
             raise ValueError(msg)
         return self._members
 
+    def __getitem__(self, number: int) -> GenericMap:
+        return self.sample(number)
+
     def sample(self, number: int) -> GenericMap:
-        """One of the members."""
+        """
+        One of the members.
+
+        Parameters
+        ----------
+        number : `int`
+            Its number, from 0.
+
+        Returns
+        -------
+        `sunpy.map.GenericMap`
+            A copy of the member.
+        """
         if not 0 <= number < len(self):
             msg = f"number must be 0 to {len(self) - 1}, got {number!r}."
             raise ValueError(msg)
@@ -110,6 +142,11 @@ class Samples:
     def mean(self) -> GenericMap:
         """
         Mean of the members.
+
+        Returns
+        -------
+        `sunpy.map.GenericMap`
+            The mean, with the standard deviation of a member as its ``uncertainty``.
 
         Notes
         -----
@@ -125,16 +162,32 @@ class Samples:
 
         It often shows the grid of the input's pixels. This is right: where the mean over an input pixel is known, the model
         is less sure at the corners of that pixel than at its center.
+
+        Parameters
+        ----------
+        smoothing : `~astropy.units.Quantity`, optional
+            Full width at half maximum of a Gaussian over which the variance is averaged, as an angle. By default nothing
+            is averaged.
+
+        Returns
+        -------
+        `sunpy.map.GenericMap`
+            The standard deviation in Gauss.
         """
         if smoothing is None:
             return self._make_map(self._std.copy(), "standard deviation")
-        from sunpy_magsr.uncertainty.pictures import smoothed_std
-
         smap = self._make_map(self._std.copy(), "standard deviation, smoothed")
-        return self._make_map(smoothed_std(smap, smoothing), "standard deviation, smoothed")
+        return self._make_map(smooth_std(smap, smoothing), "standard deviation, smoothed")
 
     def median(self) -> GenericMap:
-        """Median of the members."""
+        """
+        Median of the members.
+
+        Returns
+        -------
+        `sunpy.map.GenericMap`
+            The median in Gauss.
+        """
         return self._make_map(self._quantile(0.5), "median")
 
     def quantile(self, q: float) -> GenericMap:
@@ -142,15 +195,24 @@ class Samples:
         Quantile of the members, pixel by pixel and not calibrated.
 
         It is the quantile of type 8 of Hyndman & Fan 1996 (:doi:`10.1080/00031305.1996.10473566`). It is never below the
-        lowest or above the highest member. For an interval that is calibrated, use
-        `~sunpy_magsr.uncertainty.Ensemble.interval`.
+        lowest or above the highest member. For an interval that is calibrated, use `interval`.
+
+        Parameters
+        ----------
+        q : `float`
+            Probability, from 0 to 1.
+
+        Returns
+        -------
+        `sunpy.map.GenericMap`
+            The quantile in Gauss.
         """
         if not 0 <= q <= 1:
             msg = f"q must be from 0 to 1, got {q!r}."
             raise ValueError(msg)
         return self._make_map(self._quantile(q), f"quantile {q:.4g}")
 
-    def _quantile(self, q: float) -> NDArray[np.float32]:
+    def _quantile(self, q: float) -> np.ndarray:
         result = np.empty(self.shape, np.float32)
         for start in range(0, len(result), _ROWS):
             rows = self.members[:, start : start + _ROWS]
@@ -158,57 +220,8 @@ class Samples:
             release(self.members)
         return result
 
-
-#: Bits of an ensemble's ``flags`` and of the extension MASK of its file.
-MISSING, NOT_CALIBRATED, NOT_TRAINED = 1, 2, 4
-
-
-class Ensemble(Samples):
-    """
-    Samples of one super-resolved magnetogram, with calibrated intervals.
-
-    `sunpy_magsr.superresolve_ensemble` makes an ensemble, and `Ensemble.load` reads one from a file. Its samples, also
-    called members, differ where the input does not determine the field. Iterating gives them as Maps, one by one.
-
-    Parameters
-    ----------
-    members : `numpy.ndarray` or sequence of `numpy.ndarray` or `None`
-        The samples, float32 in Gauss, ``[S, Y, X]``, at least two. `None` if only their moments are known.
-    make_map : callable
-        The function that puts an array into a Map, called as ``make_map(data, statistic, std=None, flagged=None)``.
-    facts : ``Facts``, optional
-        Calibrations and flags of the pixels. By default the ensemble has no calibration.
-    moments : ``Moments``, optional
-        Mean and standard deviation of the members. By default they are computed from ``members``.
-    is_paired : `bool`
-        Whether ``members`` are antithetic pairs, if ``moments`` does not say it. Defaults to `False`.
-    """
-
-    def __init__(
-        self,
-        members: NDArray[np.float32] | Sequence[NDArray[np.float32]] | None,
-        make_map: Callable[..., GenericMap],
-        facts: Facts | None = None,
-        *,
-        moments: Moments | StoredMoments | None = None,
-        is_paired: bool = False,
-    ) -> None:
-        super().__init__(members, make_map, moments=moments, is_paired=is_paired)
-        self.facts = Facts() if facts is None else facts
-
-    def __repr__(self) -> str:
-        rows, columns = self.shape
-        level = "calibrated" if "pixel" in self.facts.calibrations else "not calibrated"
-        kept = "" if self.has_members else ", members not kept"
-        return f"<Ensemble of {len(self)} samples, {columns} x {rows} pixels, intervals {level}{kept}>"
-
-    def _repr_html_(self) -> str:
-        from sunpy_magsr.uncertainty.pictures import as_html
-
-        return as_html(self)
-
     @property
-    def flags(self) -> NDArray[np.uint8]:
+    def flags(self) -> np.ndarray:
         """
         Flags of each pixel, uint8 ``[Y, X]``.
 
@@ -227,7 +240,7 @@ class Ensemble(Samples):
         return self.facts.flags
 
     @property
-    def strata(self) -> NDArray[np.uint8] | None:
+    def strata(self) -> np.ndarray | None:
         """Stratum of each pixel in the calibration, uint8 ``[Y, X]``, or `None` if there is no calibration."""
         facts = self.facts
         if facts.strata is None and facts.make_strata is not None and "pixel" in facts.calibrations:
@@ -326,7 +339,7 @@ class Ensemble(Samples):
             If ``level`` is not between 0 and 1, ``func`` is an unknown name, or the members were not kept.
         """
         check_level(level)
-        name, measure = quantity_named(func)
+        name, measure = find_quantity(func)
         found = [measure(smap) for smap in self]
         if dataclasses.is_dataclass(found[0]):
             found = [{field.name: getattr(one, field.name) for field in dataclasses.fields(one)} for one in found]
@@ -341,19 +354,14 @@ class Ensemble(Samples):
         mean, factor = values.mean(), 1.0
         std = np.sqrt(((values - mean) ** 2).sum() / draws.variance_divisor)
         if name is not None:
-            std = error_floor(mean, std)
+            std = add_shared_error(mean, std)
             factor = self.facts.frame_factor(name, level)
         width = factor * half_width(level, draws) * std
         low = mean - width
         return mean, (np.maximum(low, 0 * mean) if (values >= 0).all() else low), mean + width
 
     def save(
-        self,
-        path: str | Path,
-        *,
-        members: bool = False,
-        precision: u.Quantity | None = None,
-        overwrite: bool = False,
+        self, path: str | Path, *, members: bool = False, precision: u.Quantity | None = None, overwrite: bool = False
     ) -> Path:
         """
         Write the ensemble to one file, ``.fits`` or ``.asdf``; see ``sunpy_magsr.uncertainty.files.save_ensemble``.
@@ -375,8 +383,6 @@ class Ensemble(Samples):
         `pathlib.Path`
             Path of the file.
         """
-        from sunpy_magsr.uncertainty.files import save_ensemble
-
         return save_ensemble(self, path, members=members, precision=precision, overwrite=overwrite)
 
     @classmethod
@@ -395,8 +401,6 @@ class Ensemble(Samples):
             The ensemble, without members if they were not saved. The members in a FITS file that is not compressed are
             mapped to it, and read when they are needed.
         """
-        from sunpy_magsr.uncertainty.files import read_ensemble
-
         return cls(**read_ensemble(path))
 
     def plot(self, *, number: int = 0) -> Figure:
@@ -413,14 +417,10 @@ class Ensemble(Samples):
         `matplotlib.figure.Figure`
             The figure, which is not one of pyplot's.
         """
-        from sunpy_magsr.uncertainty.pictures import draw_ensemble
-
         return draw_ensemble(self, number=number)
 
     def quicklook(self) -> None:
         """Show a summary of the ensemble in the web browser, as `sunpy.map.GenericMap.quicklook` does for a Map."""
-        from sunpy_magsr.uncertainty.pictures import show
-
         show(self)
 
 

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from types import ModuleType
+from typing import Any, BinaryIO
 
+import astropy.units as u
 import numpy as np
 from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 from astropy.table import Table
+from sunpy.map import GenericMap
 
 from sunpy_magsr._files import check_new, whole_file
 from sunpy_magsr.maps.fits import check_precision, compressed_image, image_list, read_fits
 from sunpy_magsr.metrics.ensemble import ANTITHETIC, PAIR_CORRELATION, Draws
 from sunpy_magsr.uncertainty.calibration import Calibration, Facts
 from sunpy_magsr.uncertainty.members import StoredMoments
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import ModuleType
-
-    import astropy.units as u
-    from numpy.typing import NDArray
-    from sunpy.map import GenericMap
-
 
 _BLOCK = 2880  # bytes, of FITS
 _FRAME = "frame"
@@ -88,7 +83,7 @@ def read_ensemble(path: str | Path) -> dict[str, Any]:
     if place is not None:
         shape = (mean.meta["magsrns"], *mean.data.shape)
         members = np.memmap(path, dtype=">f4", mode="r", offset=place, shape=shape)
-    return _made(mean, texts, flags, strata, members)
+    return _to_arguments(mean, texts, flags, strata, members)
 
 
 def _facts(ensemble: Any) -> dict[str, Any]:
@@ -97,12 +92,8 @@ def _facts(ensemble: Any) -> dict[str, Any]:
     return {**calibrations, _FRAME: ensemble.facts.frame}
 
 
-def _made(
-    mean: GenericMap,
-    texts: dict[str, Any],
-    flags: NDArray[np.uint8],
-    strata: NDArray[np.uint8] | None,
-    members: NDArray[np.float32] | None,
+def _to_arguments(
+    mean: GenericMap, texts: dict[str, Any], flags: np.ndarray, strata: np.ndarray | None, members: np.ndarray | None
 ) -> dict[str, Any]:
     """Arguments of an ensemble, from what was in a file."""
     frame = texts.pop(_FRAME, {})
@@ -113,11 +104,7 @@ def _made(
     moments = StoredMoments(draws, mean.data, mean.uncertainty.array)
 
     def make_map(
-        data: NDArray[np.float32],
-        statistic: str,
-        *,
-        std: NDArray[np.float32] | None = None,
-        flagged: NDArray[np.bool_] | None = None,
+        data: np.ndarray, statistic: str, *, std: np.ndarray | None = None, flagged: np.ndarray | None = None
     ) -> GenericMap:
         history = str(mean.meta.get("history", "")).replace("Map: mean of", f"Map: {statistic} of")
         header = {**mean.meta, "magsrsta": statistic, "history": history}
@@ -136,9 +123,7 @@ def _mean_of(ensemble: Any) -> GenericMap:
     return mean
 
 
-def _write_fits(
-    ensemble: Any, stream: BinaryIO, members: NDArray[np.float32] | None, precision: u.Quantity | None
-) -> None:
+def _write_fits(ensemble: Any, stream: BinaryIO, members: np.ndarray | None, precision: u.Quantity | None) -> None:
     mean = _mean_of(ensemble)
     header = mean.fits_header
     unit = str(mean.unit)
@@ -167,7 +152,7 @@ def _write_fits(
     stream.write(bytes(-members.nbytes % _BLOCK))
 
 
-def _write_asdf(ensemble: Any, stream: BinaryIO, members: NDArray[np.float32] | None, _step: None) -> None:
+def _write_asdf(ensemble: Any, stream: BinaryIO, members: np.ndarray | None, _step: None) -> None:
     asdf = _asdf()
     tree = {
         "mean": _mean_of(ensemble),
@@ -188,7 +173,7 @@ def _read_asdf(path: Path) -> dict[str, Any]:
         msg = f"path must be a file that Ensemble.save wrote, got {path} with {', '.join(sorted(tree))}."
         raise ValueError(msg)
     strata, members = (None if tree.get(name) is None else np.array(tree[name]) for name in ("strata", "members"))
-    return _made(tree["mean"], dict(tree["calibrations"]), np.array(tree["flags"]), strata, members)
+    return _to_arguments(tree["mean"], dict(tree["calibrations"]), np.array(tree["flags"]), strata, members)
 
 
 def _asdf() -> ModuleType:

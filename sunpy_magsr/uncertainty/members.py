@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import mmap
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from sunpy_magsr.metrics.ensemble import Draws, pair_correlation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,8 +19,8 @@ class StoredMoments:
     """What is known of the members of an ensemble that was read from a file: how many, their mean and deviation."""
 
     draws: Draws
-    mean: NDArray[np.float32]
-    std: NDArray[np.float32]
+    mean: np.ndarray
+    std: np.ndarray
 
 
 class Moments:
@@ -47,13 +43,13 @@ class Moments:
     (array([2.]), array([1.]))
     """
 
-    mean: NDArray[np.floating]
-    _squares: NDArray[np.floating]
+    mean: np.ndarray
+    _squares: np.ndarray
 
     def __init__(self, *, is_paired: bool = False) -> None:
         self.count = 0
         self.is_paired = is_paired
-        self._first: NDArray[np.floating] | None = None
+        self._first: np.ndarray | None = None
         self._differences = self._squares_of_pairs = 0.0
 
     @property
@@ -64,7 +60,7 @@ class Moments:
         correlation = pair_correlation(self._squares_of_pairs, self._differences, self.count // 2)
         return Draws(self.count, True, correlation)
 
-    def add(self, field: NDArray[np.floating]) -> None:
+    def add(self, field: np.ndarray) -> None:
         """Take one more field."""
         self.count += 1
         if self.count == 1:
@@ -81,14 +77,14 @@ class Moments:
             self._first = None
 
     @property
-    def std(self) -> NDArray[np.floating]:
+    def std(self) -> np.ndarray:
         """Standard deviation of a field, estimated from at least two."""
         return np.sqrt(self._squares / self.draws.variance_divisor)
 
 
 def keep_members(
-    fields: Iterable[NDArray[np.float32]], count: int, *, store: str | Path | None = None, is_paired: bool = False
-) -> tuple[NDArray[np.float32], Moments]:
+    fields: Iterable[np.ndarray], count: int, *, store: str | Path | None = None, is_paired: bool = False
+) -> tuple[np.ndarray, Moments]:
     """Keep fields that are drawn one by one."""
     moments, partial = Moments(is_paired=is_paired), None if store is None else _partial(Path(store))
     members: Any = None  # made when the shape is known
@@ -96,7 +92,7 @@ def keep_members(
         for number, field in enumerate(fields):
             if members is None:
                 shape = (count, *field.shape)
-                members = np.empty(shape, np.float32) if partial is None else _mapped(partial, shape)
+                members = np.empty(shape, np.float32) if partial is None else _open_mapped(partial, shape)
             members[number] = field
             moments.add(field)
             release(members)
@@ -112,7 +108,7 @@ def keep_members(
     return members, moments
 
 
-def release(members: NDArray[np.float32]) -> None:
+def release(members: np.ndarray) -> None:
     """Free the memory that holds pages of a mapped file. An array in memory stays as it is."""
     mapped = getattr(members, "base", None)
     if isinstance(mapped, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
@@ -131,5 +127,5 @@ def _partial(store: Path) -> Path:
     return store.with_name(f".{store.name}.partial")
 
 
-def _mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
+def _open_mapped(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)

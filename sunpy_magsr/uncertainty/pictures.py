@@ -7,34 +7,24 @@ import html
 import io
 import tempfile
 import webbrowser
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 import scipy.ndimage
 from astropy.stats import gaussian_fwhm_to_sigma
+from matplotlib.figure import Figure
+from sunpy.map import GenericMap
 
+from sunpy_magsr._options import read_option
 from sunpy_magsr.maps.wcs import angular_scale, plate_scale
 from sunpy_magsr.spectral.plot import FreeFigure
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-    from sunpy.map import GenericMap
-
-
-def arcsec_per_pixel(smap: GenericMap) -> tuple[float, ...]:
-    """Give the plate scale as seen from the Earth."""
-    return angular_scale(plate_scale(smap))
-
 
 def angle_in_pixels(smap: GenericMap, angle: u.Quantity, *, name: str) -> tuple[float, ...]:
-    """Convert an angle to pixels."""
-    is_angle = isinstance(angle, u.Quantity) and angle.isscalar and angle.unit.is_equivalent(u.arcsec)
-    if not is_angle or not angle > 0:
-        msg = f"{name} must be a positive angle such as 4 * u.arcsec, got {angle!r}."
-        raise ValueError(msg)
-    return tuple(angle.to_value(u.arcsec) / scale for scale in reversed(arcsec_per_pixel(smap)))
+    """Convert an angle to pixels, ``(y, x)``."""
+    width = read_option(angle, u.arcsec, name, zero=False)
+    return tuple(width / scale for scale in reversed(angular_scale(plate_scale(smap))))
 
 
 _STRONGEST = 800.0  # Gauss, of the gray scale at most
@@ -64,11 +54,7 @@ def draw_ensemble(ensemble: Any, *, number: int = 0, step: int = 1) -> Figure:
     for place, (data, title, label, style) in enumerate(panels, start=1):
         axes = figure.add_subplot(1, len(panels), place, facecolor=_NOT_MEASURED)
         drawn = axes.imshow(
-            data[::step, ::step],
-            origin="lower",
-            extent=(0, sides[0], 0, sides[1]),
-            interpolation="nearest",
-            **style,
+            data[::step, ::step], origin="lower", extent=(0, sides[0], 0, sides[1]), interpolation="nearest", **style
         )
         axes.set(
             title=title, xlabel=f"along the rows [{unit}]", ylabel="" if place > 1 else f"along the columns [{unit}]"
@@ -77,7 +63,7 @@ def draw_ensemble(ensemble: Any, *, number: int = 0, step: int = 1) -> Figure:
     return figure
 
 
-def smoothed_std(std: GenericMap, width: u.Quantity) -> NDArray[np.float32]:
+def smooth_std(std: GenericMap, width: u.Quantity) -> np.ndarray:
     """Average the variance over a Gaussian, and take the root."""
     sigma = [gaussian_fwhm_to_sigma * pixels for pixels in angle_in_pixels(std, width, name="smoothing")]
     known = np.isfinite(std.data)

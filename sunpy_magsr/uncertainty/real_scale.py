@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
 from astropy.stats import gaussian_fwhm_to_sigma
 from scipy.ndimage import gaussian_filter
+from sunpy.map import GenericMap
 
-from sunpy_magsr.uncertainty.ensemble import check_ensemble
+from sunpy_magsr.maps.wcs import angular_scale, plate_scale
+from sunpy_magsr.metrics.ensemble import Draws
+from sunpy_magsr.uncertainty.ensemble import Ensemble, check_ensemble
 from sunpy_magsr.uncertainty.members import release
-from sunpy_magsr.uncertainty.pictures import angle_in_pixels, arcsec_per_pixel
+from sunpy_magsr.uncertainty.pictures import angle_in_pixels
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from sunpy.map import GenericMap
-
-    from sunpy_magsr.metrics.ensemble import Draws
-    from sunpy_magsr.uncertainty.ensemble import Ensemble
-
-    _Array: TypeAlias = NDArray[np.floating]
+_Array: TypeAlias = np.ndarray
 
 
 #: Wavelengths of the bands in pixels, from long to short.
@@ -79,10 +75,10 @@ def real_scale_map(ensemble: Ensemble, *, threshold: float = 0.5, window: u.Quan
         raise ValueError(msg)
     mean = ensemble.mean()
     sigma = tuple(gaussian_fwhm_to_sigma * pixels for pixels in angle_in_pixels(mean, window, name="window"))
-    factors: np.float32 | NDArray[np.float32] = np.float32(1)
+    factors: np.float32 | np.ndarray = np.float32(1)
     if ensemble.strata is not None:
         factors = ensemble.facts.calibrations["pixel"].factor(0.68)[ensemble.strata]
-    result = arcsec_per_pixel(mean)[0] * shared_wavelength(
+    result = angular_scale(plate_scale(mean))[0] * shared_wavelength(
         ensemble.members, mean.data, factors, threshold, sigma, draws=ensemble.draws
     )
     result[np.isnan(mean.data)] = np.nan
@@ -98,7 +94,7 @@ def shared_wavelength(
     sigma: float | tuple[float, ...],
     *,
     draws: Draws,
-) -> NDArray[np.float32]:
+) -> np.ndarray:
     """Find the wavelength at which the power that members share falls below a threshold; see `real_scale_map`."""
     known = np.isfinite(mean)
     result = np.full(mean.shape, WAVELENGTHS[-1], np.float32)

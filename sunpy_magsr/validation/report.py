@@ -11,11 +11,10 @@ import numpy as np
 from astropy.table import Table
 
 from sunpy_magsr._files import whole_file
-from sunpy_magsr.metrics.perceptual import feature_label
+from sunpy_magsr.metrics.perceptual import LABEL
 from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, LATTICE_BAND
 from sunpy_magsr.version import version
 
-_LABEL = "random features, seed 0"
 _BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in BANDS]
 #: Rows of the table: name of the number, label, decimals.
 ROWS = (
@@ -23,8 +22,8 @@ ROWS = (
     ("psnr_mean", "PSNR of the mean (dB)", 2),
     ("ssim", "SSIM of a sample", 4),
     ("ssim_mean", "SSIM of the mean", 4),
-    ("lpips", f"LPIPS ({_LABEL})", 4),
-    ("fid", f"1000 FID ({_LABEL})", 3),
+    ("lpips", f"LPIPS ({LABEL})", 4),
+    ("fid", f"1000 FID ({LABEL})", 3),
     *((f"flux_{cut}", f"Flux above {cut} G, error (%)", 1) for cut in FLUX_THRESHOLDS),
     ("area", "Active-region area, error (%)", 1),
     ("rmse", "RMSE of a sample (G)", 2),
@@ -115,7 +114,7 @@ def _record(evaluation, failed):
         | {name: installed(name) for name in _PACKAGES},
         "platform": f"{sys.platform} {platform.machine()}",
         "settings": evaluation.settings,
-        "perceptual": feature_label(None),
+        "perceptual": LABEL,
         "files": {region.name: region.sha256 for region in evaluation.regions},
         "failed": failed,
         "models": {

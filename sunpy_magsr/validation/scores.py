@@ -7,9 +7,9 @@ import scipy.ndimage
 from sunpy_magsr import metrics, spectral
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.instrument.gain import to_hmi
+from sunpy_magsr.instrument.noise import quiet_noise
 from sunpy_magsr.maps.grid import bicubic
-from sunpy_magsr.metrics.agreement import quiet_noise
-from sunpy_magsr.metrics.perceptual import patch_features, random_features
+from sunpy_magsr.metrics.perceptual import patch_features
 from sunpy_magsr.metrics.pixel import asinh_view, speckle
 from sunpy_magsr.sampling.consistency import enforcer, exact
 from sunpy_magsr.uncertainty import coverage, reliability
@@ -58,9 +58,8 @@ def score(backend, region, *, n_samples, seed, segment, keep_sample=False, devic
     if len(members) > 1:
         table = reliability(members, truth)
         arrays |= {"level": np.array(table["level"]), "coverage": np.array(table["coverage"])}
-    network = random_features()
-    arrays["features"] = patch_features([members[0]], network=network)
-    arrays["features_truth"] = patch_features([truth], network=network)
+    arrays["features"] = patch_features(members[0])
+    arrays["features_truth"] = patch_features(truth)
     if keep_sample:
         arrays["sample"] = np.asarray(members[0], dtype=np.float32)
     window = panel_window(region)
@@ -133,7 +132,7 @@ def _of_one(member, truth, scale):
     return {
         **_pixels(member, truth),
         **_flux(member, truth, scale, FLUX_THRESHOLDS),
-        "lpips": metrics.lpips(member, truth),
+        "lpips": metrics.perceptual_distance(member, truth),
         "area": _area(member, truth, scale),
     }
 

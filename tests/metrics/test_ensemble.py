@@ -3,8 +3,6 @@
 import astropy.units as u
 import numpy as np
 import pytest
-import scipy.integrate
-import scipy.stats
 
 from sunpy_magsr.metrics.ensemble import crps, crps_gaussian, read_members, spread_skill
 from sunpy_magsr.uncertainty import Ensemble
@@ -34,21 +32,6 @@ def test_crps_of_a_large_gaussian_ensemble_is_the_closed_form(rng):
     assert crps(members, truth).value == pytest.approx(crps_gaussian(mean, std, truth).value, rel=3e-3)
 
 
-@pytest.mark.parametrize("truth", [-30.0, 0.0, 75.0])
-def test_gaussian_crps_is_the_integral_of_the_squared_distribution_difference(truth):
-    def square(x):
-        return (scipy.stats.norm.cdf(x, 10, 40) - (x >= truth)) ** 2
-
-    expected = sum(scipy.integrate.quad(square, *ends)[0] for ends in [(-500, truth), (truth, 500)])
-    fields = [np.full((2, 3), value) for value in (10.0, 40.0, truth)]
-    assert crps_gaussian(*fields).value == pytest.approx(expected, rel=1e-6)
-
-
-def test_gaussian_without_spread_scores_the_absolute_error():
-    truth = np.array([[0.0, 30.0, -50.0]])
-    assert crps_gaussian(np.zeros((1, 3)), np.zeros((1, 3)), truth).value == pytest.approx(80 / 3)
-
-
 def test_crps_does_not_depend_on_the_number_of_members(rng):
     expected = 50 / np.sqrt(np.pi)
     for size in (2, 16):
@@ -58,12 +41,6 @@ def test_crps_does_not_depend_on_the_number_of_members(rng):
 def test_crps_of_one_member_is_the_mean_absolute_error(rng):
     members, truth = calibrated(rng, 1, (8, 9))
     assert crps(members, truth).value == pytest.approx(np.abs(members[0] - truth).mean(), rel=1e-12)
-
-
-def test_crps_prefers_the_right_spread(rng):
-    right, narrow, wide = (crps(*calibrated(rng, 8, spread=spread)) for spread in (1, 0.3, 3))
-    assert right < narrow
-    assert right < wide
 
 
 @pytest.mark.parametrize("size", [3, 8, 20])
@@ -105,15 +82,6 @@ def test_ensembles_maps_and_arrays_score_the_same(rng, small, with_meta):
     assert crps(ensemble, small).value == pytest.approx(expected)
     assert crps([with_meta(field) for field in fields], small).value == pytest.approx(expected)
     assert crps(np.stack(fields) * 0.1 * u.mT, small).value == pytest.approx(expected)
-
-
-def test_inputs_are_left_as_they_are(rng):
-    members, truth = calibrated(rng, 5, (6, 6))
-    before = members.copy(), truth.copy()
-    crps(members, truth)
-    spread_skill(members, truth)
-    np.testing.assert_array_equal(members, before[0])
-    np.testing.assert_array_equal(truth, before[1])
 
 
 def test_wrong_input_is_named(small):

@@ -27,14 +27,6 @@ def test_the_truth_is_all_improvement(fields):
     np.testing.assert_array_equal(split.labels, detail != 0)
 
 
-def test_the_input_is_all_omission(fields):
-    low, truth, detail = fields
-    split = feature_split(low, truth, low, noise=NOISE)
-    assert (split.n_true, split.n_result) == (2, 0)
-    assert (split.improvement, split.omission, split.hallucination) == (0, 1, 0)
-    np.testing.assert_array_equal(split.labels, 2 * (detail != 0))
-
-
 def test_features_weigh_by_their_flux(fields):
     low, truth, detail = fields
     result = low + np.where(detail > 0, detail, 0)
@@ -73,15 +65,6 @@ def test_half_the_strength_decides(fields, strength, improvement, hallucination)
     assert (split.improvement, split.hallucination) == (improvement, hallucination)
 
 
-def test_polarity_does_not_matter(fields, rng):
-    low, truth, detail = fields
-    result = low + 0.7 * np.roll(detail, 2, axis=1) + rng.normal(0, 30, low.shape)
-    split, mirror = (feature_split(s * result, s * truth, s * low, noise=NOISE) for s in (1, -1))
-    assert 0 < split.hallucination < 1
-    assert split == mirror
-    np.testing.assert_array_equal(split.labels, mirror.labels)
-
-
 def test_opposite_polarities_that_touch_are_two_features():
     low, truth = np.zeros((2, 20, 20))
     truth[5:10, 5:10], truth[5:10, 10:15] = 300, -300
@@ -101,14 +84,6 @@ def test_noise_is_no_feature(rng):
     assert feature_split(result, truth, low, noise=NOISE, min_size=1, floor=2).n_true > 1000
 
 
-def test_small_features_do_not_count(fields):
-    low, truth, _ = fields
-    for least, count in [(25, 2), (26, 1), (37, 0)]:
-        assert feature_split(truth, truth, low, noise=NOISE, min_size=least).n_true == count
-    areas = {"min_size": 7 * u.arcsec**2, "plate_scale": 0.5 * u.arcsec / u.pix}
-    assert feature_split(truth, truth, low, noise=NOISE, **areas).n_true == 1
-
-
 def test_pixels_without_measurement_belong_to_no_feature(fields):
     low, truth, _ = fields
     result, known = truth.copy(), low.copy()
@@ -119,17 +94,10 @@ def test_pixels_without_measurement_belong_to_no_feature(fields):
     assert not split.labels[:15].any()
 
 
-def test_maps_are_read(small, with_meta):
-    low = with_meta(np.zeros_like(small.data))
-    split = feature_split(small, small, low, noise=NOISE, min_size=40 * u.arcsec**2)
-    assert split.n_true == split.n_result > 0
-    assert (split.improvement, split.hallucination) == (1, 0)
-
-
 def test_wrong_input_is_named(fields):
     low, truth, _ = fields
     for noise in (10, -1 * u.G, 1 * u.m, [1, 2] * u.G):
-        with pytest.raises(ValueError, match="noise must be a positive scalar Quantity in G"):
+        with pytest.raises(ValueError, match="noise must be a positive Quantity in G"):
             feature_split(truth, truth, low, noise=noise)
     with pytest.raises(ValueError, match="floor must be positive"):
         feature_split(truth, truth, low, noise=NOISE, floor=0)

@@ -3,56 +3,20 @@
 import astropy.units as u
 import numpy as np
 import pytest
-import sunpy.map
 from astropy.constants import au
 
 from sunpy_magsr.maps.field import pixel_areas, read_field
 from sunpy_magsr.metrics import unsigned_flux, unsigned_flux_error
-from sunpy_magsr.metrics.flux import net_flux
 
 SCALE = 2 * u.arcsec / u.pix
 PIXEL = ((2 * u.arcsec).to_value(u.rad) * au.to_value(u.cm)) ** 2
 RADIUS = 6.957e10
 
 
-def cea_map(data, lon=0.0, degrees=0.5, **cards):
-    """A heliographic Map centered at a longitude from the sub-observer point."""
-    rows, columns = data.shape
-    header = {
-        "ctype1": "CRLN-CEA",
-        "ctype2": "CRLT-CEA",
-        "cunit1": "deg",
-        "cunit2": "deg",
-        "crval1": 100.0 + lon,
-        "crval2": 0.0,
-        "cdelt1": degrees,
-        "cdelt2": degrees,
-        "crpix1": (columns + 1) / 2,
-        "crpix2": (rows + 1) / 2,
-        "crln_obs": 100.0,
-        "crlt_obs": 0.0,
-        "dsun_obs": au.to_value(u.m),
-        "rsun_ref": RADIUS / 100,
-        "date-obs": "2012-03-06T00:00:00",
-        "bunit": "G",
-        "telescop": "SDO/HMI",
-        "instrume": "HMI_SIDE1",
-        **cards,
-    }
-    return sunpy.map.Map(data, header)
-
-
 @pytest.fixture
 def full_disk(disk_map):
     """A function that gives a Map of ``field(mu)`` in Gauss."""
     return lambda field: disk_map(lambda lon, lat, mu: field(mu), step=10.0, side=200)
-
-
-def test_a_thousand_gauss_over_ten_square_megameters():
-    side = (np.sqrt(10 / 400) * u.Mm / u.au * u.rad).to(u.arcsec) / u.pix
-    flux = unsigned_flux(np.full((20, 20), -1000.0), plate_scale=side)
-    assert flux.unit == u.Mx
-    assert flux.value == pytest.approx(1e20, rel=1e-9)
 
 
 def test_noise_alone_has_flux(rng):
@@ -62,12 +26,11 @@ def test_noise_alone_has_flux(rng):
     assert unsigned_flux(noise, plate_scale=SCALE, threshold=120 * u.G) < 1e-4 * flux * u.Mx
 
 
-def test_threshold_and_sign():
+def test_threshold():
     field = np.array([[100.0, -40.0, 10.0, np.nan]])
-    for threshold, unsigned, net in ((0, 150, 70), (10, 140, 60), (50, 100, 100), (500, 0, 0)):
-        options = {"threshold": threshold * u.G, "plate_scale": SCALE}
-        assert unsigned_flux(field, **options).value == pytest.approx(unsigned * PIXEL)
-        assert net_flux(field, **options).value == pytest.approx(net * PIXEL)
+    for threshold, expected in ((0, 150), (10, 140), (50, 100), (500, 0)):
+        flux = unsigned_flux(field, threshold=threshold * u.G, plate_scale=SCALE)
+        assert flux.value == pytest.approx(expected * PIXEL)
 
 
 def test_anisotropic_pixels():
@@ -87,17 +50,7 @@ def test_deprojected_flux_of_a_radial_field(full_disk):
     assert unsigned_flux(disk, deproject=True).value == pytest.approx(0.9 * 100 * 2 * np.pi * RADIUS**2, rel=0.01)
 
 
-def test_mu_of_an_image(full_disk):
-    disk = full_disk(np.ones_like)
-    geometry = pixel_areas(read_field(disk))
-    x = disk.wcs.pixel_to_world(150, 100).Tx.to_value(u.arcsec)
-    y = disk.wcs.pixel_to_world(150, 100).Ty.to_value(u.arcsec)
-    assert geometry.mu[100, 150] == pytest.approx(np.sqrt(1 - (x**2 + y**2) / 960**2), abs=1e-4)
-    assert geometry.surface_area[100, 150] == pytest.approx(geometry.sky_area[100, 150] / geometry.mu[100, 150])
-    assert np.isnan(geometry.surface_area[0, 0])
-
-
-def test_mu_of_a_cea_map_is_that_of_the_image(full_disk):
+def test_mu_of_a_cea_map_is_that_of_the_image(full_disk, cea_map):
     disk = full_disk(np.ones_like)
     patch = cea_map(np.ones((21, 21)), lon=40, dsun_obs=disk.meta["dsun_obs"])
     geometry = pixel_areas(read_field(patch))
@@ -108,7 +61,7 @@ def test_mu_of_a_cea_map_is_that_of_the_image(full_disk):
     assert geometry.mu[10, 10] == pytest.approx(ray @ normal / np.linalg.norm(ray), rel=1e-6)
 
 
-def test_flux_on_a_cea_map():
+def test_flux_on_a_cea_map(cea_map):
     # 20 deg of longitude, and latitude such that sin is +- pi/18: area = R^2 dlon dsin
     radial = cea_map(np.full((40, 40), 100.0), lon=50, content="HMI Br radial field")
     area = RADIUS**2 * np.radians(20) ** 2
@@ -120,7 +73,7 @@ def test_flux_on_a_cea_map():
     assert mu.mean() == pytest.approx(np.cos(np.radians(50)), rel=0.02)
 
 
-def test_the_far_side_is_not_seen():
+def test_the_far_side_is_not_seen(cea_map):
     patch = cea_map(np.full((20, 20), 100.0), lon=180)
     assert unsigned_flux(patch) == 0
     assert unsigned_flux(patch, deproject=True) == 0
@@ -145,7 +98,7 @@ def test_flux_error_of_an_array_takes_the_geometry_of_the_map(full_disk):
     assert unsigned_flux_error(truth, result.data, deproject=True).value == pytest.approx(loss, rel=0.02)
 
 
-def test_what_is_refused(small):
+def test_what_is_refused(small, cea_map):
     with pytest.raises(ValueError, match="plate_scale must be given"):
         unsigned_flux(np.ones((4, 4)))
     with pytest.raises(ValueError, match="threshold must be a non-negative Quantity in G"):

@@ -18,11 +18,6 @@ def grid(step, side=120.0):
     return *np.meshgrid(axis, axis), step * u.arcsec / u.pix
 
 
-def test_millionth_of_the_hemisphere():
-    assert (2 * np.pi * R_sun**2).to_value(MSH) == pytest.approx(1e6)
-    assert (1 * MSH).to_value(u.Mm**2) == pytest.approx(3.041, abs=5e-4)
-
-
 def test_area_of_a_disk():
     x, y, scale = grid(0.5)
     field = np.where(np.hypot(x, y) < 30, -400.0, 0)
@@ -69,21 +64,6 @@ def test_missing_pixels_do_not_dilute_the_smoothed_field():
     mask = active_region_mask(field, plate_scale=0.5 * u.arcsec / u.pix)
     assert mask[:, :20].all()
     assert not mask[:, 20:].any()
-
-
-def test_area_error():
-    x, y, scale = grid(0.5)
-    truth, result = (np.where(np.hypot(x, y) < radius, 400.0, 0) for radius in (20, 22))
-    error = active_region_area_error(result, truth, plate_scale=scale, **SHARP_EDGES)
-    assert error.unit == u.percent
-    assert error.value == pytest.approx(21, abs=0.7)
-
-
-def test_straight_inversion_line():
-    x, _, scale = grid(0.5)
-    line = sharp_parameters(500 * np.sign(x), plate_scale=scale).inversion_line_length
-    assert line.unit == u.Mm
-    assert line.value == pytest.approx(119.5 * MM_PER_ARCSEC, rel=1e-6)
 
 
 def test_circular_inversion_line():
@@ -143,12 +123,6 @@ def test_quiet_sun_has_no_active_region(rng):
     assert np.isnan(found.polarity_imbalance)
     with pytest.raises(ValueError, match="truth must have an active region"):
         active_region_area_error(quiet, quiet, plate_scale=0.5 * u.arcsec / u.pix)
-
-
-def test_the_sample_has_two_regions(sample):
-    area = active_region_area(sample, min_area=300 * u.Mm**2)
-    assert 500 * MSH < area < 20000 * MSH
-    assert not active_region_mask(sample)[~np.isfinite(sample.data)].any()
 
 
 def test_what_is_refused():

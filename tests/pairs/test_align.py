@@ -7,8 +7,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
+from synthetic_sun import Errors, make_twins, synthetic_surface
 
-from sunpy_magsr.data.twins import Errors, make_twins, synthetic_surface
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.maps.files import open_magnetogram
 from sunpy_magsr.maps.fits import write_compressed

@@ -2,9 +2,9 @@
 
 import pytest
 from safetensors.torch import load_file
+from synthetic_sun import Errors, make_twins, synthetic_surface
 
 from sunpy_magsr.cli.train import main as train
-from sunpy_magsr.data.twins import Errors, make_twins, synthetic_surface
 from sunpy_magsr.maps.files import open_magnetogram
 from sunpy_magsr.maps.fits import write_compressed
 from sunpy_magsr.store.card import bundled_folder

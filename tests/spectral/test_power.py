@@ -87,35 +87,6 @@ def test_pixels_need_not_be_square(rng):
     assert spectrum.wavelength[-1] >= 1.1 * u.arcsec * (1 - 1e-9)
 
 
-def test_default_segment_is_the_largest_square_up_to_256_pixels():
-    for shape, side in [((40, 70), 20), ((300, 280), 128)]:
-        spectrum = power_spectrum(wave(8, shape=shape), plate_scale=SCALE)
-        assert u.isclose(spectrum.wavelength[0], side * u.arcsec)
-
-
-@pytest.mark.parametrize("kind", ["hole", "limb"])
-def test_missing_pixels_do_not_change_the_level_of_noise(rng, kind):
-    field = rng.normal(0, 10, (192, 192))
-    y, x = np.indices(field.shape)
-    missing = np.hypot(x - 90, y - 100) < 30 if kind == "hole" else np.hypot(x, y) > 190
-    masked = power_spectrum(np.where(missing, np.nan, field), plate_scale=SCALE, segment=32)
-    zeros = power_spectrum(np.where(missing, 0, field), plate_scale=SCALE, segment=32)
-    error = (masked.error / masked.value)[1:].value / np.sqrt(31)
-    tolerance = 6 * error.mean() * 25
-    assert abs(masked.band(16, 1).to_value(POWER) - 25) < tolerance
-    assert abs(zeros.band(16, 1).to_value(POWER) - 25) > tolerance
-
-
-def test_edges_of_missing_areas_do_not_leak_large_scales(rng):
-    field = wave(64, 500, (192, 192)) + 300 + rng.normal(0, 2, (192, 192))
-    hole = np.hypot(*(np.indices(field.shape) - 96)) < 25
-    masked = power_spectrum(np.where(hole, np.nan, field), plate_scale=SCALE, segment=48)
-    zeros = power_spectrum(np.where(hole, 0, field), plate_scale=SCALE, segment=48)
-    # noise of 2 G below a wave of 500 G
-    np.testing.assert_allclose(masked.band(2, 1).to_value(POWER), 4 * 0.25, rtol=0.15)
-    assert zeros.band(2, 1) > 5 * masked.band(2, 1)
-
-
 def test_a_limb_keeps_a_red_spectrum(red_noise):
     field = red_noise()
     off_disk = np.hypot(*(np.indices(field.shape) + 40)) > 290

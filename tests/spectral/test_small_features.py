@@ -13,13 +13,6 @@ def random_phases(field, rng):
     return np.fft.ifft2(np.abs(np.fft.fft2(field)) * np.exp(1j * phases)).real
 
 
-def test_small_features_of_the_truth_are_predicted(red_noise):
-    truth = red_noise()
-    small = small_features(truth, truth, plate_scale=SCALE)
-    assert small.verdict == "predicted"
-    np.testing.assert_allclose([small.power_ratio, small.coherence, small.coherence_error], [1, 1, 0], atol=1e-9)
-
-
 def test_blurred_small_features_are_missing(red_noise, blurred):
     truth = red_noise()
     assert small_features(blurred(truth, 0.6), truth, plate_scale=SCALE).verdict == "missing"

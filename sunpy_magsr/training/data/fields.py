@@ -10,13 +10,12 @@ import numpy as np
 from astropy.time import Time
 
 from sunpy_magsr.instrument.defects import without_constant_pixels
-from sunpy_magsr.instrument.noise import mdi_exposure
+from sunpy_magsr.instrument.noise import mdi_exposure, quiet_noise
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import read_field
 from sunpy_magsr.maps.files import open_magnetogram
 from sunpy_magsr.maps.header import exposure_time, observation_time, product_of
 from sunpy_magsr.maps.reading import check_magnetogram, read_map
-from sunpy_magsr.metrics.agreement import quiet_noise
 from sunpy_magsr.validation.regions import COARSEST, component_of
 
 

@@ -11,7 +11,7 @@ from sunpy.coordinates import RotatedSunFrame
 import sunpy_magsr
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.header import observation_time
-from sunpy_magsr.sampling.noise import SolarNoise, hashed, normal_numbers
+from sunpy_magsr.sampling.noise import SolarNoise, hash_numbers, normal_numbers
 
 
 def later(smap, seconds):
@@ -42,11 +42,6 @@ def test_the_noise_of_a_frame_is_white(mdi_center, lifetime):
     assert abs((noise**4).mean() - 3) < 4 * 10 * error
     for shift in ((0, 1), (1, 0), (1, 1), (2, 0), (0, 2)):
         assert abs(correlation(noise, np.roll(noise, shift, (0, 1)))) < 4 * error
-
-
-def test_seeds_and_members_are_independent(sample):
-    assert abs(correlation(drawn(sample, 3600), drawn(sample, 3600, seed=1))) < 0.02
-    assert abs(correlation(drawn(sample, 3600), drawn(sample, 3600, sample=1))) < 0.02
 
 
 @pytest.mark.parametrize("lifetime", [4.0, 8.0])
@@ -110,21 +105,9 @@ def test_a_cutout_has_the_noise_of_its_frame(sample):
 
 
 def test_hashed_numbers_are_the_same_everywhere():
-    keys = hashed(np.arange(3), 7)
+    keys = hash_numbers(np.arange(3), 7)
     assert keys.tolist() == [11228253110725672658, 8264544082202243819, 13786789208193829273]
     assert normal_numbers(keys[None], 2).shape == (2, 1, 3)
-
-
-def test_statistics_do_not_depend_on_the_noise(sample):
-    """Spread of the members, and strength of a member and of its steps from pixel to pixel, with each kind of noise."""
-    cutout = sample.submap([60, 60] * u.pix, top_right=[123, 123] * u.pix)
-    options = {"plate_scale": None, "n_samples": 8}
-    found = []
-    for lifetime in (None, 1 * u.h, 0 * u.s):
-        members = sunpy_magsr.superresolve_ensemble(cutout, noise_lifetime=lifetime, **options).members
-        found.append([members.std(axis=0).mean(), np.abs(members).mean(), np.diff(members).std()])
-    assert found[1] == pytest.approx(found[0], rel=0.03)
-    assert found[2] == pytest.approx(found[0], rel=0.03)
 
 
 def test_a_sequence_is_its_frames(small):

@@ -6,7 +6,7 @@ import pytest
 import scipy.ndimage
 
 from sunpy_magsr.instrument import degrade, hmi_per_mdi, measure_response
-from sunpy_magsr.instrument.gain import MDI_GAIN_SPREAD, gain_factor, to_hmi
+from sunpy_magsr.instrument.gain import MDI_GAIN_SPREAD, gain_factor
 
 SCALE = 0.5 * u.arcsec / u.pix
 
@@ -71,12 +71,3 @@ def test_members_share_the_scale_s_uncertainty():
     assert np.log(factors).mean() == pytest.approx(0, abs=0.005)
     assert np.log(factors).std() == pytest.approx(MDI_GAIN_SPREAD, rel=0.1)
     assert len(set(factors)) == 64
-
-
-def test_a_field_is_put_on_hmi_s_scale(rng):
-    reading = np.full((12, 12), 50.0, np.float32)
-    field = rng.normal(0, 100, (48, 48)).astype(np.float32)
-    found = to_hmi(field, reading)
-    assert found.dtype == np.float32
-    assert found == pytest.approx(field * hmi_per_mdi(50.0), rel=1e-4)
-    assert to_hmi(field, reading, sample=1) != pytest.approx(found, rel=1e-3)

@@ -51,15 +51,6 @@ def test_calibration_makes_it_uniform(rng):
     assert pit_histogram({"c": case_pit(cases[2], calibration)})["density"] == pytest.approx(1, abs=0.2)
 
 
-def test_not_calibrated_and_unknown_pixels_have_none(rng):
-    cases = [make_case(rng, name) for name in "ab"]
-    calibration = Calibration.fit(cases, edges={"field": (30, np.inf)})
-    case = make_case(rng, "c")
-    case.truth[0] = np.nan
-    expected = (case.conditions["field"] >= 30) & np.isfinite(case.truth)
-    np.testing.assert_array_equal(np.isfinite(case_pit(case, calibration)), expected)
-
-
 def test_of_an_ensemble_it_agrees_with_its_intervals(rng, small):
     template = sunpy_magsr.superresolve(small, model="bicubic", plate_scale=None)
 

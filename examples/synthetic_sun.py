@@ -1,12 +1,18 @@
-"""Synthetic frames of MDI and HMI of one Sun, for what needs a truth over a whole passage."""
+"""
+Synthetic frames of MDI and HMI of one Sun, for what needs a truth over a whole passage.
+
+The gallery pages, the tests and the benchmarks load this module, which is no part of the package.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import astropy.units as u
 import numpy as np
+import numpy.typing as npt
 import scipy.ndimage
 from astropy.constants import au
 from astropy.time import Time
@@ -14,14 +20,9 @@ from skimage.filters import window
 from sunpy.sun.constants import sidereal_rotation_rate
 from sunpy.sun.models import differential_rotation
 
-from sunpy_magsr.data.samples import MDI_CARDS, SYNTHETIC_CARDS, View, bipole, network
+from sunpy_magsr.data.samples import MDI_CARDS, RSUN, SYNTHETIC_CARDS, bipole, network
 from sunpy_magsr.instrument import MDI_GAIN, MDI_NOISE, MDI_PSF_FWHM, degrade
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import numpy.typing as npt
-
+from sunpy_magsr.maps.grid import FACTOR
 
 #: Degrees of longitude from column to column by default: the pixel of HMI's heliographic patches.
 STEP = 0.03
@@ -55,7 +56,7 @@ class Surface:
         self.data, self.longitude, self.step = data, longitude, step
         self._splines = scipy.ndimage.spline_filter(data, order=3, output=np.float32, mode="nearest")
 
-    def at(self, longitude: npt.NDArray, latitude: npt.NDArray) -> npt.NDArray[np.float64]:
+    def at(self, longitude: npt.NDArray, latitude: npt.NDArray) -> np.ndarray:
         """Interpolate the field at places by cubic splines."""
         rows, columns = self.data.shape
         away = (longitude - self.longitude + 180) % 360 - 180
@@ -67,12 +68,7 @@ class Surface:
 
 
 def synthetic_surface(
-    seed: int,
-    *,
-    longitude: float = 0.0,
-    step: float = STEP,
-    regions: int = 6,
-    patches: Sequence[npt.NDArray] = (),
+    seed: int, *, longitude: float = 0.0, step: float = STEP, regions: int = 6, patches: Sequence[npt.NDArray] = ()
 ) -> Surface:
     """Make a synthetic surface with network everywhere and with active regions."""
     rng = np.random.default_rng(seed)
@@ -103,7 +99,71 @@ def _paste(field, rng, patch, *, is_added):
     part += fade * (patch if is_added else patch - part)
 
 
-_FACTOR = 4
+@dataclasses.dataclass(frozen=True)
+class View:
+    r"""
+    Place of an observer and orientation of its detector.
+
+    Images are in the gnomonic projection (``TAN``) of Thompson 2006 (:doi:`10.1051/0004-6361:20054262`), with disk center at
+    the reference pixel.
+
+    Parameters
+    ----------
+    longitude, latitude : `float`
+        Carrington longitude and latitude of the observer in degrees.
+    distance : `float`
+        Distance of the observer from the center of the Sun in meters.
+    crpix : `tuple` of `float`
+        Pixel ``(x, y)`` of disk center, counted from 1 as in FITS.
+    plate_scale : `float`
+        Plate scale in arcsec/pix.
+    roll : `float`
+        Roll of the detector in degrees, as in CROTA2.
+    """
+
+    longitude: float
+    latitude: float
+    distance: float
+    crpix: tuple[float, float]
+    plate_scale: float
+    roll: float
+
+    @property
+    def radius(self) -> float:
+        """Angular radius of the Sun in arcsec."""
+        return np.degrees(np.arcsin(RSUN / self.distance)) * 3600
+
+    def surface(self, x: npt.NDArray, y: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray, npt.NDArray]:
+        """Find the places on the Sun that are seen in pixels."""
+        pixel = np.radians(self.plate_scale / 3600)
+        dx, dy = (x + 1 - self.crpix[0]) * pixel, (y + 1 - self.crpix[1]) * pixel
+        cosine, sine = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
+        west, north = cosine * dx - sine * dy, sine * dx + cosine * dy
+        along = 1 / np.sqrt(1 + west**2 + north**2)
+        squared = RSUN**2 - self.distance**2 * (1 - along**2)
+        with np.errstate(invalid="ignore"):
+            length = self.distance * along - np.sqrt(squared)
+        near, west, north = self.distance - length * along, length * along * west, length * along * north
+        tilt = np.radians(self.latitude)
+        up = (north * np.cos(tilt) + near * np.sin(tilt)) / RSUN
+        toward = near * np.cos(tilt) - north * np.sin(tilt)
+        mu = (self.distance * near / RSUN - RSUN) / length
+        return self.longitude + np.degrees(np.arctan2(west, toward)), np.degrees(np.arcsin(up)), mu
+
+    def pixel(self, longitude: npt.NDArray, latitude: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
+        """Find the pixels in which places on the near side of the Sun are seen. This is the inverse of `surface`."""
+        away, place, tilt = (np.radians(one) for one in (longitude - self.longitude, latitude, self.latitude))
+        toward, up = np.cos(place) * np.cos(away), np.sin(place)
+        near = RSUN * (toward * np.cos(tilt) + up * np.sin(tilt))
+        left = self.distance - near
+        west = RSUN * np.cos(place) * np.sin(away) / left
+        north = RSUN * (up * np.cos(tilt) - toward * np.sin(tilt)) / left
+        pixel = np.radians(self.plate_scale / 3600)
+        cosine, sine = np.cos(np.radians(self.roll)), np.sin(np.radians(self.roll))
+        x, y = (cosine * west + sine * north) / pixel, (cosine * north - sine * west) / pixel
+        return x + self.crpix[0] - 1, y + self.crpix[1] - 1
+
+
 _SYNODIC = 13.2  # degrees a day, by which the central meridian moves
 _STRIP = 256  # rows that are computed at once
 _STAMP = "%Y.%m.%d_%H:%M:%S_TAI"
@@ -227,14 +287,12 @@ def make_twins(
         plate_scale=low.plate_scale * (1 + errors.stretch),
     )
     finer = dataclasses.replace(
-        true,
-        crpix=tuple(_FACTOR * (place - 0.5) + 0.5 for place in crpix),
-        plate_scale=true.plate_scale / _FACTOR,
+        true, crpix=tuple(FACTOR * (place - 0.5) + 0.5 for place in crpix), plate_scale=true.plate_scale / FACTOR
     )
     rng = np.random.default_rng([seed, 1])
     side = _HMI["side"] // farther
     hmi = _seen(surface, high, side, 0.0) + errors.hmi_noise * rng.standard_normal((side, side), dtype=np.float32)
-    field = _seen(surface, finer, _FACTOR * (_MDI["side"] // farther), errors.delay)
+    field = _seen(surface, finer, FACTOR * (_MDI["side"] // farther), errors.delay)
     mdi = degrade(
         np.nan_to_num(field),
         psf_fwhm=errors.psf_fwhm / finer.plate_scale,

@@ -249,31 +249,13 @@ def test_a_reprojected_map_is_reported(small):
 
 
 @pytest.mark.parametrize("degrees", [0.12, 0.06, 0.03])
-def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
+def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, cea_map, degrees):
     """A heliographic degree at disk center is 16.8 arcsec from 1 au, whatever the pixel."""
     from sunpy_magsr.inference.settings import told_blur
     from sunpy_magsr.instrument import instrument_of
     from sunpy_magsr.maps import prepare
     from sunpy_magsr.sampling.registry import model_card
 
-    cea = {
-        "ctype1": "CRLN-CEA",
-        "ctype2": "CRLT-CEA",
-        "cunit1": "deg",
-        "cunit2": "deg",
-        "cdelt1": degrees,
-        "cdelt2": degrees,
-    }
-    cea |= {
-        "crpix1": 20.5,
-        "crpix2": 20.5,
-        "crval1": 100.0,
-        "crval2": 0.0,
-        "crln_obs": 100.0,
-        "crlt_obs": 0.0,
-        "bunit": "G",
-    }
-    cea |= {"dsun_obs": 1.496e11, "telescop": "SOHO", "instrume": "MDI", "date-obs": "2010-07-14T12:48:00"}
-    magnetogram = prepare(sunpy.map.Map(rng.normal(0, 30, (40, 40)), cea))
-    magnetogram = dataclasses.replace(magnetogram, blur=told_blur(2 * u.arcsec))
+    smap = cea_map(rng.normal(0, 30, (40, 40)), degrees=degrees, telescop="SOHO", instrume="MDI")
+    magnetogram = dataclasses.replace(prepare(smap), blur=told_blur(2 * u.arcsec))
     assert instrument_of(magnetogram, model_card("default+mdi")).fwhm * degrees * 16.82 == pytest.approx(2, rel=1e-3)

@@ -15,13 +15,6 @@ from sunpy_magsr.sampling.registry import model_card
 from sunpy_magsr.training.data.pairs import observe
 
 
-def test_mean_of_blocks(rng):
-    field = rng.normal(0, 300, (2, 16, 24))
-    low = degrade(field)
-    assert low.shape == (2, 4, 6)
-    assert low[1, 2, 3] == pytest.approx(field[1, 8:12, 12:16].mean())
-
-
 def test_flux_is_kept_by_every_part(rng):
     field = np.zeros((160, 160))
     field[60:100, 60:100] = rng.normal(0, 300, (40, 40))
@@ -48,20 +41,6 @@ def test_kernel_is_where_it_should_be_and_as_wide(fwhm, offset):
     expected = 16 / 12 + (fwhm / 2.3548) ** 2
     on_grid = 1 / 12 if fwhm == 0 and offset in (0.0,) else 0
     assert (kernel * (place - center) ** 2).sum() == pytest.approx(expected - on_grid, abs=0.3)
-
-
-def test_offset_moves_the_grid(rng):
-    field = rng.normal(0, 300, (40, 40))
-    moved = degrade(field, offset=(4.0, -8.0))
-    assert moved[2:6, 3:6] == pytest.approx(degrade(field)[3:7, 1:4])
-
-
-def test_gain_of_each_pixel(rng):
-    field = rng.normal(0, 300, (16, 16))
-    gain = np.full((16, 16), MDI_GAIN)
-    gain[:8] = 1.0
-    assert degrade(field, gain=gain)[:2] == pytest.approx(degrade(field)[:2])
-    assert degrade(field, gain=gain)[2:] == pytest.approx(degrade(field)[2:] / 0.701)
 
 
 def test_noise(rng):
@@ -122,13 +101,6 @@ def test_local_noise_follows_the_noise_and_not_the_sun(rng):
 def test_local_noise_without_quiet_sun_is_the_nominal_one():
     data = np.full((64, 64), 900.0) + np.random.default_rng(0).normal(0, 40, (64, 64))
     assert local_noise(data, np.ones((64, 64), bool), 11.0) == pytest.approx(np.full((64, 64), 11.0))
-
-
-def test_local_noise_of_a_cutout_is_that_of_the_frame(rng):
-    data = rng.normal(0, 15, (200, 200))
-    frame = local_noise(data, np.ones((200, 200), bool), 11.0)
-    cutout = local_noise(data[50:150, 40:170], np.ones((100, 130), bool), 11.0)
-    assert cutout[40:-40, 40:-40] == pytest.approx(frame[90:110, 80:130], rel=1e-4)
 
 
 @pytest.fixture

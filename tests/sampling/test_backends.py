@@ -45,12 +45,6 @@ def cut(smap, y, x, rows, columns):
     return smap.submap([x, y] * u.pix, top_right=[x + columns - 1, y + rows - 1] * u.pix)
 
 
-def test_result_is_float32_and_finite(name, small):
-    result = quick(small, model=name)
-    assert result.data.dtype == np.float32
-    assert np.isfinite(result.data).all()
-
-
 def test_seed_repeats_bit_for_bit(name, small):
     assert np.array_equal(quick(small, model=name, seed=4).data, quick(small, model=name, seed=4).data)
 
@@ -113,13 +107,6 @@ def test_constant_field_has_no_edges(name, with_meta):
     assert np.abs(result.mean()) < (0.1 if name in EXACT else 1)
     assert result.std() < (8 if name in EXACT else 12)
     assert result[:8].std() < 2 * result[40:80].std() + 0.1
-
-
-def test_noise_of_mdi_makes_no_strong_field(rng, with_meta):
-    """12 G of white noise, that of a 5-minute magnetogram, stays weak field (20 G and 260 G when last looked at)."""
-    result = native(with_meta(12 * rng.standard_normal((64, 64)))).data
-    assert result.std() < 30
-    assert np.abs(result).max() < 500
 
 
 @pytest.fixture(scope="module")
@@ -199,15 +186,6 @@ def test_samples_differ_and_spread_with_the_field(small):
     assert difference[field > 200].mean() > 1.5 * difference[field < 20].mean()
 
 
-def test_samples_carry_detail_below_the_pixel(small):
-    """The result varies within an input pixel more than interpolation does."""
-    detail = [
-        (smap.data - block_mean(smap.data).repeat(4, 0).repeat(4, 1)).std()
-        for smap in (native(small), native(small, model="bicubic"))
-    ]
-    assert detail[0] > detail[1]
-
-
 def test_default_takes_its_adapter_for_mdi_alone(small):
     expected = {name: native(small, model=name).data for name in ("ldm-res", "default+mdi")}
     assert not np.array_equal(*expected.values())
@@ -219,18 +197,3 @@ def test_default_takes_its_adapter_for_mdi_alone(small):
     assert (result.meta["magsrmod"], native(small).meta["magsrmod"]) == ("default", "default+mdi")
     assert "input: exact" in " ".join(result.meta["history"].split())
     assert "input: noise" in " ".join(native(small).meta["history"].split())
-
-
-def test_the_adapter_removes_the_noise_of_mdi(rng, with_meta):
-    """What comes out of nothing but noise is quieter than the noise, though four times finer."""
-    data = 20 * rng.standard_normal((64, 64))
-    result = {name: native(with_meta(data), model=name).data.std() for name in ("ldm-res", "default+mdi")}
-    assert result["default+mdi"] < 14
-    assert result["ldm-res"] > 20
-
-
-def test_polarity_flip_flips_the_statistics(small):
-    """Not sample by sample, but the mean of a few follows the sign."""
-    flipped = sunpy.map.Map(-small.data, small.meta)
-    mean, mirrored = (native(smap, n_samples=6).data for smap in (small, flipped))
-    assert np.corrcoef(mean.ravel(), -mirrored.ravel())[0, 1] > 0.98

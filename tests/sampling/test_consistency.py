@@ -7,7 +7,7 @@ import pytest
 import sunpy_magsr
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.sampling.consistency import check, exact, within_noise
+from sunpy_magsr.sampling.consistency import check, exact, match_within_noise
 
 
 @pytest.fixture
@@ -23,12 +23,6 @@ def chi_squared(high, low, noise, fwhm):
     return np.mean(((low - degrade(high, psf_fwhm=4 * fwhm)) / noise) ** 2)
 
 
-def test_exact(rng):
-    low = rng.normal(0, 800, (20, 30)).astype(np.float32)
-    high = rng.normal(0, 300, (80, 120)).astype(np.float32)
-    assert degrade(exact(high, low)) == pytest.approx(low, abs=0.01)
-
-
 def test_exact_keeps_what_agrees(rng):
     high = rng.normal(0, 300, (80, 120))
     assert exact(high, degrade(high)) == pytest.approx(high)
@@ -37,7 +31,7 @@ def test_exact_keeps_what_agrees(rng):
 def test_the_truth_is_all_but_kept(truth):
     """A field that differs from the input by noise alone is hardly touched: the noise is not painted into it."""
     low = degrade(truth, psf_fwhm=3.6, noise=15.0, seed=1)
-    result = within_noise(truth, low, np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9))
+    result = match_within_noise(truth, low, np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9))
     assert np.std(result - truth) < 15.0 / 4
     assert chi_squared(result, low, 15.0, 0.9) == pytest.approx(0.9, abs=0.15)
 
@@ -46,7 +40,7 @@ def test_a_field_that_the_instrument_would_have_seen_otherwise_is_corrected(trut
     low = degrade(truth, psf_fwhm=3.6, noise=15.0, seed=1)
     wrong = 0.7 * truth
     assert chi_squared(wrong, low, 15.0, 0.9) > 5
-    result = within_noise(wrong, low, np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9))
+    result = match_within_noise(wrong, low, np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9))
     assert chi_squared(result, low, 15.0, 0.9) == pytest.approx(0.9, abs=0.3)
     assert np.std(result - truth) < np.std(wrong - truth)
 
@@ -54,7 +48,7 @@ def test_a_field_that_the_instrument_would_have_seen_otherwise_is_corrected(trut
 def test_net_flux_is_kept(truth):
     """Of a field that is off by less than the noise everywhere, but everywhere in the same direction."""
     low = degrade(truth, psf_fwhm=3.6, noise=15.0, seed=1)
-    result = within_noise(truth + 5, low, np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9))
+    result = match_within_noise(truth + 5, low, np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9))
     assert result.mean() == pytest.approx(low.mean(), abs=0.3)
     assert np.std(result - truth) < 15.0 / 4
 
@@ -64,7 +58,9 @@ def test_what_is_no_measurement_has_no_part_in_it(truth):
     valid = np.ones(low.shape, dtype=bool)
     valid[:, :20] = False
     results = [
-        within_noise(truth, np.where(valid, low, junk), np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9), valid=valid)
+        match_within_noise(
+            truth, np.where(valid, low, junk), np.full(low.shape, 15.0), psf_fwhm=(0.9, 0.9), valid=valid
+        )
         for junk in (0.0, 2000.0)
     ]
     assert np.abs(results[0] - results[1])[:, 4 * 26 :].max() < 0.5
@@ -74,8 +70,8 @@ def test_a_width_that_is_not_known_is_found(truth):
     """Between the sharpest and the widest the truth agrees with the input, and nothing is painted into it."""
     low = degrade(truth, psf_fwhm=5.2, noise=15.0, seed=1)
     noise = np.full(low.shape, 15.0)
-    found = within_noise(truth, low, noise, psf_fwhm=(0.3, 1.9))
-    told_wrong = within_noise(truth, low, noise, psf_fwhm=(0.3, 0.3))
+    found = match_within_noise(truth, low, noise, psf_fwhm=(0.3, 1.9))
+    told_wrong = match_within_noise(truth, low, noise, psf_fwhm=(0.3, 0.3))
     assert np.std(found - truth) < 0.6 * 15.0
     assert np.std(told_wrong - truth) > 2 * np.std(found - truth)
 
