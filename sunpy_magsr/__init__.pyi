@@ -12,6 +12,9 @@ from . import store as store
 from . import training as training
 from . import uncertainty as uncertainty
 from . import validation as validation
+from .inference.superresolution import superresolve as superresolve
+from .inference.superresolution import superresolve_ensemble as superresolve_ensemble
+from .inference.superresolution import superresolve_sequence as superresolve_sequence
 from .store.card import list_models as list_models
 
 __citation__: str
