@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -62,3 +63,27 @@ def _take_free_name(temporary, path):
         temporary.replace(path)
     else:
         temporary.unlink()
+
+
+@contextlib.contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """
+    Give the path of a new folder to fill, which takes its name, in place of an older folder, only when the block ends.
+
+    After an exception, the new folder is deleted and the older one is unchanged. What a killed process leaves behind is
+    deleted by the next one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new, old = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "old"))
+    shutil.rmtree(new, ignore_errors=True)
+    try:
+        yield new
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.replace(old)
+    new.replace(path)
+    shutil.rmtree(old, ignore_errors=True)

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.store.folder import read_json
-from sunpy_magsr.store.weights import check_weights, load_tensors, shapes
+from sunpy_magsr.store.weights import load_tensors
 
 # Small ones: the ends, whose sizes change, and the depthwise filters.
 _WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
@@ -70,17 +70,8 @@ def load_adapters(folder, model):
                 raise ValueError(msg)
 
 
-def merge_decoder_adapter(codec, folder):
-    """Merge an adapter into the decoder of an autoencoder."""
-    return _merged(codec, folder)
-
-
-def merge_adapter(denoiser, folder):
-    """Copy a denoiser, and merge an adapter into the weights of the copy."""
-    return _merged(widen(denoiser), folder)
-
-
-def _merged(network, folder):
+def merge_adapter(network, folder):
+    """Merge a saved adapter into the weights of a network."""
     config = read_json(folder, "adapter_config.json", "LORA")
     settings = {key: config[key] for key in _SETTINGS if config.get(key) is not None}
     try:
@@ -88,7 +79,6 @@ def _merged(network, folder):
     except ValueError as error:  # no such modules
         msg = f"adapter_config.json in {folder} must be of an adapter for {type(network).__name__}, and is not: {error}"
         raise ValueError(msg) from error
-    expected = shapes(get_peft_model_state_dict(adapted))
-    path = check_weights(folder, "adapter_model.safetensors", expected)
-    set_peft_model_state_dict(adapted, load_tensors(path))
+    expected = get_peft_model_state_dict(adapted)
+    set_peft_model_state_dict(adapted, load_tensors(folder, "adapter_model.safetensors", expected))
     return adapted.merge_and_unload()

@@ -1,5 +1,6 @@
 """The parts of a model, loaded from its folder, where each part lies as `diffusers` saves it."""
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import diffusers
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, PixelCodec
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.regression import Enhance, Progressive
-from sunpy_magsr.store.adapters import merge_adapter, merge_decoder_adapter
+from sunpy_magsr.store.adapters import merge_adapter, widen
 from sunpy_magsr.store.folder import read_json
-from sunpy_magsr.store.weights import load_module, made
+from sunpy_magsr.store.weights import build_module, load_module
 
 #: Sub-folders of a model folder by kind.
 PARTS = {
@@ -45,7 +46,7 @@ def load_scheduler(folder):
     if kind not in SCHEDULERS:
         msg = f"scheduler of a model must be one of {', '.join(SCHEDULERS)}, got {kind!r} in {folder}."
         raise ValueError(msg)
-    return made(getattr(diffusers, kind), config, f"{name} in {folder}")
+    return build_module(getattr(diffusers, kind), config, f"{name} in {folder}")
 
 
 def load_components(folder, *, adapter=None):
@@ -53,9 +54,9 @@ def load_components(folder, *, adapter=None):
     scheduler, codec = load_scheduler(folder), load_codec(folder)
     denoiser = load_module({"MagnetogramDenoiser": MagnetogramDenoiser}, folder, "denoiser")
     if adapter is not None:
-        denoiser = merge_adapter(denoiser, Path(adapter) / "adapter" / "denoiser")
-        if (Path(adapter) / "adapter" / "decoder").is_dir():
-            codec = merge_decoder_adapter(codec, Path(adapter) / "adapter" / "decoder")
+        denoiser = merge_adapter(widen(denoiser), Path(adapter, "adapter", "denoiser"))
+        if (decoder := Path(adapter, "adapter", "decoder")).is_dir():
+            codec = merge_adapter(codec, decoder)
     return codec, denoiser, scheduler
 
 
@@ -81,9 +82,16 @@ def load_published(folder):
 
 def weights_digest(folder):
     """Compute the SHA-256 over all safetensors files of a model folder, in the order of their paths."""
-    digest = hashlib.sha256()
+    folder = Path(folder).absolute()
     parts = {part for kind in PARTS.values() for part in kind}
-    for path in sorted(path for part in parts for path in Path(folder, part).rglob("*.safetensors")):
+    paths = sorted(path for part in parts for path in (folder / part).rglob("*.safetensors"))
+    return _digest(folder, tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths))
+
+
+@functools.lru_cache(maxsize=64)  # within a process, weights are hashed once as long as their files do not change
+def _digest(folder, files):
+    digest = hashlib.sha256()
+    for path, *_ in files:
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -13,7 +13,7 @@ from sunpy_magsr.cli.train import main
 from sunpy_magsr.store.card import ModelCard
 from sunpy_magsr.training.publish import export_model
 
-from .hub_server import local_hub
+from ..store.hub_server import local_hub
 from .tiny_models import REGRESSION, diffusion_run, exported_diffusion, regression_run
 
 # huggingface_hub hands a file over to its HTTP client the old way

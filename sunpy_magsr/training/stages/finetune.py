@@ -16,7 +16,7 @@ from sunpy_magsr.store.card import ModelCard, adapter_folders
 from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.data.pairs import MARGIN, PairSampler
 from sunpy_magsr.training.stages.autoencoder import reconstruction_loss
-from sunpy_magsr.training.stages.scoring import finished, score_of
+from sunpy_magsr.training.stages.scoring import part_folder, score_of
 from sunpy_magsr.training.stages.stage import Stage, add_noise, make_scheduler, solve
 
 #: In the folder of a trained adapter, what it was trained on.
@@ -161,7 +161,7 @@ def _base(config):
             raise ValueError(msg)
         return {"base": name, "base_sha256": card.sha256}, folder, card.steps
     output = Path(config.output)
-    folder = finished(output, "denoiser").parent
+    folder = part_folder(output, "denoiser").parent
     for part in ("autoencoder", "denoiser", "scheduler"):
         if not (folder / part).is_dir():
             msg = f"finetune.base must be a model, or 'trained' after `magsr-train diffusion`, and {folder} has no {part}."

@@ -14,7 +14,7 @@ _BATCHES = 20
 _SCORED = "scored"
 
 
-def finished(output, part):
+def part_folder(output, part):
     """Find the folder of a finished part of a run, which is that of the scoring stage if that stage was run."""
     scored = Path(output) / _SCORED / part
     return scored if scored.is_dir() else Path(output) / part

@@ -14,7 +14,7 @@ from sunpy_magsr.store.components import load_codec, load_network
 from sunpy_magsr.training.stages.baseline import regression_loss
 from sunpy_magsr.training.stages.stage import make_sampler
 
-from .training.magnetograms import write_patch
+from .magnetograms import write_patch
 
 CONFIG = """
 output = "run"

@@ -7,7 +7,7 @@ import pytest
 from sunpy_magsr.cli.train import main
 from sunpy_magsr.training.data.fields import check_leak, split_fields
 
-from .training.magnetograms import write_patch
+from .magnetograms import write_patch
 
 
 def field(harp, date, sha256=""):

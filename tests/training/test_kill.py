@@ -9,9 +9,9 @@ from safetensors.torch import load_file
 
 from sunpy_magsr.cli.train import main
 
-from .processes import start
-from .training.magnetograms import write_patch
-from .training.recipes import recipe
+from ..processes import start
+from .magnetograms import write_patch
+from .recipes import recipe
 
 KILLS = 2
 STEPS = 40

@@ -17,8 +17,8 @@ from sunpy_magsr.instrument import degrade
 from sunpy_magsr.training.config import load_config
 from sunpy_magsr.training.data.samplers import PatchSampler
 
-from .training.magnetograms import write_patch
-from .training.recipes import CARD, recipe
+from .magnetograms import write_patch
+from .recipes import CARD, recipe
 
 CONFIG = recipe('store = "store"', autoencoder="steps = 6", diffusion="steps = 6")
 
