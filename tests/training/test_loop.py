@@ -15,7 +15,7 @@ from torch import nn
 
 from sunpy_magsr.training import loop as bookkeeping
 from sunpy_magsr.training.config import StageConfig
-from sunpy_magsr.training.logs import Table, draw_patches, score_samples
+from sunpy_magsr.training.logs import RunLog, draw_patches, score_samples
 from sunpy_magsr.training.loop import latest_checkpoint, run_stage
 from sunpy_magsr.training.stages.stage import Stage
 
@@ -195,12 +195,8 @@ def test_a_full_disk_at_the_end_is_an_error(tmp_path, monkeypatch):
 
 def test_a_full_disk_costs_the_log_and_not_the_run(tmp_path, monkeypatch, caplog):
     expected = train(tmp_path / "roomy", validation=Patches(1))
-    opened = Path.open
-
-    def fails(path, *arguments, **options):
-        return no_space() if path.name == "log.csv" and "a" in arguments else opened(path, *arguments, **options)
-
-    monkeypatch.setattr(Path, "open", fails)
+    replace = Path.replace
+    monkeypatch.setattr(Path, "replace", lambda path, to: no_space() if to.name == "log.csv" else replace(path, to))
     assert train(tmp_path / "full", validation=Patches(1)) == expected
     assert "No space left on device); training continues" in caplog.text
     assert len(table(tmp_path / "full" / "validation.csv")) == 2
@@ -228,24 +224,10 @@ def test_a_number_that_is_none_names_the_batch_and_its_fields(tmp_path, what):
     assert latest_checkpoint(tmp_path) is None
 
 
-def test_a_table_drops_what_is_damaged_or_later(tmp_path):
-    path = tmp_path / "log.csv"
-    path.write_text("step,loss\r\n1,0.5\r\n2,0.\r\n33\r\n3,0.33,0.4\r\n4,0.3\r\n5,0.2\r\n")
-    Table(path, step=4)
-    assert path.read_text().split() == ["step,loss", "1,0.5", "2,0.", "4,0.3"]
-
-
-def test_a_table_takes_up_new_columns(tmp_path):
-    first = Table(tmp_path / "log.csv")
-    first.append({"step": 1, "loss": 0.5})
-    Table(tmp_path / "log.csv", step=1).append({"step": 2, "loss": 0.25, "critic": 1.0})
+def test_a_column_that_is_new_is_empty_in_older_rows(tmp_path):
+    RunLog(tmp_path).numbers("training", 1, {"loss": 0.5})
+    RunLog(tmp_path, step=1).numbers("training", 2, {"loss": 0.25, "critic": 1.0})
     assert (tmp_path / "log.csv").read_text().split() == ["step,loss,critic", "1,0.5,", "2,0.25,1"]
-
-
-def test_a_table_without_a_header_is_begun_anew(tmp_path):
-    (tmp_path / "log.csv").write_text("20,1.2,l1=0.3\n")
-    Table(tmp_path / "log.csv", step=20).append({"step": 40, "loss": 0.5})
-    assert (tmp_path / "log.csv").read_text().split() == ["step,loss", "40,0.5"]
 
 
 def test_scores_of_samples():
@@ -266,5 +248,5 @@ def test_the_picture_has_a_panel_for_each_field():
     low = truth[:, 0, ::4, ::4]
     one = draw_patches(truth[None, :, 0], truth[:, 0], low)
     many = draw_patches(np.stack([truth[:, 0], truth[:, 0] + 9]), truth[:, 0], low)
-    assert one.dtype == np.uint8
-    assert many.shape[1] > 1.5 * one.shape[1]
+    assert [axes.get_title() for axes in one.axes[:3]] == ["input", "truth", "result"]
+    assert [axes.get_title() for axes in many.axes[:5]] == ["input", "truth", "sample", "mean", "spread"]

@@ -35,7 +35,7 @@ def make(tmp_path):
             fields, patches = Table(fields), Table(patches)
             patches["weight"] = window_weights(patches, fields)
             writer.finish(fields=fields, patches=patches, settings={"strong_field": 200.0})
-        return PatchStore.open(tmp_path / "store")
+        return PatchStore(tmp_path / "store")
 
     return store
 
@@ -72,7 +72,7 @@ def test_a_store_of_another_version_is_refused(make, noise):
     facts = json.loads((folder / "store.json").read_text())
     (folder / "store.json").write_text(json.dumps({**facts, "version": 99}))
     with pytest.raises(ValueError, match="must be a store of version 2, got version 99"):
-        PatchStore.open(folder)
+        PatchStore(folder)
 
 
 def test_a_missing_store_is_one_clear_error(tmp_path):
@@ -202,12 +202,12 @@ def test_a_pair_stays_aligned(tmp_path, rng):
     write_patch(tmp_path / "mdi", low.astype(np.float32), interval=300.0, **MDI)
     data = DataConfig(root=str(tmp_path / "fits"), pairs=str(tmp_path / "mdi"))
     config = TrainingConfig(output=str(tmp_path / "run"), data=data)
-    store = PatchStore.open(prepare_store(config, progress=False))
+    store = PatchStore(prepare_store(config, progress=False))
     assert (store.fields["low_offset"] >= 0).tolist() == [False, True]
     assert store.fields["noise_class"].tolist() == ["hmi-los", "mdi-300s"]
     assert np.isnan(store.read(1, 0, 0, 192, 256)).mean() == pytest.approx(60**2 / (192 * 256), abs=0.01)
     alone = dataclasses.replace(config, data=dataclasses.replace(data, pairs_only=True), output=str(tmp_path / "alone"))
-    assert PatchStore.open(prepare_store(alone, progress=False)).fields["noise_class"].tolist() == ["mdi-300s"]
+    assert PatchStore(prepare_store(alone, progress=False)).fields["noise_class"].tolist() == ["mdi-300s"]
     (tmp_path / "none").mkdir()
     lonely = dataclasses.replace(alone, data=dataclasses.replace(alone.data, pairs=str(tmp_path / "none")))
     with pytest.raises(ValueError, match=r"data\.pairs must hold partners"):
