@@ -48,7 +48,7 @@ class RunLog:
         table = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row))
         table.writeheader()
         table.writerows(rows)
-        with _going_on(self.folder), whole_file(self.folder / _TABLES[kind]) as stream:
+        with _warn_of_full_disk(self.folder), whole_file(self.folder / _TABLES[kind]) as stream:
             stream.write(text.getvalue().encode())
         for name, value in numbers.items():
             self._show("add_scalar", f"{kind}/{name}", value, step)
@@ -56,7 +56,7 @@ class RunLog:
 
     def picture(self, step, figure):
         """Log a figure."""
-        with _going_on(self.folder), whole_file(self.folder / "pictures" / f"step-{step:08d}.png") as stream:
+        with _warn_of_full_disk(self.folder), whole_file(self.folder / "pictures" / f"step-{step:08d}.png") as stream:
             figure.savefig(stream, format="png")
         self._show("add_figure", "validation", figure, step, close=False)
 
@@ -68,7 +68,7 @@ class RunLog:
         """Call a method of TensorBoard's writer, which is of no more use after an error."""
         events, self._events = self._events, None
         if events is not None:
-            with _going_on(self.folder / "tensorboard"):
+            with _warn_of_full_disk(self.folder / "tensorboard"):
                 getattr(events, method)(*arguments, **options)
                 self._events = events
 
@@ -80,7 +80,7 @@ def _rows_until(step, path):
 
 
 @contextlib.contextmanager
-def _going_on(folder):
+def _warn_of_full_disk(folder):
     try:
         yield
     except OSError as error:
@@ -108,7 +108,7 @@ def validate(stage, average):
         return [torch.from_numpy(array).to(device) for array in stage.validation.batch(number, size)]
 
     rows, figure = [], None
-    with _averaged(stage.model, average):
+    with _average_weights(stage.model, average):
         for number in range(_BATCHES):
             generator = torch.Generator(device).manual_seed(number)
             loss, numbers = stage.loss(*batch(number, stage.options.batch_size), generator)
@@ -161,13 +161,13 @@ def draw_patches(samples, truth, low):
 
 
 def _powers(fields):
-    """Mean power of fields ``[N, H, W]`` by band, G2 arcsec2."""
+    """Compute the mean power of fields ``[N, H, W]`` by band, G2 arcsec2."""
     spectra = [power_spectrum(field, plate_scale=_PLATE_SCALE) for field in fields]
     return {name: float(np.mean([one.band(*band).value for one in spectra])) for name, band in _BANDS.items()}
 
 
 @contextlib.contextmanager
-def _averaged(model, average):
+def _average_weights(model, average):
     """Replace the model's weights by the averaged ones, and keep torch's random numbers as they are."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     average.store(trained)
