@@ -262,7 +262,7 @@ def list_models() -> Table:
         bicubic interpolation
     """
     rows = []
-    for card, parts in _listed():
+    for card, parts in _cards():
         files = (path for part in parts for path in (part, *part.rglob("*")) if path.is_file())
         size = sum(path.stat().st_size for path in files) / 1e6
         rows.append([card.name, card.kind, size, card.license, card.revision, card.where, card.summary])
@@ -272,7 +272,7 @@ def list_models() -> Table:
     return table
 
 
-def _listed() -> Iterator[tuple[ModelCard, list[Path]]]:
+def _cards() -> Iterator[tuple[ModelCard, list[Path]]]:
     """Yield the cards of all models, each with its files and folders."""
     for folder in bundled_folders().values():
         card = ModelCard.read(folder, where="bundled")

@@ -149,7 +149,7 @@ class PairSampler:
         """List the names of the magnetograms in a `batch`."""
         return self.sampler.names(number, size, pairs=self.stage.pairs == "observed")
 
-    def _observed(self, number, size):
+    def _observed_batch(self, number, size):
         high, low, _ = self.sampler.pair_batch(number, size, scale=self.stage.scale)
         everywhere = np.ones(low.shape[2:], dtype=bool)
         noise = np.stack([[local_noise(field[0], everywhere, MDI_NOISE[300])] for field in low])
