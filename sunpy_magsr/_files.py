@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,19 @@ from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def file_digest(path: str | Path) -> str:
+    """Compute the SHA-256 hash of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stem_of(name: str) -> str:
+    """Remove the endings of the name of a FITS file, such as ``.fits`` or ``.fits.gz``."""
+    for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
+        name = name.removesuffix(ending)
+    return name
 
 
 def check_new(path: str | Path, *, overwrite: bool, name: str = "path", what: str = "file") -> None:
@@ -52,6 +66,33 @@ def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[BinaryIO
         raise
 
 
+@contextlib.contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """
+    Make a folder that takes its name only when the block ends without an exception.
+
+    Only then it replaces a folder that has the name already. A process that is killed leaves the hidden folder
+    ``.NAME.partial`` behind, which the next one removes.
+    """
+    path = Path(path)
+    temporary, old = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "old"))
+    for left in (temporary, old):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        raise
+    finally:
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _take_free_name(temporary, path):
     """Rename a file, unless another file has the name."""
     try:
@@ -63,27 +104,3 @@ def _take_free_name(temporary, path):
         temporary.replace(path)
     else:
         temporary.unlink()
-
-
-@contextlib.contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
-    """
-    Give the path of a new folder to fill, which takes its name, in place of an older folder, only when the block ends.
-
-    After an exception, the new folder is deleted and the older one is unchanged. What a killed process leaves behind is
-    deleted by the next one.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new, old = (path.with_name(f".{path.name}.{kind}") for kind in ("partial", "old"))
-    shutil.rmtree(new, ignore_errors=True)
-    try:
-        yield new
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.replace(old)
-    new.replace(path)
-    shutil.rmtree(old, ignore_errors=True)

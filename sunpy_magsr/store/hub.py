@@ -17,7 +17,7 @@ from huggingface_hub.errors import (
 )
 from tqdm.auto import tqdm
 
-from sunpy_magsr.exceptions import warn_user
+from sunpy_magsr.exceptions import reason, warn_user
 from sunpy_magsr.store.folder import commit_of, is_commit
 
 #: Patterns of the files of a repository that are fetched: no pickles, no code.
@@ -39,7 +39,7 @@ def download(model_id, *, progress=False):
     try:
         folder = snapshot_download(repo_id, revision=revision, tqdm_class=_Bar if progress else _Silent, **options)
     except HFValidationError as error:
-        msg = f"model must be a Hub id 'org/name' or 'org/name@revision', got {where!r}: {_first_line(error)}"
+        msg = f"model must be a Hub id 'org/name' or 'org/name@revision', got {where!r}: {reason(error)}"
         raise ValueError(msg) from error
     except LocalEntryNotFoundError as error:
         raise _unreachable(where, error.__cause__) from error
@@ -71,7 +71,7 @@ def _unreachable(where, cause):
     if cause is None or isinstance(cause, OfflineModeIsEnabled):
         why = "offline mode (HF_HUB_OFFLINE) forbids to fetch it"
     else:
-        why = f"{constants.ENDPOINT} could not be reached: {_first_line(cause)}"
+        why = f"{constants.ENDPOINT} could not be reached: {reason(cause)}"
     return ConnectionError(f"model {where!r} is not in the cache, and {why}.")
 
 
@@ -85,8 +85,8 @@ def _builtin_error(where, error):
         return FileNotFoundError(f"{missing} repository, or it is private and HF_TOKEN gives no access to it.")
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError) or status in _NO_ACCESS:
-        return PermissionError(f"no access to model {where!r} (HF_TOKEN says who asks): {_first_line(error)}")
-    return ConnectionError(f"model {where!r} could not be fetched from {constants.ENDPOINT}: {_first_line(error)}")
+        return PermissionError(f"no access to model {where!r} (HF_TOKEN says who asks): {reason(error)}")
+    return ConnectionError(f"model {where!r} could not be fetched from {constants.ENDPOINT}: {reason(error)}")
 
 
 class _Bar(tqdm):
@@ -102,7 +102,3 @@ class _Silent(_Bar):
     """A progress bar that nobody sees."""
 
     disabled = True
-
-
-def _first_line(error):
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -4,6 +4,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.store.folder import check_facts, inside, read_json
 
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -38,8 +39,7 @@ def build_module(kind, config, what):
     try:
         return kind.from_config(config)
     except _UNUSABLE as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        msg = f"{what} must make a {kind.__name__}, and does not: {reason}"
+        msg = f"{what} must make a {kind.__name__}, and does not: {reason(error)}"
         raise ValueError(msg) from error
 
 

@@ -34,24 +34,12 @@ _FRAME_AXES = ("noise", "blur", "date")
 _LARGE = 500_000  # pixels: of a larger region, every second row and column says as much, as neighbors are correlated
 
 
-@dataclasses.dataclass(frozen=True)
-class KnownInput:
+def calibration_regions(config, *, simulated):
     """
-    An input whose truth is known: Gauss ``[4 y, 4 x]`` on the input's scale, and its plate scale.
+    Yield regions to calibrate on, averaged down or, if ``simulated``, as MDI frames, with the truth on the input's scale.
 
-    ``conditions`` are values of the axes of a `Calibration`, arrays of the truth's shape or numbers, and ``region`` is what
-    was observed.
+    With each come the conditions of its pixels, by the axes of a `Calibration`: arrays of the truth's shape or numbers.
     """
-
-    low: object
-    truth: np.ndarray
-    plate_scale: u.Quantity
-    conditions: dict
-    region: str
-
-
-def known_inputs(config, *, simulated):
-    """Yield inputs to calibrate on: the magnetograms averaged down, or ``simulated`` MDI frames of them."""
     number = 0
     for path in sorted(Path(config.data).rglob("*.fits")):
         smap = open_magnetogram(path)
@@ -64,14 +52,14 @@ def known_inputs(config, *, simulated):
                 slice(FACTOR * start, FACTOR * start + size)
                 for start, size in zip(region.corner, region.truth.shape, strict=True)
             )
-            yield from _inputs_of(region, mu[window], smap, config, number, simulated=simulated)
+            yield from _vary(region, mu[window], smap, config, number, simulated=simulated)
     if not number:
         msg = f"calibrate.data must be a folder with magnetograms of component {config.component!r}, got {config.data}."
         raise ValueError(msg)
 
 
-def _inputs_of(region, mu, smap, config, number, *, simulated):
-    """Yield the inputs that are made of one region; a piece of a large field is a region of its own."""
+def _vary(region, mu, smap, config, number, *, simulated):
+    """Yield the inputs that are made of one region; a piece of a large field counts as a region of its own."""
     name = region.name if region.name != region.file else str(smap.meta.get("harpnum", region.name))
     observed = observation_time(smap).decimalyear
     for date in config.dates:
@@ -88,7 +76,7 @@ def _inputs_of(region, mu, smap, config, number, *, simulated):
                 "noise": on_fine_grid(input_noise(low)),
                 "blur": np.nan if low.blur is None else low.blur.fwhm,
             }
-            yield KnownInput(low, scaled, region.plate_scale, conditions, name)
+            yield dataclasses.replace(region, name=name, truth=scaled, low=low), conditions
 
 
 def _average(region, truth):
@@ -130,8 +118,9 @@ def fit_intervals(config, backend):
     """Draw ensembles of inputs whose truth is known, and fit the factors of their intervals."""
     pixels, quantities = [], {name: [] for name in QUANTITIES}
     simulated = backend.card.consistency == "noise"
-    for known in tqdm(list(known_inputs(config, simulated=simulated)), unit="input", disable=None):
-        case, of_quantity = _draw_cases(known, config, backend)
+    regions = list(calibration_regions(config, simulated=simulated))
+    for region, conditions in tqdm(regions, unit="input", disable=None):
+        case, of_quantity = _draw_cases(region, conditions, config, backend)
         pixels.append(case)
         for name, cases in quantities.items():
             cases.append(of_quantity[name])
@@ -153,24 +142,24 @@ def fit_intervals(config, backend):
     return calibrations, tables, picture
 
 
-def _draw_cases(known, config, backend):
+def _draw_cases(region, conditions, config, backend):
     """Draw an ensemble, and give the case of its pixels and that of each total over cutouts."""
-    cutouts = _cutouts(known.truth, config.cutouts)
+    cutouts = _cutouts(region.truth, config.cutouts)
     moments, of_members = Moments(is_paired=True), []
-    for member in draw(backend, known.low, config):
+    for member in draw(backend, region.low, config):
         moments.add(member)
-        of_members.append(_totals(member, known, cutouts))
-    conditions = {axis: known.conditions[axis] for axis in config.edges}
-    pixels = _thin(Case(moments.mean, moments.std, moments.draws, known.truth, conditions, known.region))
+        of_members.append(_totals(member, region, cutouts))
+    conditions = {axis: conditions[axis] for axis in config.edges}
+    pixels = _thin(Case(moments.mean, moments.std, moments.draws, region.truth, conditions, region.name))
     conditions = {axis: float(np.nanmedian(conditions[axis])) for axis in _FRAME_AXES if axis in conditions}
     cases = {}
-    for name, truth in _totals(known.truth, known, cutouts).items():
+    for name, truth in _totals(region.truth, region, cutouts).items():
         members = np.array([totals[name] for totals in of_members])
         mean, draws = members.mean(axis=0), draws_of(members, is_paired=True)
         std = np.sqrt(((members - mean) ** 2).sum(axis=0) / draws.variance_divisor)
         there = (mean > 0) | (truth > 0)
         std = error_floor(mean, std)[there]
-        cases[name] = Case(mean[there], std, draws, truth[there], conditions, known.region)
+        cases[name] = Case(mean[there], std, draws, truth[there], conditions, region.name)
     return pixels, cases
 
 
@@ -202,9 +191,9 @@ def _cutouts(truth, sizes):
     return windows
 
 
-def _totals(field, known, cutouts):
+def _totals(field, region, cutouts):
     """Measure flux, area and other totals of cutouts."""
-    scale = {"plate_scale": known.plate_scale}
+    scale = {"plate_scale": region.plate_scale}
     return {
         name: np.array([measure(field[window].astype(float), **scale).value for window in cutouts])
         for name, measure in QUANTITIES.items()

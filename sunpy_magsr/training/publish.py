@@ -11,6 +11,7 @@ from huggingface_hub.utils import validate_repo_id
 from safetensors.torch import load_file, save_file
 
 from sunpy_magsr._files import whole_folder
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.store.card import ADAPTERS, ModelCard
 from sunpy_magsr.store.components import PARTS, weights_digest
 from sunpy_magsr.store.hub import LOADED
@@ -218,6 +219,5 @@ def push_model(folder, repo_id, *, revision=None, private=False):
     except Exception as error:
         # the upload of a large file tells in its cause what went wrong
         cause = error.__cause__ if type(error) is RuntimeError and error.__cause__ else error
-        reason = " ".join(str(cause).split()) or type(cause).__name__
-        msg = f"{repo_id} was not published: {reason}"
+        msg = f"{repo_id} was not published: {reason(cause)}"
         raise RuntimeError(msg) from error

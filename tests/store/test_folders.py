@@ -105,7 +105,11 @@ def test_a_model_is_loaded_and_hashed_once(model, monkeypatch):
         (CONFIG, {"channels": 2048}, "must have the tensors of its config.json"),
         (CONFIG, {"_class_name": "UNet2DModel"}, "denoiser of a model must be one of MagnetogramDenoiser"),
         (SCHEDULER, {"num_train_timesteps": 10**9}, "this version: num_train_timesteps: "),
-        (SCHEDULER, {"_class_name": "DiffusionPipeline"}, "scheduler of a model must be one of"),
+        (
+            SCHEDULER,
+            {"_class_name": "DiffusionPipeline"},
+            "this version: _class_name: 'DiffusionPipeline' is not one of",
+        ),
         (SCHEDULER, {"beta_schedule": "none"}, "must make a DDIMScheduler, and does not"),
         ("card.json", {"steps": 0}, "this version: steps: 0 is less than the minimum of 1"),
         ("card.json", {"noise": {"los": 1}}, "this version: noise: 'radial' is a required property"),

@@ -11,9 +11,9 @@ from astropy.time import Time
 from tqdm.auto import tqdm
 
 from sunpy_magsr._files import whole_folder
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
-from sunpy_magsr.maps.files import reason
 from sunpy_magsr.training.data.fields import (
     Split,
     content_digest,

@@ -71,7 +71,7 @@ class StoreWriter:
 
     def __init__(self, folder):
         self.folder, self.size = folder, 0
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._stream = (folder / "pixels.npy").open("wb")
         self._write_header()
 
