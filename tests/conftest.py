@@ -128,8 +128,7 @@ def cea_map():
 @pytest.fixture
 def unchecked(monkeypatch):
     """Spare the process that loads what is exported or pushed, where that is not what is tested."""
-    for module in ("publish", "push"):
-        monkeypatch.setattr(f"sunpy_magsr.training.{module}.check_folder", lambda _: None)
+    monkeypatch.setattr("sunpy_magsr.training.publish.check_folder", lambda _: None)
 
 
 @pytest.fixture

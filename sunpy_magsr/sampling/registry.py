@@ -1,6 +1,7 @@
 """The search for a model by its name, its folder or its Hub id, and its loading."""
 
 import contextlib
+import dataclasses
 import functools
 import re
 from pathlib import Path
@@ -9,16 +10,26 @@ from sunpy_magsr.sampling.backends import BicubicBackend
 from sunpy_magsr.store.card import (
     ALIASES,
     BICUBIC,
-    CARD,
     ModelCard,
     adapted_card,
     adapter_folders,
     bundled_folder,
     list_models,
 )
-from sunpy_magsr.store.hub import catalogue
 
 _HUB_ID = re.compile(r"(?!\.{1,2}/)[\w.-]+/[\w.-]+(@[\w./-]+)?", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """The folder of a model or an adapter, and its card; two are equal if the same would be loaded from them."""
+
+    folder: Path
+    card: ModelCard = dataclasses.field(hash=False)
+
+    @classmethod
+    def read(cls, folder, where):
+        return cls(Path(folder), ModelCard.read(folder, where=where))
 
 
 def load_backend(model, *, instrument=None, progress=False):
@@ -54,7 +65,7 @@ def load_backend(model, *, instrument=None, progress=False):
     name = str(model)
     if name == BICUBIC.name:
         return BicubicBackend(BICUBIC)
-    return _load(*_parts(model, instrument, progress=progress))
+    return _load(*_sources(model, instrument, progress=progress))
 
 
 def model_card(model):
@@ -81,35 +92,39 @@ def model_card(model):
     """
     if str(model) == BICUBIC.name:
         return BICUBIC
-    folder, where, *adapter = _parts(model)
-    card = ModelCard.read(folder, where=where)
-    return adapted_card(card, ModelCard.read(adapter[0], where=adapter[1])) if adapter else card
+    card, *adapter = [source.card for source in _sources(model)]
+    return adapted_card(card, *adapter) if adapter else card
 
 
 def model_folders(model):
     """Find the folders of a model and of the adapter that is named with it."""
-    return [Path(folder) for folder in _parts(model)[::2]]
+    return [source.folder for source in _sources(model)]
 
 
-def _parts(model, instrument=None, *, progress=False):
-    """The folder of a model and its place for the user, and the same for its adapter if it gets one."""
-    name = str(model)
+def _sources(model, instrument=None, *, progress=False):
+    """Find a model and, after it, its adapter if it gets one."""
+    name, adapter = str(model), None
     if "+" in name and not _is_folder(name):
-        base, _, adapter = name.rpartition("+")
-        folder, where = model_folder(base, progress=progress)
-        return folder, where, *_adapter_of(folder, where, adapter, progress=progress)
-    folder, where = model_folder(model, progress=progress)
-    own = None if name in ALIASES else ModelCard.read(folder).adapters.get(instrument)
-    if own is None:
-        return folder, where
-    if own not in adapter_folders(folder):
-        msg = f"model {where!r} has no adapter {own!r}, which its card names for {instrument}."
+        model, _, adapter = name.rpartition("+")
+    source = _Source.read(*model_folder(model, progress=progress))
+    own = adapter_folders(source.folder)
+    if adapter is None and name not in ALIASES:
+        adapter = source.card.adapters.get(instrument)
+        if adapter is not None and adapter not in own:
+            msg = f"model {source.card.where!r} has no adapter {adapter!r}, which its card names for {instrument}."
+            raise ValueError(msg)
+    if adapter is None:
+        return [source]
+    found = (own[adapter], source.card.where) if adapter in own else _elsewhere(adapter, progress=progress)
+    if found is None:
+        known = "".join(f"{one}, " for one in own) or "it has none, "
+        msg = f"adapter must be one of the model's ({known}a folder, or a Hub id 'org/name'), got {adapter!r}."
         raise ValueError(msg)
-    return folder, where, adapter_folders(folder)[own], where
+    return [source, _Source.read(*found)]
 
 
 def model_folder(model, *, progress=False):
-    """Find the folder of a model, and fetch it if it is on a Hub."""
+    """Find the folder of a model and its place for the user, and fetch it if it is on a Hub."""
     name = str(model)
     folder = bundled_folder(name)
     if folder is not None:
@@ -122,24 +137,12 @@ def model_folder(model, *, progress=False):
     return found
 
 
-def _adapter_of(base, where, name, *, progress):
-    """The folder of an adapter, and its place for the user."""
-    own = adapter_folders(base)
-    if name in own:
-        return own[name], where
-    found = _elsewhere(name, progress=progress)
-    if found is None:
-        known = "".join(f"{one}, " for one in own)
-        msg = f"adapter must be one of the model's ({known or 'it has none, '}a folder, or a Hub id 'org/name'), got {name!r}."
-        raise ValueError(msg)
-    return found
-
-
 def _elsewhere(model, *, progress):
+    """Find a folder that the user names, or a model on a Hub."""
     name = str(model)
     if _is_folder(name):
         return Path(name).resolve(), name
-    if isinstance(model, str) and (name in catalogue() or _HUB_ID.fullmatch(name)):
+    if isinstance(model, str) and _HUB_ID.fullmatch(name):
         from sunpy_magsr.store.hub import download
 
         return download(name, progress=progress), name
@@ -152,66 +155,45 @@ def _is_folder(name):
     return False
 
 
-def _read_card(folder, where):
-    """The card of a model folder, after its SHA-256 has been compared with that of the weights."""
+def _load(source, adapter=None):
+    """Check that weights, cards and adapter belong together, and load the model unless it is in memory."""
+    card = source.card
+    _check_digest(source)
+    if card.kind not in ("diffusion", "regression", "published"):
+        msg = f"model {card.name!r} is of a kind that is no model or that this version does not know: {card.kind!r}."
+        raise ValueError(msg)
+    if adapter is not None:
+        own = adapter.card
+        _check_digest(adapter)
+        if own.kind != "adapter" or card.kind != "diffusion" or own.base_sha256 != card.sha256:
+            msg = (
+                f"adapter must be one for the weights of model {card.name!r} (SHA-256 {card.sha256[:12]}...), got "
+                f"{own.name!r} of kind {own.kind!r} for {own.base_sha256[:12] or 'none'}..."
+            )
+            raise ValueError(msg)
+    return _build(source, adapter)
+
+
+def _check_digest(source):
     from sunpy_magsr.store.components import weights_digest
 
-    card = ModelCard.read(folder, where=where)
-    digest = weights_digest(folder)
+    card, digest = source.card, weights_digest(source.folder)
     if digest != card.sha256:
         msg = f"model {card.name!r} has weights with SHA-256 {digest}, and its card says {card.sha256 or 'none'}."
         raise ValueError(msg)
-    return card
-
-
-def _load(folder, where, adapter=None, adapter_where=None):
-    card = _read_card(folder, where)
-    if card.kind not in _LOADERS:
-        msg = f"model {card.name!r} is of a kind that is no model or that this version does not know: {card.kind!r}."
-        raise ValueError(msg)
-    if adapter is None:
-        return _cached(folder, where, _text(folder))
-    own = _read_card(adapter, adapter_where)
-    if own.kind != "adapter" or card.kind != "diffusion" or own.base_sha256 != card.sha256:
-        msg = (
-            f"adapter must be one for the weights of model {card.name!r} (SHA-256 {card.sha256[:12]}...), got "
-            f"{own.name!r} of kind {own.kind!r} for {own.base_sha256[:12] or 'none'}..."
-        )
-        raise ValueError(msg)
-    return _cached(folder, where, _text(folder), adapter, adapter_where, _text(adapter))
-
-
-def _text(folder):
-    """The text of a model's card, with the SHA-256 of its weights; a model in the cache is found by it."""
-    return (Path(folder) / CARD).read_text(encoding="utf-8")
 
 
 @functools.lru_cache(maxsize=8)
-def _cached(folder, where, _text, adapter=None, adapter_where=None, _adapter_text=None):
-    card = ModelCard.read(folder, where=where)
-    if adapter is None:
-        return _LOADERS[card.kind](folder, card)
-    return _load_diffusion(folder, adapted_card(card, ModelCard.read(adapter, where=adapter_where)), adapter)
-
-
-def _load_diffusion(folder, card, adapter=None):
-    from sunpy_magsr.sampling.learned import DiffusionBackend
-    from sunpy_magsr.store.components import load_components
-
-    return DiffusionBackend(*load_components(folder, adapter=adapter), card)
-
-
-def _load_published(folder, card):
+def _build(source, adapter):
+    from sunpy_magsr.sampling.learned import DiffusionBackend, RegressionBackend
     from sunpy_magsr.sampling.published import PublishedBackend
+    from sunpy_magsr.store.components import load_components, load_network
 
-    return PublishedBackend.load(folder, card)
-
-
-def _load_regression(folder, card):
-    from sunpy_magsr.sampling.learned import RegressionBackend
-    from sunpy_magsr.store.components import load_network
-
-    return RegressionBackend(load_network(folder), card)
-
-
-_LOADERS = {"diffusion": _load_diffusion, "regression": _load_regression, "published": _load_published}
+    folder, card = source.folder, source.card
+    if card.kind == "regression":
+        return RegressionBackend(load_network(folder), card)
+    if card.kind == "published":
+        return PublishedBackend.load(folder, card)
+    if adapter is None:
+        return DiffusionBackend(*load_components(folder), card)
+    return DiffusionBackend(*load_components(folder, adapter=adapter.folder), adapted_card(card, adapter.card))

@@ -2,15 +2,15 @@
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
-from safetensors.torch import load_file
 
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.store.folder import read_json
-from sunpy_magsr.store.weights import check_weights, load_tensors, shapes
+from sunpy_magsr.store.weights import load_tensors
 
 # Small ones: the ends, whose sizes change, and the depthwise filters.
 _WHOLE_MODULES = ("embed_low", "embed_noisy", "moments", "velocity", "spatial")
 _SETTINGS = ("r", "lora_alpha", "target_modules", "modules_to_save")  # of a saved adapter, all that is read
+_WEIGHTS = "adapter_model.safetensors"
 _DECODER_BLOCKS = r"decoder\..*conv[12]"
 
 
@@ -23,9 +23,8 @@ def widen(denoiser):
     """
     config = dict(denoiser.config)
     if config["draws_low"] or not config["whitened"] or not config["residual"]:
-        msg = "denoiser must have a whitened residual and not draw the low-resolution field, got " + ", ".join(
-            f"{key} = {config[key]}" for key in ("whitened", "residual", "draws_low")
-        )
+        got = ", ".join(f"{key} = {config[key]}" for key in ("whitened", "residual", "draws_low"))
+        msg = f"denoiser must have a whitened residual and not draw the low-resolution field, got {got}"
         raise ValueError(msg)
     settings = {key: value for key, value in config.items() if not key.startswith("_")}
     wide = MagnetogramDenoiser(**{**settings, "draws_low": True})
@@ -64,23 +63,12 @@ def load_adapters(folder, model):
     """Load saved weights into new adapters."""
     for part, name in (("denoiser", "denoiser"), ("codec", "decoder")):
         if isinstance(model[part], PeftModel):
-            found = set_peft_model_state_dict(model[part], load_file(folder / name / "adapter_model.safetensors"))
-            if found.unexpected_keys:
-                msg = f"finetune.start must hold an adapter of the same settings, got {folder}."
-                raise ValueError(msg)
+            expected = get_peft_model_state_dict(model[part])
+            set_peft_model_state_dict(model[part], load_tensors(folder / name, _WEIGHTS, expected))
 
 
-def merge_decoder_adapter(codec, folder):
-    """Merge an adapter into the decoder of an autoencoder."""
-    return _merged(codec, folder)
-
-
-def merge_adapter(denoiser, folder):
-    """Copy a denoiser, and merge an adapter into the weights of the copy."""
-    return _merged(widen(denoiser), folder)
-
-
-def _merged(network, folder):
+def merge_adapter(network, folder):
+    """Merge a saved adapter into the weights of a network."""
     config = read_json(folder, "adapter_config.json", "LORA")
     settings = {key: config[key] for key in _SETTINGS if config.get(key) is not None}
     try:
@@ -88,7 +76,6 @@ def _merged(network, folder):
     except ValueError as error:  # no such modules
         msg = f"adapter_config.json in {folder} must be of an adapter for {type(network).__name__}, and is not: {error}"
         raise ValueError(msg) from error
-    expected = shapes(get_peft_model_state_dict(adapted))
-    path = check_weights(folder, "adapter_model.safetensors", expected)
-    set_peft_model_state_dict(adapted, load_tensors(path))
+    expected = get_peft_model_state_dict(adapted)
+    set_peft_model_state_dict(adapted, load_tensors(folder, _WEIGHTS, expected))
     return adapted.merge_and_unload()

@@ -1,5 +1,6 @@
 """The parts of a model, loaded from its folder, where each part lies as `diffusers` saves it."""
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import diffusers
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, PixelCodec
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.regression import Enhance, Progressive
-from sunpy_magsr.store.adapters import merge_adapter, merge_decoder_adapter
+from sunpy_magsr.store.adapters import merge_adapter, widen
 from sunpy_magsr.store.folder import read_json
-from sunpy_magsr.store.weights import load_module, made
+from sunpy_magsr.store.weights import build_module, load_module
 
 #: Sub-folders of a model folder by kind.
 PARTS = {
@@ -21,14 +22,6 @@ PARTS = {
 }
 #: Networks of regression models by class name.
 NETWORKS = {"Enhance": Enhance, "Progressive": Progressive}
-#: Samplers of diffusion models by class name.
-SCHEDULERS = (
-    "DDIMScheduler",
-    "DDPMScheduler",
-    "DPMSolverMultistepScheduler",
-    "FlowMatchEulerDiscreteScheduler",
-    "UniPCMultistepScheduler",
-)
 _CODECS = {"MagnetogramAutoencoder": MagnetogramAutoencoder, "PixelCodec": PixelCodec}
 
 
@@ -41,11 +34,7 @@ def load_scheduler(folder):
     """Load the scheduler of a model, which takes the steps of the sampling."""
     name = "scheduler/scheduler_config.json"
     config = read_json(folder, name, "scheduler")
-    kind = config.get("_class_name")
-    if kind not in SCHEDULERS:
-        msg = f"scheduler of a model must be one of {', '.join(SCHEDULERS)}, got {kind!r} in {folder}."
-        raise ValueError(msg)
-    return made(getattr(diffusers, kind), config, f"{name} in {folder}")
+    return build_module(getattr(diffusers, config["_class_name"]), config, f"{name} in {folder}")
 
 
 def load_components(folder, *, adapter=None):
@@ -53,9 +42,9 @@ def load_components(folder, *, adapter=None):
     scheduler, codec = load_scheduler(folder), load_codec(folder)
     denoiser = load_module({"MagnetogramDenoiser": MagnetogramDenoiser}, folder, "denoiser")
     if adapter is not None:
-        denoiser = merge_adapter(denoiser, Path(adapter) / "adapter" / "denoiser")
-        if (Path(adapter) / "adapter" / "decoder").is_dir():
-            codec = merge_decoder_adapter(codec, Path(adapter) / "adapter" / "decoder")
+        denoiser = merge_adapter(widen(denoiser), Path(adapter, "adapter", "denoiser"))
+        if (decoder := Path(adapter, "adapter", "decoder")).is_dir():
+            codec = merge_adapter(codec, decoder)
     return codec, denoiser, scheduler
 
 
@@ -69,21 +58,25 @@ def load_published(folder):
     scheduler, options = load_scheduler(folder), read_json(folder, "published.json", "published")
     vae = load_module({"AutoencoderKL": diffusers.AutoencoderKL}, folder, "vae")
     unet = load_module({"UNet2DModel": diffusers.UNet2DModel}, folder, "unet")
-    latent = vae.config.latent_channels
-    if (unet.config.in_channels, unet.config.out_channels) != (2 * latent, latent):
-        msg = (
-            f"unet of a published model must take {2 * latent} and give {latent} channels, got {unet.config.in_channels} "
-            f"and {unet.config.out_channels} in {folder}."
-        )
+    latent, channels = vae.config.latent_channels, (unet.config.in_channels, unet.config.out_channels)
+    if channels != (2 * latent, latent):
+        msg = f"unet of a published model must have {(2 * latent, latent)} channels, got {channels} in {folder}."
         raise ValueError(msg)
     return vae, unet, scheduler, options
 
 
 def weights_digest(folder):
     """Compute the SHA-256 over all safetensors files of a model folder, in the order of their paths."""
-    digest = hashlib.sha256()
+    folder = Path(folder).absolute()
     parts = {part for kind in PARTS.values() for part in kind}
-    for path in sorted(path for part in parts for path in Path(folder, part).rglob("*.safetensors")):
+    paths = sorted(path for part in parts for path in (folder / part).rglob("*.safetensors"))
+    return _digest(folder, tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths))
+
+
+@functools.lru_cache(maxsize=64)  # within a process, weights are hashed once as long as their files do not change
+def _digest(folder, files):
+    digest = hashlib.sha256()
+    for path, *_ in files:
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -18,6 +18,7 @@ from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.sampling.consistency import enforcer
 from sunpy_magsr.sampling.registry import model_folders
 from sunpy_magsr.store.card import ModelCard
+from sunpy_magsr.training.data.store import FACTOR
 from sunpy_magsr.uncertainty import QUANTITIES, Calibration
 from sunpy_magsr.uncertainty.calibration import coverage_table
 from sunpy_magsr.uncertainty.diagnostics import case_pit, draw_diagnostics
@@ -27,59 +28,39 @@ from sunpy_magsr.uncertainty.quantities import add_shared_error
 from sunpy_magsr.validation.regions import component_of, cut_region, degraded_region, on_fine_grid
 
 _BLUR_ERROR = 0.12  # arcsec, with which the blur of a frame is measured (`~sunpy_magsr.instrument.measure_blur`)
-_FACTOR = 4
+_MDI_SCALE = 2.0  # arcsec / pix
 _LEAST_CUTOUTS = 5
 _LEAST_JUDGED = 10_000  # pixels by which a region is judged in a stratum
 _FRAME_AXES = ("noise", "blur", "date")
 _LARGE = 500_000  # pixels: of a larger region, every second row and column says as much, as neighbors are correlated
 
 
-@dataclasses.dataclass(frozen=True)
-class Sight:
+def calibration_regions(config, *, simulated):
     """
-    An input whose truth is known.
+    Yield regions to calibrate on, averaged down or, if ``simulated``, as MDI frames, with the truth on the input's scale.
 
-    Attributes
-    ----------
-    low : `~sunpy_magsr.maps.Magnetogram`
-        The input.
-    truth : `numpy.ndarray`
-        Gauss ``[4 y, 4 x]`` on the input's scale.
-    plate_scale : `~astropy.units.Quantity`
-        Of the truth.
-    conditions : `dict`
-        Values of ``AXES``: arrays of the truth's shape and numbers.
-    region : `str`
-        What was observed.
+    With each come the conditions of its pixels, by the axes of a `Calibration`: arrays of the truth's shape or numbers.
     """
-
-    low: object
-    truth: np.ndarray
-    plate_scale: u.Quantity
-    conditions: dict
-    region: str
-
-
-def sights(config, *, simulated):
-    """Inputs to calibrate on."""
-    found = 0
+    number = 0
     for path in sorted(Path(config.data).rglob("*.fits")):
         smap = open_magnetogram(path)
         if component_of(smap, path.name) != config.component:
             continue
-        found += 1
+        number += 1
         whole, mu = degraded_region(smap, name=path.name, component=config.component), limb_cosine(smap)
         for region in cut_region(whole):
-            corner = [_FACTOR * start for start in region.corner]
-            window = tuple(slice(first, first + size) for first, size in zip(corner, region.truth.shape, strict=True))
-            yield from _of_region(region, mu[window], smap, config, found, simulated=simulated)
-    if not found:
+            window = tuple(
+                slice(FACTOR * start, FACTOR * start + size)
+                for start, size in zip(region.corner, region.truth.shape, strict=True)
+            )
+            yield from _vary(region, mu[window], smap, config, number, simulated=simulated)
+    if not number:
         msg = f"calibrate.data must be a folder with magnetograms of component {config.component!r}, got {config.data}."
         raise ValueError(msg)
 
 
-def _of_region(region, mu, smap, config, number, *, simulated):
-    """Inputs that are made of one region; a piece of a large field is a region of its own."""
+def _vary(region, mu, smap, config, number, *, simulated):
+    """Yield the inputs that are made of one region; a piece of a large field counts as a region of its own."""
     name = region.name if region.name != region.file else str(smap.meta.get("harpnum", region.name))
     observed = observation_time(smap).decimalyear
     for date in config.dates:
@@ -88,7 +69,7 @@ def _of_region(region, mu, smap, config, number, *, simulated):
             continue  # its noise cannot be taken away
         if config.component == "los" and date < BOTH_CAMERAS <= observed:
             truth = (truth + earlier_noise(truth.shape, seed=config.seed + number)).astype(np.float32)
-        for low, scaled in _mdi(region, truth, config, number) if simulated else _averaged(region, truth):
+        for low, scaled in _simulate_mdi(region, truth, config, number) if simulated else _average(region, truth):
             conditions = {
                 "mu": mu,
                 "date": date,
@@ -96,77 +77,95 @@ def _of_region(region, mu, smap, config, number, *, simulated):
                 "noise": on_fine_grid(input_noise(low)),
                 "blur": np.nan if low.blur is None else low.blur.fwhm,
             }
-            yield Sight(low, scaled, region.plate_scale, conditions, name)
+            yield dataclasses.replace(region, name=name, truth=scaled, low=low), conditions
 
 
-def _averaged(region, truth):
-    low = degrade(np.nan_to_num(truth), factor=_FACTOR)
+def _average(region, truth):
+    low = degrade(np.nan_to_num(truth), factor=FACTOR)
     yield dataclasses.replace(region.low, data=np.where(region.low.valid, low, region.low.data)), truth
 
 
-def _mdi(region, truth, config, number):
-    """What MDI would see, for each noise and width of the point-spread function; the truth on its scale."""
+def _simulate_mdi(region, truth, config, number):
+    """Yield what MDI would see, for each noise and width of the point-spread function; the truth on its scale."""
     gain = 1 / config.hmi_per_mdi
-    scale = (2 * u.arcsec / u.pix,) * 2
     for case, (noise, width) in enumerate(itertools.product(config.noise, config.psf_fwhm)):
         rng = np.random.default_rng((config.seed, number, case))
-        low = degrade(np.nan_to_num(truth).astype(float), factor=_FACTOR, psf_fwhm=_FACTOR * width, gain=gain)
+        low = degrade(np.nan_to_num(truth).astype(float), factor=FACTOR, psf_fwhm=FACTOR * width, gain=gain)
         low *= 1 + config.response_error * rng.standard_normal(low.shape)
         low += noise * rng.standard_normal(low.shape)
-        pixel = scale[0].value
-        found = max(0.0, width * pixel + _BLUR_ERROR * rng.standard_normal())
+        measured = max(0.0, width * _MDI_SCALE + _BLUR_ERROR * rng.standard_normal())
         magnetogram = dataclasses.replace(
             region.low,
             data=low.astype(np.float32),
             instrument="MDI",
             exposure=float(min(MDI_NOISE, key=lambda known: abs(MDI_NOISE[known] - noise))),
             is_cea=False,
-            plate_scale=scale,
-            blur=Blur(found, _BLUR_ERROR, 0, noise, "measured"),
+            plate_scale=(_MDI_SCALE * u.arcsec / u.pix,) * 2,
+            blur=Blur(measured, _BLUR_ERROR, 0, noise, "measured"),
         )
         yield magnetogram, truth * np.float32(gain)
+
+
+def draw(backend, low, config):
+    """Yield the members of an input in antithetic pairs, float32 Gauss ``[4 y, 4 x]``."""
+    enforce = enforcer(low, backend.card, backend.card.consistency)
+    options = {"n_samples": config.n_samples, "seed": config.seed, "independent": False, "steps": None}
+    device = {"device": config.device or None, "batch_size": None, "progress": False}
+    for member in backend.samples(low, **options, **device):
+        yield enforce(member).astype(np.float32)
 
 
 def fit_intervals(config, backend):
     """Draw ensembles of inputs whose truth is known, and fit the factors of their intervals."""
     pixels, quantities = [], {name: [] for name in QUANTITIES}
     simulated = backend.card.consistency == "noise"
-    for sight in tqdm(list(sights(config, simulated=simulated)), unit="input", disable=None):
-        moments, values = Moments(is_paired=True), []
-        cutouts = _cutouts(sight.truth, config.cutouts)
-        for member in draw(backend, sight.low, config):
-            moments.add(member)
-            values.append(_measured(member, sight, cutouts))
-        conditions = {axis: sight.conditions[axis] for axis in config.edges}
-        pixels.append(_thinned(Case(moments.mean, moments.std, moments.draws, sight.truth, conditions, sight.region)))
-        frame = {axis: float(np.nanmedian(conditions[axis])) for axis in _FRAME_AXES if axis in conditions}
-        truths = _measured(sight.truth, sight, cutouts)
+    regions = list(calibration_regions(config, simulated=simulated))
+    for region, conditions in tqdm(regions, unit="input", disable=None):
+        case, of_quantity = _draw_cases(region, conditions, config, backend)
+        pixels.append(case)
         for name, cases in quantities.items():
-            found = np.array([of_member[name] for of_member in values])
-            mean, draws = found.mean(axis=0), draws_of(found, is_paired=True)
-            std = np.sqrt(((found - mean) ** 2).sum(axis=0) / draws.variance_divisor)
-            known = (mean > 0) | (truths[name] > 0)
-            cases.append(
-                Case(mean[known], add_shared_error(mean, std)[known], draws, truths[name][known], frame, sight.region)
-            )
+            cases.append(of_quantity[name])
     options = {"levels": config.levels, "data": config.description}
     edges = {axis: [np.inf if edge == "inf" else edge for edge in of_axis] for axis, of_axis in config.edges.items()}
     calibrations = {"pixel": Calibration.fit(pixels, edges=edges, **options)}
     without = Calibration.fit_without_each(pixels, edges=edges, **options)
     tables = {"pixel": coverage_table(without, pixels, least=_LEAST_JUDGED)}
     picture = draw_diagnostics(_quantiles(pixels, without), _quantiles(pixels, {}), tables["pixel"])
-    frame_edges = {axis: edges[axis] for axis in _FRAME_AXES if axis in edges}
+    options |= {"edges": {axis: edges[axis] for axis in _FRAME_AXES if axis in edges}, "least": _LEAST_CUTOUTS}
     for name, cases in quantities.items():
         try:
-            fitted = {"edges": frame_edges, "least": _LEAST_CUTOUTS, **options}
-            calibrations[name], tables[name] = Calibration.fit(cases, **fitted), Calibration.cross_fit(cases, **fitted)
+            calibrations[name], tables[name] = (
+                Calibration.fit(cases, **options),
+                Calibration.cross_fit(cases, **options),
+            )
         except ValueError:  # too few regions have any
             continue
     return calibrations, tables, picture
 
 
-def _thinned(case):
-    """The case itself, or with every second row and column of a large region."""
+def _draw_cases(region, conditions, config, backend):
+    """Draw an ensemble, and give the case of its pixels and that of each total over cutouts."""
+    cutouts = _cutouts(region.truth, config.cutouts)
+    moments, of_members = Moments(is_paired=True), []
+    for member in draw(backend, region.low, config):
+        moments.add(member)
+        of_members.append(_totals(member, region, cutouts))
+    conditions = {axis: conditions[axis] for axis in config.edges}
+    pixels = _thin(Case(moments.mean, moments.std, moments.draws, region.truth, conditions, region.name))
+    conditions = {axis: float(np.nanmedian(conditions[axis])) for axis in _FRAME_AXES if axis in conditions}
+    cases = {}
+    for name, truth in _totals(region.truth, region, cutouts).items():
+        members = np.array([totals[name] for totals in of_members])
+        mean, draws = members.mean(axis=0), draws_of(members, is_paired=True)
+        std = np.sqrt(((members - mean) ** 2).sum(axis=0) / draws.variance_divisor)
+        there = (mean > 0) | (truth > 0)
+        std = add_shared_error(mean, std)[there]
+        cases[name] = Case(mean[there], std, draws, truth[there], conditions, region.name)
+    return pixels, cases
+
+
+def _thin(case):
+    """Leave out every second row and column of a large region."""
     if case.truth.size <= _LARGE:
         return case
     fields = {name: getattr(case, name)[::2, ::2] for name in ("mean", "std", "truth")}
@@ -175,27 +174,17 @@ def _thinned(case):
 
 
 def _quantiles(cases, calibrations):
-    """Of every region, the quantiles at which the truth lies; see ``diagnostics``."""
+    """Collect the quantiles at which the truth lies, by region; see ``diagnostics``."""
     found = {}
     for case in cases:
         found.setdefault(case.region, []).append(case_pit(case, calibrations.get(case.region)).ravel())
-    return {region: np.concatenate(of_region) for region, of_region in found.items()}
-
-
-def draw(backend, low, config):
-    """Yield the members of an input in antithetic pairs, float32 Gauss ``[4 y, 4 x]``; see `fit_intervals`."""
-    enforce = enforcer(low, backend.card, backend.card.consistency)
-    options = {"steps": None, "device": config.device or None, "batch_size": None, "progress": False}
-    options["independent"] = False
-    for drawn in backend.samples(low, n_samples=config.n_samples, seed=config.seed, **options):
-        yield enforce(drawn).astype(np.float32)
+    return {region: np.concatenate(parts) for region, parts in found.items()}
 
 
 def _cutouts(truth, sizes):
-    """Windows of a field that are measured everywhere."""
+    """List the windows of a field that are measured everywhere."""
     windows = []
-    for size in sizes:
-        side = _FACTOR * size
+    for side in (FACTOR * size for size in sizes):
         for top, left in itertools.product(*(range(0, length - side + 1, side) for length in truth.shape)):
             window = (slice(top, top + side), slice(left, left + side))
             if np.isfinite(truth[window]).all():
@@ -203,11 +192,12 @@ def _cutouts(truth, sizes):
     return windows
 
 
-def _measured(field, sight, cutouts):
-    scale = {"plate_scale": sight.plate_scale}
+def _totals(field, region, cutouts):
+    """Measure flux, area and other totals of cutouts."""
+    scale = {"plate_scale": region.plate_scale}
     return {
-        name: np.array([func(field[window].astype(float), **scale).value for window in cutouts])
-        for name, func in QUANTITIES.items()
+        name: np.array([measure(field[window].astype(float), **scale).value for window in cutouts])
+        for name, measure in QUANTITIES.items()
     }
 
 

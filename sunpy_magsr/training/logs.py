@@ -7,10 +7,8 @@ import logging
 from pathlib import Path
 
 import astropy.units as u
-import matplotlib.image
 import numpy as np
 import torch
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from sunpy_magsr._files import whole_file
@@ -18,44 +16,49 @@ from sunpy_magsr.metrics.ensemble import crps
 from sunpy_magsr.spectral import power_spectrum
 
 _log = logging.getLogger(__name__)
+_TABLES = {"training": "log.csv", "validation": "validation.csv"}
 
 
 class RunLog:
     """
-    The log of one stage: ``log.csv``, ``validation.csv``, ``pictures`` and ``tensorboard`` in its folder.
+    Write ``log.csv``, ``validation.csv``, ``pictures`` and ``tensorboard`` into the folder of a stage.
 
-    Where the disk cannot be written to, a warning says so and training continues: a row or a picture is lost, or what
-    TensorBoard would show from there on.
-
-    Parameters
-    ----------
-    folder : `pathlib.Path`
-        Of the stage.
-    step : `int`
-        Finished steps of the checkpoint from which the run resumes; what was logged after it is dropped.
+    What was logged after the step from which a run resumes is dropped. Where the disk cannot be written to, a warning says
+    so and training continues: a row or a picture is lost, or what TensorBoard would show from there on.
     """
 
     def __init__(self, folder, *, step=0):
         self.folder = Path(folder)
-        self._tables = {
-            "training": Table(self.folder / "log.csv", step=step),
-            "validation": Table(self.folder / "validation.csv", step=step),
-        }
-        self._events = _events(self.folder / "tensorboard", step)
+        self._rows = {kind: _rows_until(step, self.folder / name) for kind, name in _TABLES.items()}
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            _log.info("tensorboard is not installed: the log is in CSV files only.")
+            self._events = None
+        else:
+            self._events = SummaryWriter(self.folder / "tensorboard", purge_step=step + 1)
 
     def numbers(self, kind, step, numbers):
-        """Log the numbers of one step."""
-        with _kept_going(self.folder):
-            self._tables[kind].append({"step": step, **numbers})
+        """Log the numbers of one step of the training or of its validation."""
+        row = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in numbers.items()}
+        rows = self._rows[kind]
+        rows.append({"step": step, **row})
+        # Written anew for each row, the table is always whole, and a new column is no special case.
+        text = io.StringIO(newline="")
+        table = csv.DictWriter(text, dict.fromkeys(name for row in rows for name in row))
+        table.writeheader()
+        table.writerows(rows)
+        with _warn_of_full_disk(self.folder), whole_file(self.folder / _TABLES[kind]) as stream:
+            stream.write(text.getvalue().encode())
         for name, value in numbers.items():
             self._show("add_scalar", f"{kind}/{name}", value, step)
         self._show("flush")
 
-    def picture(self, step, image):
-        """Log a picture."""
-        with _kept_going(self.folder), whole_file(self.folder / "pictures" / f"step-{step:08d}.png") as stream:
-            matplotlib.image.imsave(stream, image, format="png")
-        self._show("add_image", "validation", image, step, dataformats="HWC")
+    def picture(self, step, figure):
+        """Log a figure."""
+        with _warn_of_full_disk(self.folder), whole_file(self.folder / "pictures" / f"step-{step:08d}.png") as stream:
+            figure.savefig(stream, format="png")
+        self._show("add_figure", "validation", figure, step, close=False)
 
     def close(self):
         """Write what is left."""
@@ -65,74 +68,19 @@ class RunLog:
         """Call a method of TensorBoard's writer, which is of no more use after an error."""
         events, self._events = self._events, None
         if events is not None:
-            with _kept_going(self.folder / "tensorboard"):
+            with _warn_of_full_disk(self.folder / "tensorboard"):
                 getattr(events, method)(*arguments, **options)
                 self._events = events
 
 
-class Table:
-    """
-    A CSV file with one header row, appended to.
-
-    Parameters
-    ----------
-    path : `pathlib.Path`
-        The file; rows of it that are damaged or later than ``step`` are dropped.
-    step : `int`
-        Last step to keep.
-    """
-
-    def __init__(self, path, *, step=0):
-        self.path = path
-        self.columns, rows = self._read()
-        if path.exists():
-            self._write(self.columns, [row for row in rows if int(row["step"]) <= step])
-
-    def append(self, row):
-        """Add a `dict` with a ``step``; a column that is new is added to the header, and empty above."""
-        row = {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()}
-        new = [name for name in row if name not in self.columns]
-        if new:
-            self._write([*self.columns, *new], [*self._read()[1], row])
-            self.columns += new
-            return
-        with self.path.open("a", newline="") as stream:
-            csv.DictWriter(stream, self.columns).writerow(row)
-
-    def _read(self):
-        """The header and the whole rows."""
-        if not self.path.exists():
-            return [], []
-        with self.path.open(newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = list(reader.fieldnames or [])
-            if "step" not in columns:
-                return [], []
-            # A row that was cut short lacks values (None); one glued to it has too many (under the key None).
-            whole = [row for row in reader if None not in row and None not in row.values()]
-            return columns, [row for row in whole if row["step"].isdigit()]
-
-    def _write(self, columns, rows):
-        text = io.StringIO(newline="")
-        table = csv.DictWriter(text, columns)
-        table.writeheader()
-        table.writerows(rows)
-        with whole_file(self.path) as stream:
-            stream.write(text.getvalue().encode())
-
-
-def _events(folder, step):
-    """TensorBoard's writer, or `None` where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        _log.info("tensorboard is not installed: the log is in CSV files only.")
-        return None
-    return SummaryWriter(folder, purge_step=step + 1)
+def _rows_until(step, path):
+    """Read the rows of a table up to a step."""
+    with path.open(newline="") if path.exists() else io.StringIO() as stream:
+        return [row for row in csv.DictReader(stream) if int(row["step"]) <= step]
 
 
 @contextlib.contextmanager
-def _kept_going(folder):
+def _warn_of_full_disk(folder):
     try:
         yield
     except OSError as error:
@@ -159,8 +107,8 @@ def validate(stage, average):
     def batch(number, size):
         return [torch.from_numpy(array).to(device) for array in stage.validation.batch(number, size)]
 
-    rows, image = [], None
-    with _averaged(stage.model, average):
+    rows, figure = [], None
+    with _average_weights(stage.model, average):
         for number in range(_BATCHES):
             generator = torch.Generator(device).manual_seed(number)
             loss, numbers = stage.loss(*batch(number, stage.options.batch_size), generator)
@@ -171,8 +119,8 @@ def validate(stage, average):
             samples, low = stage.draw(high, given, stage.options.validation_samples)
             arrays = [tensor.float().cpu().numpy() for tensor in (samples[:, :, 0], high[:, 0], low[:, 0])]
             found |= score_samples(arrays[0], arrays[1])
-            image = draw_patches(*arrays)
-    return found, image
+            figure = draw_patches(*arrays)
+    return found, figure
 
 
 def score_samples(samples, truth):
@@ -183,9 +131,8 @@ def score_samples(samples, truth):
         "rmse_mean": float(np.sqrt(np.mean((samples.mean(axis=0) - truth) ** 2))),
         "crps": float(np.mean([crps(samples[:, n], truth[n]).value for n in range(len(truth))])),
     }
-    made = _powers(samples.reshape(-1, *truth.shape[1:]))
-    there = _powers(truth)
-    return numbers | {f"power_{name}": made[name] / there[name] for name in _BANDS}
+    powers, expected = _powers(samples.reshape(-1, *truth.shape[1:])), _powers(truth)
+    return numbers | {f"power_{name}": powers[name] / expected[name] for name in _BANDS}
 
 
 def draw_patches(samples, truth, low):
@@ -210,19 +157,17 @@ def draw_patches(samples, truth, low):
             if row == 0:
                 place.set_title(name)
     figure.suptitle("Structure finer than the input's pixels is plausible, not measured.", fontsize="small")
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return np.array(canvas.buffer_rgba())[..., :3]
+    return figure
 
 
 def _powers(fields):
-    """Mean power of fields ``[N, H, W]`` by band, G2 arcsec2."""
+    """Compute the mean power of fields ``[N, H, W]`` by band, G2 arcsec2."""
     spectra = [power_spectrum(field, plate_scale=_PLATE_SCALE) for field in fields]
     return {name: float(np.mean([one.band(*band).value for one in spectra])) for name, band in _BANDS.items()}
 
 
 @contextlib.contextmanager
-def _averaged(model, average):
+def _average_weights(model, average):
     """Replace the model's weights by the averaged ones, and keep torch's random numbers as they are."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     average.store(trained)

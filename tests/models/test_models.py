@@ -1,4 +1,4 @@
-"""Networks, model folders and the Hub."""
+"""Networks: what they keep, and how far they see."""
 
 import copy
 import dataclasses
@@ -7,15 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-import sunpy_magsr
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.models.autoencoder import MagnetogramAutoencoder, block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.models.layers import denormalize, normalize, spread_factor
 from sunpy_magsr.models.regression import Enhance, Progressive
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.store.card import ModelCard, bundled_folder
-from sunpy_magsr.store.components import weights_digest
 
 
 @pytest.mark.parametrize(("kind", "scale"), [("asinh", 40.0), ("linear", 3000.0)])
@@ -70,29 +67,6 @@ def test_a_rival_sees_no_farther_than_its_halo(network):
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     assert 0 < influence(network, 64) <= network.halo
-
-
-def test_bundle_is_small_and_whole():
-    folder = bundled_folder("default")
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    assert size < 30e6
-    card = ModelCard.read(folder)
-    assert card.sha256 == weights_digest(folder)
-    for fact in ("training", "validation", "limits", "instruments", "plate_scale_range", "halo", "license"):
-        assert getattr(card, fact), fact
-
-
-def test_a_folder_is_a_model(small, tmp_path):
-    load_backend("default")
-    local = tmp_path / "copy"
-    local.symlink_to(bundled_folder("default"))
-    result = sunpy_magsr.superresolve(small, model=local)
-    assert np.array_equal(result.data, sunpy_magsr.superresolve(small).data, equal_nan=True)
-
-
-def test_folder_without_a_card(tmp_path):
-    with pytest.raises(ValueError, match=r"model must be a folder with a card\.json, got"):
-        load_backend(tmp_path)
 
 
 def test_spread_follows_the_strength_of_the_field():

@@ -29,7 +29,7 @@ def prepared(tmp_path):
 
     def run(**data):
         config = TrainingConfig(output=str(tmp_path / "run"), data=DataConfig(root=str(tmp_path / "fits"), **data))
-        return PatchStore.open(prepare_store(config, progress=False))
+        return PatchStore(prepare_store(config, progress=False))
 
     return run
 
@@ -166,8 +166,8 @@ def test_an_interrupted_run_leaves_the_old_store(tmp_path, field, prepared, monk
         with pytest.raises(KeyboardInterrupt):
             prepared()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["patches"]
-    assert len(PatchStore.open(old.folder).fields) == 1
-    (tmp_path / "run" / "patches.partial").mkdir()  # as a killed run leaves it
+    assert len(PatchStore(old.folder).fields) == 1
+    (tmp_path / "run" / ".patches.partial").mkdir()  # as a killed run leaves it
     assert len(prepared().fields) == 2
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["patches"]
 

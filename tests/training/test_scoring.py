@@ -2,14 +2,15 @@
 
 import math
 
-import numpy as np
 import pytest
+import sunpy.map
 import torch
 from diffusers import DDIMScheduler
 
 import sunpy_magsr
-from sunpy_magsr.cli.train import main
 from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.instrument import degrade
+from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.stages.scores import (
     SampleScore,
@@ -22,14 +23,8 @@ from sunpy_magsr.training.stages.scores import (
     place_amplitudes,
 )
 
-from .magnetograms import write_patch
-from .recipes import CARD_WITH_ADAPTER, recipe
-
-CONFIG = recipe(
-    scoring="steps = 4\nlearning_rate = 1e-2",
-    finetune='steps = 2\nbase = "trained"\nrank = 2\nmembers = 2',
-)
-CARD = f"fixed_steps = true\n{CARD_WITH_ADAPTER}"
+from .conftest import trainer
+from .recipes import CARD_WITH_ADAPTER
 
 
 @pytest.fixture
@@ -179,25 +174,21 @@ def test_moments_push_a_spread_toward_the_right_one(generator):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, truth):
-    """A run with all stages."""
-    folder = tmp_path_factory.mktemp("project")
-    for number in range(2):
-        write_patch(folder / "fits", truth[200 + 300 * number : 400 + 300 * number, 600:800], harp=number + 1)
-    (folder / "train.toml").write_text(CONFIG)
-    (folder / "card.toml").write_text(CARD)
-    for stage in ("prepare", "autoencoder", "diffusion", "scoring", "finetune"):
-        assert main([stage, str(folder / "train.toml")]) == 0
-    command = ["export", str(folder / "train.toml"), "--card", str(folder / "card.toml"), "-o", str(folder / "model")]
+def scored(project, tmp_path_factory):
+    """A run of all stages, and the model with an adapter that is made of it."""
+    folder = tmp_path_factory.mktemp("scored")
+    train = trainer(project, folder / "run")
+    assert train("scoring", "scoring.steps=4", "scoring.learning_rate=1e-2") == 0
+    assert train("finetune", "finetune.members=2") == 0
+    (folder / "card.toml").write_text(f'fixed_steps = true\ninstruments = ["HMI"]\n{CARD_WITH_ADAPTER}')
     with pytest.MonkeyPatch.context() as patch:  # the check in another process is tested elsewhere
         patch.setattr("sunpy_magsr.training.publish.check_folder", lambda _: None)
-        assert main(command) == 0
+        assert train("export", more=["--card", folder / "card.toml", "-o", folder / "model"]) == 0
     return folder
 
 
-@pytest.mark.slow
-def test_decoder_and_denoiser_are_trained_and_the_encoder_is_not(project):
-    before, after = (load_components(project / "run" / part)[:2] for part in ("", "scored"))
+def test_decoder_and_denoiser_are_trained_and_the_encoder_is_not(scored):
+    before, after = (load_components(scored / "run" / part)[:2] for part in ("", "scored"))
     changed = {
         f"{type(old).__name__}.{name}"
         for old, new in zip(before, after, strict=True)
@@ -205,40 +196,45 @@ def test_decoder_and_denoiser_are_trained_and_the_encoder_is_not(project):
         if not torch.equal(one, other)
     }
     assert not [name for name in changed if ".encoder." in name]
-    assert [name for name in changed if ".decoder." in name]
-    assert [name for name in changed if ".stack." in name]
-    assert [name for name in changed if ".reader." in name]
+    for part in (".decoder.", ".stack.", ".reader."):
+        assert [name for name in changed if part in name]
 
 
-@pytest.mark.slow
-def test_export_takes_the_scored_parts_and_their_sampler(project):
-    scored, exported = (load_components(folder) for folder in (project / "run" / "scored", project / "model"))
-    for one, other in zip(scored[1].parameters(), exported[1].parameters(), strict=True):
+def test_export_takes_the_scored_parts_and_their_sampler(scored):
+    trained, exported = (load_components(folder) for folder in (scored / "run" / "scored", scored / "model"))
+    for one, other in zip(trained[1].parameters(), exported[1].parameters(), strict=True):
         assert torch.equal(one, other)
     assert isinstance(exported[2], DDIMScheduler)
-    list(exported[2].from_config(exported[2].config).timesteps)
 
 
-@pytest.mark.filterwarnings("ignore:The model 'tiny:sunpy_magsr.exceptions.MagsrUserWarning")
-def test_model_and_its_adapter_are_taken(project, small):
-    base = sunpy_magsr.superresolve(small, model=f"{project / 'model'}+mdi", plate_scale=None)
-    assert np.isfinite(base.data).all()
-    assert base.meta["magsrstp"] == 2
+def test_the_model_takes_its_adapter_for_its_instrument(scored, small):
+    model = scored / "model"
+    result = sunpy_magsr.superresolve(small, model=model, plate_scale=None)
+    assert (result.meta["magsrmod"], result.meta["magsrstp"]) == ("tiny+mdi", 2)
+    assert "consistency with the input: noise" in " ".join(str(result.meta["history"]).split())
+    of_hmi = sunpy.map.Map(small.data, {**small.meta, "instrume": "HMI_SIDE1", "camera": "HMI"})
+    plain = sunpy_magsr.superresolve(of_hmi, model=model, plate_scale=None)
+    assert plain.meta["magsrmod"] == "tiny"
+    assert degrade(plain.data) == pytest.approx(small.data, abs=0.1)
+    with pytest.warns(MagsrUserWarning, match="'tiny.mdi' was trained for MDI, and this map is from HMI"):
+        assert sunpy_magsr.superresolve(of_hmi, model=f"{model}+mdi").meta["magsrmod"] == "tiny+mdi"
+    with pytest.raises(ValueError, match=r"adapter must be one of the model's \(mdi, a folder, or .*got 'hmi'"):
+        load_backend(f"{model}+hmi")
 
 
-def test_another_number_of_steps_is_warned_about(project, small):
+def test_another_number_of_steps_is_warned_about(scored, small):
     with pytest.warns(MagsrUserWarning, match=r"trained to draw samples in 2 steps; what it draws in 3"):
-        sunpy_magsr.superresolve(small, model=project / "model", steps=3)
+        sunpy_magsr.superresolve(small, model=scored / "model", steps=3)
 
 
-def test_scoring_asks_for_the_stages_before(project, tmp_path, capsys):
-    command = ["scoring", str(project / "train.toml"), "--set", f"output={tmp_path}"]
-    assert main(command) == 2
-    assert "output must hold the results of `magsr-train autoencoder` and `diffusion`" in capsys.readouterr().err
-
-
-def test_one_member_is_an_error(project, capsys):
-    assert main(["scoring", str(project / "train.toml"), "--set", "scoring.members=1"]) == 2
-    assert "scoring.members must be at least 2, got 1." in capsys.readouterr().err
-    assert main(["finetune", str(project / "train.toml"), "--set", "finetune.members=1"]) == 2
-    assert "finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got 1." in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("output=nowhere", "output must hold the results of `magsr-train autoencoder` and `diffusion`"),
+        ("scoring.start=nowhere", "scoring.start must be a model folder, and nowhere has no autoencoder"),
+        ("scoring.members=1", "scoring.members must be at least 2, got 1."),
+    ],
+)
+def test_wrong_usage(train, capsys, override, message):
+    assert train("scoring", override) == 2
+    assert message in capsys.readouterr().err

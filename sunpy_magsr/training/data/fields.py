@@ -1,7 +1,6 @@
 """Magnetograms for training: what they are, their split, their windows."""
 
 import dataclasses
-import datetime
 import hashlib
 import itertools
 import re
@@ -18,92 +17,91 @@ from sunpy_magsr.maps.header import exposure_time, observation_time, product_of
 from sunpy_magsr.maps.reading import check_magnetogram, read_map
 from sunpy_magsr.validation.regions import COARSEST, component_of
 
+_DAY = np.timedelta64(1, "D")
+_HARP = re.compile(r"sharp_cea_720s\.(\d+)\.")
+_T_REC = re.compile(r"\.(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_TAI")
+_DATES = ("t_obs", "date-obs", "date_obs")
+_GAUSS = 0.1
 
-def side_of(field, *, harps=(), dates=(), test_dates=()):
-    """Whether a field is set aside for validation or a test, by region or by date, never by patch."""
-    for key, span in (("validation_dates", dates), ("test_dates", test_dates)):
-        if span and len(span) != 2:
-            msg = f"data.{key} must be empty or the first and last day, got {list(span)!r}."
+
+class Split:
+    """
+    What is set aside for validation and for a test: by region or by date, never by patch.
+
+    Patches of one field can overlap, and frames of neighboring dates show nearly the same network.
+    """
+
+    def __init__(self, *, harps=(), dates=(), test_dates=(), least_gap=3.0):
+        self.harps, self.least_gap = set(harps), least_gap
+        self.spans = {}
+        for key, days in (("validation", dates), ("test", test_dates)):
+            if days and len(days) != 2:
+                msg = f"data.{key}_dates must be empty or the first and last day, got {list(days)!r}."
+                raise ValueError(msg)
+            if days:
+                self.spans[key] = np.datetime64(days[0], "s"), np.datetime64(days[1], "s") + _DAY
+
+    def side(self, field):
+        """Say whether a field is for training, validation or test."""
+        time = _time(field) if self.harps or self.spans else None
+        within = [key for key, (first, last) in self.spans.items() if first <= time < last]
+        if "test" in within:
+            return "test"
+        return "validation" if within or field["harp"] in self.harps else "training"
+
+    def is_in_gap(self, field):
+        """Say whether a field is too near in time to dates that are set aside, and not of them."""
+        if not self.spans:
+            return False
+        time = _time(field)
+        others = [(first, last) for first, last in self.spans.values() if not first <= time < last]
+        return any(max(first - time, time - last) / _DAY < self.least_gap for first, last in others)
+
+    def check(self, fields):
+        """Raise if a side is missing, or if something that is set aside is nearly in the training data."""
+        unknown = sorted(self.harps - {int(field["harp"]) for field in fields})
+        if unknown:
+            msg = f"data.validation_harps must be regions of the data, got {unknown}."
             raise ValueError(msg)
-    if not (harps or dates or test_dates):
-        return "training"
-    try:
-        day = datetime.date.fromisoformat(field["date"][:10])
-    except ValueError as error:
-        msg = f"data must have dates to be split, got {field['date']!r} for {field['name']}."
-        raise ValueError(msg) from error
-    if _is_within(day, test_dates):
-        return "test"
-    return "validation" if field["harp"] in harps or _is_within(day, dates) else "training"
+        of_side = {"training": [], "validation": [], "test": []}
+        for field in fields:
+            of_side[self.side(field)].append(field)
+        training, validation, test = of_side.values()
+        if (self.harps or "validation" in self.spans) and not (training and validation):
+            msg = f"data must hold fields to train on and to validate on, got {len(training)} and {len(validation)}."
+            raise ValueError(msg)
+        self._check_leak("validation", validation, training)
+        self._check_leak("test", test, [*training, *validation])
+
+    def _check_leak(self, kind, aside, training):
+        """Raise if two fields are of one HARP, hold the same data, or are of a Sun that has hardly changed in between."""
+        if not (aside and training):
+            return
+        harps = {field["harp"]: field for field in training if field["harp"]}
+        contents = {field["sha256"]: field for field in training}
+        times = np.array([field["date"] for field in training], dtype="datetime64[s]")
+        for field in aside:
+            gaps = np.abs(times - _time(field)) / _DAY
+            nearest = int(np.argmin(gaps))
+            if field["harp"] in harps:
+                other, why = harps[field["harp"]], f"both are of HARP {field['harp']}"
+            elif field["sha256"] in contents:
+                other, why = contents[field["sha256"]], "they hold the same data"
+            elif gaps[nearest] < self.least_gap:
+                other = training[nearest]
+                why = f"they are {gaps[nearest]:.1f} days apart, less than data.least_gap_days = {self.least_gap:g}"
+            else:
+                continue
+            msg = f"{kind} data leak: {field['name']} ({kind}) and {other['name']} (training): {why}."
+            raise ValueError(msg)
 
 
-def _is_within(day, span):
-    first, last = (datetime.date.fromisoformat(text) for text in span) if span else (day, None)
-    return bool(span) and first <= day <= last
-
-
-def is_in_gap(field, *, dates=(), test_dates=(), least_gap=3.0):
-    """Whether a field is too near in time to dates that are set aside, and not of them."""
-    spans = [span for span in (dates, test_dates) if span]
-    day = datetime.date.fromisoformat(field["date"][:10]) if spans else None
-    if not spans or _is_within(day, test_dates):
-        return False
+def _time(field):
     time = np.datetime64(field["date"], "s")
-    for span in [test_dates] if _is_within(day, dates) else spans:
-        if not span:
-            continue
-        first, last = np.datetime64(span[0], "s"), np.datetime64(span[1], "s") + np.timedelta64(1, "D")
-        if max(first - time, time - last) / np.timedelta64(1, "D") < least_gap:
-            return True
-    return False
-
-
-def split_fields(fields, *, harps=(), dates=(), test_dates=(), least_gap=3.0):
-    """Set fields aside for validation and for a test; see `side_of`."""
-    unknown = sorted(set(harps) - {int(field["harp"]) for field in fields})
-    if unknown:
-        msg = f"data.validation_harps must be regions of the data, got {unknown}."
+    if np.isnat(time):
+        msg = f"data must have dates to be split, got {field['date']!r} for {field['name']}."
         raise ValueError(msg)
-    sides = [side_of(field, harps=harps, dates=dates, test_dates=test_dates) for field in fields]
-    training, validation, test = (
-        [field for field, of_field in zip(fields, sides, strict=True) if of_field == side]
-        for side in ("training", "validation", "test")
-    )
-    if (harps or dates) and not (training and validation):
-        msg = f"data must hold fields to train on and to validate on, got {len(training)} and {len(validation)}."
-        raise ValueError(msg)
-    check_leak(training, validation, least_gap=least_gap)
-    check_leak([*training, *validation], test, least_gap=least_gap, kind="test")
-    return sides
-
-
-def check_leak(training, validation, *, least_gap=3.0, kind="validation"):
-    """
-    Raise if a field that was set aside is nearly in the training data.
-
-    Two fields of one HARP, two with the same content, or two of one Sun that has hardly changed in between: frames of
-    neighboring dates show the same network, and patches of one date can overlap on the disk.
-    """
-    if not (training and validation):
-        return
-    harps = {field["harp"]: field for field in training if field["harp"]}
-    contents = {field["sha256"]: field for field in training}
-    times = np.array([field["date"] for field in training], dtype="datetime64[s]")
-    for field in validation:
-        if field["harp"] in harps:
-            _leak(field, harps[field["harp"]], f"both are of HARP {field['harp']}", kind)
-        if field["sha256"] in contents:
-            _leak(field, contents[field["sha256"]], "they hold the same data", kind)
-        gaps = np.abs(times - np.datetime64(field["date"], "s")) / np.timedelta64(1, "D")
-        nearest = int(np.argmin(gaps))
-        if gaps[nearest] < least_gap:
-            why = f"they are {gaps[nearest]:.1f} days apart, less than data.least_gap_days = {least_gap:g}"
-            _leak(field, training[nearest], why, kind)
-
-
-def _leak(aside, training, why, kind):
-    msg = f"{kind} data leak: {aside['name']} ({kind}) and {training['name']} (training): {why}."
-    raise ValueError(msg)
+    return time
 
 
 def windows_of(data, mu, *, side, strong_field, max_missing):
@@ -117,18 +115,13 @@ def windows_of(data, mu, *, side, strong_field, max_missing):
         if not share or 1 - share > max_missing:
             continue
         values = data[part][finite]
-        windows.append(
-            {
-                "y": y,
-                "x": x,
-                "height": height,
-                "width": width,
-                "finite": share,
-                "mu": float(np.median(mu[part][finite])),
-                "rms": float(np.sqrt(np.mean(np.square(values, dtype=float)))),
-                "strong": float((np.abs(values) > strong_field).sum() / finite.size),
-            }
-        )
+        statistics = {
+            "finite": share,
+            "mu": float(np.median(mu[part][finite])),
+            "rms": float(np.sqrt(np.mean(np.square(values, dtype=float)))),
+            "strong": float((np.abs(values) > strong_field).sum() / finite.size),
+        }
+        windows.append({"y": y, "x": x, "height": height, "width": width, **statistics})
     return windows
 
 
@@ -155,33 +148,17 @@ def window_weights(patches, fields, *, helioprojective_share=0.0):
 
 def _totals(values, keys):
     """Sum over all with the same key, for each; 1 where it is 0."""
-    known = {key: position for position, key in enumerate(dict.fromkeys(keys))}
-    position = np.array([known[key] for key in keys])
-    totals = np.bincount(position, weights=values)[position]
+    known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    number = np.array([known[key] for key in keys])
+    totals = np.bincount(number, weights=values)[number]
     return np.where(totals == 0, 1, totals)
-
-
-_HARP = re.compile(r"sharp_cea_720s\.(\d+)\.")
-_T_REC = re.compile(r"\.(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_TAI")
-_DATES = ("t_obs", "date-obs", "date_obs")
-_GAUSS = 0.1
 
 
 @dataclasses.dataclass
 class TrainingField:
     """
-    One magnetogram.
-
-    Attributes
-    ----------
-    data : `numpy.ndarray`
-        float32 Gauss ``[y, x]``, NaN where there is no measurement or the limb is too near.
-    mu : `numpy.ndarray`
-        float32 ``[y, x]``, cosine of the heliocentric angle.
-    smap : `sunpy.map.GenericMap`
-        The Map it came from, with ``data`` in it.
-    facts : `dict`
-        Its row in the store's table of fields.
+    One magnetogram: Gauss, NaN where there is no measurement or the limb is too near; cosine of the heliocentric angle; the
+    Map it came from; its row in the store's table of fields.
     """
 
     data: np.ndarray
@@ -191,7 +168,7 @@ class TrainingField:
 
 
 def read_training_field(path, *, name, config, least_pixels=64**2):
-    """Read a file."""
+    """Read a file, or give `None` if it is of a component that is not wanted; raise if it is not good enough."""
     smap = open_magnetogram(path)
     component = component_of(smap, path.name)
     if component not in [wanted.lower() for wanted in config.components]:
@@ -230,7 +207,7 @@ def read_training_field(path, *, name, config, least_pixels=64**2):
 
 
 def describe(data, *, scales, **facts):
-    """Row of the table of fields."""
+    """Make the row of a field in the store's table."""
     return {
         **facts,
         "rows": data.shape[0],
@@ -242,13 +219,13 @@ def describe(data, *, scales, **facts):
 
 
 def content_digest(data):
-    """Digest of a field to 0.1 G, so that neither the file's name nor its compression matters."""
+    """Compute the digest of a field to 0.1 G, so that neither the file's name nor its compression matters."""
     rounded = np.round(np.nan_to_num(data) / _GAUSS).astype(np.int32)
     return hashlib.sha256(rounded.tobytes() + repr(rounded.shape).encode()).hexdigest()
 
 
 def noise_class_of(smap, component):
-    """Kind of magnetogram, as far as its noise goes."""
+    """Name the kind of magnetogram, as far as its noise goes."""
     instrument = product_of(smap).instrument
     if instrument == "MDI":
         return f"mdi-{mdi_exposure(exposure_time(smap))}s"

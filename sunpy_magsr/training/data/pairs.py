@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from sunpy_magsr.instrument import MDI_NOISE, MDI_PSF_FWHM
 from sunpy_magsr.instrument.noise import local_noise
 from sunpy_magsr.instrument.psf import MDI_PSF_FWHM_SPREAD, sampling_kernel
+from sunpy_magsr.training.data.store import FACTOR
 
 #: Interpolations of `observe`; the first leaves the instrument's own pixels.
 RESAMPLINGS = ("none", "nearest", "bilinear", "bicubic")
@@ -28,7 +29,7 @@ def observe(high, *, margin, factor=4, psf_fwhm, noise, relative_error, resampli
     of the result: the resampling loses information, but it does not move the Sun.
     """
     height, width = ((side - 2 * margin) // factor for side in high.shape[2:])
-    smooth, reach = _smoothed(high, psf_fwhm, factor, margin)
+    smooth, reach = _smooth(high, psf_fwhm, factor, margin)
     turned = [(0.0 if kind == 0 else one) for kind, one in zip(resampling, angle, strict=True)]
     moved = np.where(np.asarray(resampling)[:, None] == 0, 0.0, shift)
     cos, sin = (torch.tensor([function(one) for one in turned])[:, None, None] for function in (math.cos, math.sin))
@@ -44,7 +45,7 @@ def observe(high, *, margin, factor=4, psf_fwhm, noise, relative_error, resampli
         margin - reach + factor * (middle[0] + cos * v + sin * u),
         margin - reach + factor * (middle[1] - sin * v + cos * u),
     ]
-    seen = _sampled(smooth, place, "bilinear")
+    seen = _sample(smooth, place, "bilinear")
     level, share = (
         torch.from_numpy(np.asarray(one, np.float32))[:, None, None, None] for one in (noise, relative_error)
     )
@@ -61,12 +62,12 @@ def observe(high, *, margin, factor=4, psf_fwhm, noise, relative_error, resampli
         if len(chosen):
             at = [one[chosen] for one in place]
             for target, source in ((low, seen), (left, own)):
-                target[chosen] = _sampled(source[chosen], at, "nearest" if kind == "none" else kind)
-    return low, _visible(left)
+                target[chosen] = _sample(source[chosen], at, "nearest" if kind == "none" else kind)
+    return low, _noise_estimate(left)
 
 
-def _smoothed(high, psf_fwhm, factor, margin):
-    """Means over pixels at every place where one may lie, ``[N, 1, H', W']``, and how far the first lies inside."""
+def _smooth(high, psf_fwhm, factor, margin):
+    """Compute the means over pixels at every place where one may lie, ``[N, 1, H', W']``, and how far the first lies inside."""
     count = len(high)
     reach = margin - factor
     kernels = [sampling_kernel(one, factor=factor, reach=reach) for one in psf_fwhm]
@@ -77,15 +78,15 @@ def _smoothed(high, psf_fwhm, factor, margin):
     return field.transpose(0, 1), reach
 
 
-def _sampled(field, place, mode):
-    """Values at places ``[N, h, w]`` along y and x in pixels; those beyond the edge are the edge's."""
+def _sample(field, place, mode):
+    """Interpolate a field at places ``[N, h, w]`` along y and x in pixels; those beyond the edge are the edge's."""
     scale = [2 / (side - 1) for side in field.shape[2:]]
     grid = torch.stack([scale[1] * place[1] - 1, scale[0] * place[0] - 1], dim=-1).expand(len(field), -1, -1, -1)
     return F.grid_sample(field, grid, mode=mode, padding_mode="border", align_corners=True)
 
 
-def _visible(noise):
-    """What the local estimate makes of noise ``[N, 1, h, w]``."""
+def _noise_estimate(noise):
+    """Compute what the local estimate makes of noise ``[N, 1, h, w]``."""
     kernel = torch.tensor(_HIGH_PASS)
     found = F.conv2d(noise, torch.outer(kernel, kernel)[None, None])
     return found.abs().mean((1, 2, 3)) * math.sqrt(math.pi / 2) / _GAIN
@@ -93,7 +94,6 @@ def _visible(noise):
 
 #: High-resolution pixels around a patch that its edge is simulated from.
 MARGIN = 28
-_FACTOR = 4
 _PIXEL = 2.0  # arcsec
 _LARGEST_ANGLE = np.radians(26.4)  # solar north against the ecliptic's, by which frames are often turned
 _TURNED = 0.6  # of the resampled frames; the others are shifted
@@ -108,14 +108,8 @@ class PairSampler:
     response, a point-spread function and a resampling at random (``observe``), and both
     fields are on MDI's scale. What is said of the blur is itself drawn: a standard deviation, and an expectation that is
     off by so much, so that the network learns to weigh what it is told against what it sees. Observed pairs are on the
-    scales of their instruments, or both on that of the low-resolution one (``scale``); their noise is estimated as it is for an input of `sunpy_magsr.superresolve`.
-
-    Parameters
-    ----------
-    sampler : ``PatchSampler``
-        Of patches with a margin of `MARGIN` pixels.
-    stage : `~sunpy_magsr.training.FinetuneConfig`
-        Which pairs, and the ranges.
+    scales of their instruments, or both on that of the low-resolution one (``scale``); their noise is estimated as it is for
+    an input of `sunpy_magsr.superresolve`. The patches of the sampler have a margin of `MARGIN` pixels.
     """
 
     def __init__(self, sampler, stage):
@@ -124,7 +118,7 @@ class PairSampler:
     def batch(self, number, size):
         """Make one batch, which depends on the sampler's seed and its number alone."""
         if self.stage.pairs == "observed":
-            return self._observed(number, size)
+            return self._observed_batch(number, size)
         stage = self.stage
         high, _ = self.sampler.batch(number, size)
         rng = np.random.default_rng([self.sampler.seed, number, size])
@@ -134,7 +128,7 @@ class PairSampler:
         low, noise = observe(
             torch.from_numpy(high),
             margin=MARGIN,
-            psf_fwhm=_FACTOR / _PIXEL * fwhm,
+            psf_fwhm=FACTOR / _PIXEL * fwhm,
             noise=np.exp(rng.uniform(*np.log(stage.noise), size)),
             relative_error=rng.uniform(*stage.relative_error, size),
             resampling=rng.choice(len(RESAMPLINGS), size, p=shares),
@@ -152,14 +146,14 @@ class PairSampler:
         return np.ascontiguousarray(high[..., inner, inner]), np.concatenate([low, *planes], axis=1).astype(np.float32)
 
     def names(self, number, size):
-        """Names of the magnetograms in a `batch`."""
+        """List the names of the magnetograms in a `batch`."""
         return self.sampler.names(number, size, pairs=self.stage.pairs == "observed")
 
-    def _observed(self, number, size):
+    def _observed_batch(self, number, size):
         high, low, _ = self.sampler.pair_batch(number, size, scale=self.stage.scale)
         everywhere = np.ones(low.shape[2:], dtype=bool)
         noise = np.stack([[local_noise(field[0], everywhere, MDI_NOISE[300])] for field in low])
         blur = [np.full(low.shape, one.value / _PIXEL) for one in (MDI_PSF_FWHM, MDI_PSF_FWHM_SPREAD)]
-        inner, edge = slice(MARGIN, -MARGIN), slice(MARGIN // _FACTOR, -MARGIN // _FACTOR)
+        inner, edge = slice(MARGIN, -MARGIN), slice(MARGIN // FACTOR, -MARGIN // FACTOR)
         given = np.concatenate([low, noise, *blur], axis=1).astype(np.float32)
         return np.ascontiguousarray(high[..., inner, inner]), np.ascontiguousarray(given[..., edge, edge])

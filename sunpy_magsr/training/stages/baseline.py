@@ -18,13 +18,13 @@ def regression_loss(model, high, *, factor=_FACTOR, squared_weight=1.0, adversar
     """Add the mean squared error in units of (100 G)^2 to the mean absolute error of the asinh of the field."""
     network = model["network"]
     scale = network.config.field_scale
-    made = network(block_mean(high, factor))
-    l1 = (normalize(made, scale=scale) - normalize(high, scale=scale)).abs().mean()
-    squared = (made - high).square().mean()
+    result = network(block_mean(high, factor))
+    l1 = (normalize(result, scale=scale) - normalize(high, scale=scale)).abs().mean()
+    squared = (result - high).square().mean()
     loss = l1 + squared_weight * squared / _SQUARED_UNIT**2
     numbers = {"l1": l1.item(), "rmse_gauss": squared.sqrt().item()}
     if adversarial_weight:
-        critic = model["critic"](made, high, weight=adversarial_weight)
+        critic = model["critic"](result, high, weight=adversarial_weight)
         numbers["critic"] = critic.item()
         loss = loss + critic
     return loss, numbers

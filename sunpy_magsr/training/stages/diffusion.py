@@ -1,14 +1,19 @@
 """The second stage: the distribution of the latent, or of its residual, or of the pixels."""
 
-from pathlib import Path
-
 import torch
 
 from sunpy_magsr.models.autoencoder import PixelCodec, block_mean
 from sunpy_magsr.models.denoiser import MagnetogramDenoiser
 from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.store.components import load_codec
-from sunpy_magsr.training.stages.stage import Stage, add_noise, make_sampler, make_scheduler, sample_patches
+from sunpy_magsr.training.stages.stage import (
+    Stage,
+    add_noise,
+    check_parts,
+    make_sampler,
+    make_scheduler,
+    sample_patches,
+)
 
 _STRONGEST = 4000.0  # Gauss
 
@@ -23,10 +28,8 @@ def _target(codec, high, *, residual):
 
 def target_rms(codec, sampler, *, residual=True, batches=20, size=8):
     """Measure the root mean square of what is diffused, in latent units, over the first ``batches`` of a sampler."""
-    squares = []
-    for number in range(batches):
-        high, _ = sampler.batch(number, size)
-        squares.append(_target(codec, torch.from_numpy(high), residual=residual)[1].square().mean())
+    fields = (torch.from_numpy(sampler.batch(number, size)[0]) for number in range(batches))
+    squares = [_target(codec, high, residual=residual)[1].square().mean() for high in fields]
     return torch.stack(squares).mean().sqrt().item()
 
 
@@ -42,11 +45,8 @@ def diffusion_loss(model, high, noise, generator, *, codec, scheduler):
         return denoising, {"denoising": denoising.item()}
     likelihood = (0.5 * standardized.square() + log_sigma).mean()
     mse = ((target - mean) / model.config.residual_scale).square().mean()
-    return denoising + likelihood, {
-        "denoising": denoising.item(),
-        "likelihood": likelihood.item(),
-        "residual_mse": mse.item(),
-    }
+    numbers = {"denoising": denoising, "likelihood": likelihood, "residual_mse": mse}
+    return denoising + likelihood, {name: value.item() for name, value in numbers.items()}
 
 
 def _codec(config):
@@ -54,16 +54,10 @@ def _codec(config):
     name = config.diffusion.codec
     if name == "pixel":
         return PixelCodec()
-    folder = Path(config.output) / "autoencoder"
-    if name != "trained":
-        folder = Path(bundled_folder(name) or name) / "autoencoder"
-    if not (folder / "config.json").is_file():
-        msg = (
-            "diffusion.codec must be 'pixel', the name or folder of a model, or 'trained' after `magsr-train "
-            f"autoencoder`, got {name!r} and no autoencoder in {folder}."
-        )
-        raise ValueError(msg)
-    return load_codec(folder.parent)
+    folder = config.output if name == "trained" else bundled_folder(name) or name
+    allowed = "'pixel', a model, or 'trained' after `magsr-train autoencoder`"
+    check_parts(folder, ["autoencoder"], f"diffusion.codec must be {allowed}, got {name!r}")
+    return load_codec(folder)
 
 
 class DiffusionStage(Stage):

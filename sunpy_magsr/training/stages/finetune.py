@@ -16,11 +16,12 @@ from sunpy_magsr.store.card import ModelCard, adapter_folders
 from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.data.pairs import MARGIN, PairSampler
 from sunpy_magsr.training.stages.autoencoder import reconstruction_loss
-from sunpy_magsr.training.stages.scoring import finished, score_of
-from sunpy_magsr.training.stages.stage import Stage, add_noise, make_scheduler, solve
+from sunpy_magsr.training.stages.scoring import part_folder, score_of
+from sunpy_magsr.training.stages.stage import Stage, add_noise, check_parts, make_scheduler, solve
 
 #: In the folder of a trained adapter, what it was trained on.
 BASE = "base.json"
+_ALLOWED = {"pairs": ("simulated", "observed"), "scale": ("hmi", "input"), "members": (0, 2, 3, 4)}
 
 
 def adapter_loss(model, high, given, generator, *, scheduler, low_weight=1.0):
@@ -83,28 +84,20 @@ class FinetuneStage(Stage):
         super().__init__(config, drawn_with=dataclasses.replace(options, patch=options.patch + 2 * MARGIN))
         self.sampler, self.validation = (one and PairSampler(one, options) for one in (self.sampler, self.validation))
         torch.manual_seed(options.seed)
-        self.model = nn.ModuleDict(
-            {
-                "denoiser": attach_adapter(wide, rank=options.rank, targets=options.targets, whole=options.whole),
-                "codec": attach_decoder_adapter(codec, rank=options.decoder_rank),
-            }
-        )
+        adapted = attach_adapter(wide, rank=options.rank, targets=options.targets, whole=options.whole)
+        decoder = attach_decoder_adapter(codec, rank=options.decoder_rank)
+        self.model = nn.ModuleDict({"denoiser": adapted, "codec": decoder})
         if options.start:
             own = adapter_folders(folder).get(options.start)
-            self._go_on_from(Path(options.start) if own is None else own / "adapter")
+            try:
+                load_adapters(Path(options.start) if own is None else own / "adapter", self.model)
+            except ValueError as error:
+                wanted = "an adapter with the rank, decoder_rank, targets and whole of this section"
+                msg = f"finetune.start must be {wanted}, got {options.start}: {error}"
+                raise ValueError(msg) from error
         self.scheduler = make_scheduler(self.solver.config.prediction_type)
         if options.members:
             self.model["score"] = score_of(self.sampler, factor=codec.config.factor)
-
-    def _go_on_from(self, adapter):
-        try:
-            load_adapters(adapter, self.model)
-        except RuntimeError as error:
-            msg = (
-                f"finetune.start must be an adapter of this section's rank ({self.options.rank}), decoder_rank, targets and "
-                f"whole, got {adapter}, whose weights have other shapes."
-            )
-            raise ValueError(msg) from error
 
     def _samples(self, given, generator, members):
         options = {"solver": self.solver, "steps": self.steps}
@@ -133,16 +126,11 @@ class FinetuneStage(Stage):
 
 
 def _check(options):
-    """Raise for options that are none."""
-    if options.pairs not in ("simulated", "observed"):
-        msg = f"finetune.pairs must be 'simulated' or 'observed', got {options.pairs!r}."
-        raise ValueError(msg)
-    if options.scale not in ("hmi", "input"):
-        msg = f"finetune.scale must be 'hmi' or 'input', got {options.scale!r}."
-        raise ValueError(msg)
-    if options.members not in (0, 2, 3, 4):
-        msg = f"finetune.members must be 0 (the loss of the diffusion stage) or 2 to 4, got {options.members}."
-        raise ValueError(msg)
+    """Raise for options that are not allowed."""
+    for name, allowed in _ALLOWED.items():
+        if getattr(options, name) not in allowed:
+            msg = f"finetune.{name} must be one of {', '.join(map(repr, allowed))}, got {getattr(options, name)!r}."
+            raise ValueError(msg)
     for name in ("noise", "gain", "relative_error", "psf_fwhm"):
         check_range(f"finetune.{name}", getattr(options, name), is_logarithmic=name in ("noise", "gain"))
     if len(options.resampled) != 3 or min(options.resampled) < 0 or sum(options.resampled) > 1:
@@ -161,11 +149,8 @@ def _base(config):
             raise ValueError(msg)
         return {"base": name, "base_sha256": card.sha256}, folder, card.steps
     output = Path(config.output)
-    folder = finished(output, "denoiser").parent
-    for part in ("autoencoder", "denoiser", "scheduler"):
-        if not (folder / part).is_dir():
-            msg = f"finetune.base must be a model, or 'trained' after `magsr-train diffusion`, and {folder} has no {part}."
-            raise ValueError(msg)
-    is_scored = folder != output
-    steps = config.scoring.sampling_steps if is_scored else config.diffusion.validation_steps
+    folder = part_folder(output, "denoiser").parent
+    what = "finetune.base must be a model, or 'trained' after `magsr-train diffusion`"
+    check_parts(folder, ("autoencoder", "denoiser", "scheduler"), what)
+    steps = config.diffusion.validation_steps if folder == output else config.scoring.sampling_steps
     return {"base": "", "base_sha256": ""}, folder, steps

@@ -8,14 +8,14 @@ from torch import nn
 from sunpy_magsr.models.autoencoder import block_mean
 from sunpy_magsr.store.components import load_components
 from sunpy_magsr.training.stages.scores import SampleScore
-from sunpy_magsr.training.stages.stage import Stage, make_scheduler, sample_patches
+from sunpy_magsr.training.stages.stage import Stage, check_parts, make_scheduler, sample_patches
 
 _BATCHES = 20
 _SCORED = "scored"
 
 
-def finished(output, part):
-    """Find the folder of a finished part of a run, which is that of the scoring stage if that stage was run."""
+def part_folder(output, part):
+    """Find the folder of a part of a run, which is that of the scoring stage if that stage was run."""
     scored = Path(output) / _SCORED / part
     return scored if scored.is_dir() else Path(output) / part
 
@@ -76,15 +76,8 @@ class ScoringStage(Stage):
 
 def _start(config):
     """The folder of the model to go on from."""
-    named = config.scoring.start
-    start = Path(named or config.output)
-    what = (
-        "scoring.start must be a model folder"
-        if named
-        else "output must hold the results of `magsr-train autoencoder` and `diffusion`"
-    )
-    for part in ("autoencoder", "denoiser"):
-        if not (start / part).is_dir():
-            msg = f"{what}, and {start} has no {part}."
-            raise ValueError(msg)
-    return start
+    start, what = config.scoring.start, "scoring.start must be a model folder"
+    if not start:
+        start, what = config.output, "output must hold the results of `magsr-train autoencoder` and `diffusion`"
+    check_parts(start, ("autoencoder", "denoiser"), what)
+    return Path(start)

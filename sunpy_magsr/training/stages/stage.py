@@ -82,34 +82,20 @@ def sample_patches(model, low, noise, *, codec, scheduler, steps, generator, mem
     return codec.decode(base + log_sigma.exp() * state, low).unflatten(0, (members, -1))
 
 
+def check_parts(folder, parts, what):
+    """Raise if a folder lacks one of the parts of a model."""
+    for part in parts:
+        if not (Path(folder) / part).is_dir():
+            msg = f"{what}, and {folder} has no {part}."
+            raise ValueError(msg)
+
+
 class Stage(abc.ABC):
     """
     One stage of training, ready to run.
 
     A stage of your own names its ``section`` and its ``result``, makes ``model`` in its ``__init__``, and says what the
-    three abstract methods do.
-    Optimizer, schedule, checkpoints, log and validation are those of ``run_stage``.
-
-    Parameters
-    ----------
-    config : `~sunpy_magsr.training.TrainingConfig`
-        The whole run.
-    drawn_with : ``StageConfig``, optional
-        Options that the patches are drawn with; those of the stage's section by default.
-
-    Attributes
-    ----------
-    options : ``StageConfig``
-        The stage's section of the configuration.
-    model : `torch.nn.Module`
-        All that is trained; set by the subclass.
-    sampler, validation : ``PatchSampler``
-        Batches to train on, and those that are set aside (`None` if there are none).
-
-    Raises
-    ------
-    ValueError
-        If the section or the store of training data does not allow the stage.
+    three abstract methods do. Optimizer, schedule, checkpoints, log and validation are those of ``run_stage``.
     """
 
     #: Section of the configuration, and folder of the checkpoints.
@@ -131,43 +117,18 @@ class Stage(abc.ABC):
     @abc.abstractmethod
     def loss(self, high, given, generator):
         """
-        Compute the loss of one batch.
+        Compute the loss of one batch, and a `dict` of its parts as floats for the log.
 
-        Parameters
-        ----------
-        high : `torch.Tensor`
-            High-resolution fields, Gauss ``[N, 1, H, W]``.
-        given : `torch.Tensor`
-            What the sampler says beside them: the noise of each, Gauss ``[N]``, or what the network is given.
-        generator : `torch.Generator`
-            The source of all random numbers of this batch.
-
-        Returns
-        -------
-        loss : `torch.Tensor`
-            A scalar.
-        numbers : `dict`
-            Named parts of it, as floats, for the log.
+        ``high`` is the high-resolution fields, Gauss ``[N, 1, H, W]``, and ``given`` what the sampler says beside them: the
+        noise of each, Gauss ``[N]``, or what the network is given.
         """
 
     @abc.abstractmethod
     def draw(self, high, given, n_samples):
         """
-        Draw samples for the validation.
+        Draw samples for the validation, Gauss ``[n_samples, N, 1, H, W]``, and give the low-resolution fields as well.
 
-        Parameters
-        ----------
-        high, given : `torch.Tensor`
-            As for `loss`.
-        n_samples : `int`
-            Samples of each patch.
-
-        Returns
-        -------
-        samples : `torch.Tensor`
-            Gauss ``[n_samples, N, 1, H, W]``; a stage without random numbers may give one.
-        low : `torch.Tensor`
-            The low-resolution fields that they were made of, Gauss ``[N, 1, h, w]``.
+        ``high`` and ``given`` are as for `loss`. A stage without random numbers gives one sample.
         """
 
     @abc.abstractmethod
@@ -175,19 +136,7 @@ class Stage(abc.ABC):
         """Save the trained modules, which are on the CPU then, under ``output``."""
 
     def train(self, *, progress=True):
-        """
-        Train, going on from the last checkpoint if there is one, and save the result.
-
-        Parameters
-        ----------
-        progress : `bool`
-            Whether to show a progress bar on a terminal.
-
-        Returns
-        -------
-        `pathlib.Path`
-            The folder of the result, ``output / result``.
-        """
+        """Train, going on from the last checkpoint if there is one, and save the result, whose folder is returned."""
         if run_stage(self, progress=progress):
             self.model.cpu()
             self.save()

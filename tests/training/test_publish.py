@@ -1,38 +1,27 @@
-"""A model folder: it loads elsewhere to the answer that it had here, and says what it is."""
+"""A model folder: it loads elsewhere to the answer that it had here, says what it is, and goes to a Hub as it is."""
 
 import json
 import re
-import shutil
 
 import huggingface_hub
 import numpy as np
 import pytest
 import sunpy.map
-from safetensors.torch import load_file, save_file
 
 import sunpy_magsr
 from sunpy_magsr.cli.train import main
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.store.card import ModelCard
-from sunpy_magsr.store.components import weights_digest
-from sunpy_magsr.training.publish import departure, export_model, load_exported
+from sunpy_magsr.training.check import check_folder, departure, load_exported
+from sunpy_magsr.training.publish import export_model
 
-from .tiny_models import DIFFUSION, REGRESSION, adapter_run, diffusion_run, exported_diffusion, regression_run
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return diffusion_run(tmp_path_factory.mktemp("run"))
+from ..store.hub_server import local_hub
+from .tiny_models import DIFFUSION, REGRESSION, adapter_run, regression_run
 
 
-@pytest.fixture(scope="module")
-def exported(run, tmp_path_factory):
-    return exported_diffusion(run, tmp_path_factory.mktemp("exported") / "model")
-
-
-@pytest.fixture
-def model(exported, tmp_path):
-    return shutil.copytree(exported, tmp_path / "model")
+def fail(_):
+    msg = "it fails"
+    raise RuntimeError(msg)
 
 
 def record(card, **changed):
@@ -66,12 +55,17 @@ def test_the_stored_answer_is_that_of_seed_0(exported):
     assert np.abs(second - high).max() > 1
 
 
-def test_the_check_is_small_and_no_weight(exported, model):
-    assert (exported / "check.npz").stat().st_size < 100_000
-    digest = weights_digest(exported)
-    assert ModelCard.read(exported).sha256 == digest
-    (model / "check.npz").unlink()
-    assert weights_digest(model) == digest
+@pytest.mark.slow
+def test_another_process_gives_the_answer(exported):
+    check_folder(exported)
+
+
+def test_another_process_sees_another_answer(model):
+    """Another scheduler there stands for whatever may differ between machines."""
+    path = model / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "epsilon"}))
+    with pytest.raises(RuntimeError, match=r"does not pass its check: its answer differs .* by .* G, more than 0\.5 G"):
+        check_folder(model)
 
 
 def test_the_check_sees_another_answer(model):
@@ -83,29 +77,11 @@ def test_the_check_sees_another_answer(model):
     assert departure(model) == pytest.approx(0.6, abs=0.05)
 
 
-def test_the_check_sees_other_weights_than_the_card_says(model):
-    path = next(model.glob("denoiser/*.safetensors"))
-    save_file({name: tensor + 0.1 for name, tensor in load_file(path).items()}, path, {"format": "pt"})
-    with pytest.raises(ValueError, match="model 'tiny' has weights with SHA-256"):
-        departure(model)
-
-
-@pytest.mark.slow
-def test_a_model_that_answers_otherwise_elsewhere_is_not_put_in_place(run, model, monkeypatch):
-    """Another scheduler in the other process stands for whatever may differ there."""
-    from sunpy_magsr.training import publish as export
-
-    before = {path: path.read_bytes() for path in model.rglob("*") if path.is_file()}
-
-    def write_check(folder):
-        original(folder)
-        path = folder / "scheduler" / "scheduler_config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "epsilon"}))
-
-    original = export.write_check
-    monkeypatch.setattr(export, "write_check", write_check)
-    with pytest.raises(RuntimeError, match=r"does not pass its check: its answer differs .* by .* G, more than 0\.5 G"):
-        export_model(run, model, card={**DIFFUSION, "name": "other"})
+def test_a_model_that_fails_its_check_is_not_put_in_place(tiny_run, model, monkeypatch):
+    before = {path: path.read_bytes() for path in model.parent.rglob("*") if path.is_file()}
+    monkeypatch.setattr("sunpy_magsr.training.publish.check_folder", fail)
+    with pytest.raises(RuntimeError, match="it fails"):
+        export_model(tiny_run, model, card={**DIFFUSION, "name": "other"})
     assert {path: path.read_bytes() for path in model.parent.rglob("*") if path.is_file()} == before
 
 
@@ -133,19 +109,19 @@ def test_an_adapter_answers_with_its_base(exported, tmp_path):
     assert ModelCard.read(model).validation["RMSE of the mean (G)"] == "25.02"
 
 
-def test_a_folder_that_is_no_model_is_left_alone(run, tmp_path):
+def test_a_folder_that_is_no_model_is_left_alone(tiny_run, tmp_path):
     (tmp_path / "letters").mkdir()
     with pytest.raises(ValueError, match="destination must be a new folder or a model folder, got"):
-        export_model(run, tmp_path / "letters", card=DIFFUSION)
+        export_model(tiny_run, tmp_path / "letters", card=DIFFUSION)
 
 
-def test_nothing_tells_where_it_was_made(exported, run):
+def test_nothing_tells_where_it_was_made(exported, tiny_run):
     with np.load(exported / "check.npz") as stored:
         texts = [stored["header"].item()]
     texts += [path.read_text() for path in exported.rglob("*") if path.suffix in (".json", ".md")]
     assert len(texts) == 6
     for text in texts:
-        assert str(run) not in text
+        assert str(tiny_run) not in text
         assert str(exported.parent) not in text
 
 
@@ -170,12 +146,12 @@ def test_the_readme_says_what_the_card_says(exported):
 
 @pytest.mark.usefixtures("unchecked")
 @pytest.mark.slow
-def test_numbers_of_an_evaluation(run, exported, tmp_path, capsys):
+def test_numbers_of_an_evaluation(tiny_run, exported, tmp_path, capsys):
     """They replace those that the card had, and are found by the weights whatever the model was called."""
     card = ModelCard.read(exported)
     (tmp_path / "evaluation").mkdir()
     (tmp_path / "evaluation" / "evaluation.json").write_text(json.dumps(record(card)))
-    (tmp_path / "train.toml").write_text(f'output = "{run}"\n')
+    (tmp_path / "train.toml").write_text(f'output = "{tiny_run}"\n')
     facts = "\n".join(f"{key} = {json.dumps(DIFFUSION[key])}" for key in ("name", "kind", "steps"))
     tables = '[noise]\nlos = 3.0\nradial = 16.0\n[validation]\ndata = "one region"\nrmse_gauss = "99.00"\n'
     (tmp_path / "card.toml").write_text(f"{facts}\n{tables}")
@@ -195,18 +171,116 @@ def test_numbers_of_an_evaluation(run, exported, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("changed", [{"sha256": "0" * 64}, {"steps": 30}])
-def test_an_evaluation_of_another_model_is_refused(run, exported, tmp_path, changed):
+def test_an_evaluation_of_another_model_is_refused(tiny_run, exported, tmp_path, changed):
     card = ModelCard.read(exported)
     (tmp_path / "evaluation.json").write_text(json.dumps(record(card, **changed)))
     message = f"evaluation must hold a model of 2 steps with weights of SHA-256 {card.sha256}, got bicubic: 0 steps"
     with pytest.raises(ValueError, match=re.escape(message)):
-        export_model(run, tmp_path / "model", card=DIFFUSION, evaluation=tmp_path)
+        export_model(tiny_run, tmp_path / "model", card=DIFFUSION, evaluation=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.json"]
 
 
 @pytest.mark.parametrize("content", [None, "no JSON", "{}", "[]"])
-def test_a_folder_without_an_evaluation(run, tmp_path, content):
+def test_a_folder_without_an_evaluation(tiny_run, tmp_path, content):
     if content is not None:
         (tmp_path / "evaluation.json").write_text(content)
     with pytest.raises(ValueError, match="evaluation must be an output folder of magsr evaluate, got"):
-        export_model(run, tmp_path / "model", card=DIFFUSION, evaluation=tmp_path)
+        export_model(tiny_run, tmp_path / "model", card=DIFFUSION, evaluation=tmp_path)
+
+
+def spoil(folder):
+    path = next(folder.glob("denoiser/*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-1] + b"\x01")
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_TOKEN", "hf_of_the_test")
+    with local_hub(monkeypatch, tmp_path / "cache") as hub:
+        yield hub
+
+
+def content(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# huggingface_hub hands a file over to its HTTP client the old way
+uploads = pytest.mark.filterwarnings("ignore:Use 'content=<...>' to upload raw bytes:DeprecationWarning")
+
+
+@uploads
+@pytest.mark.usefixtures("unchecked")
+def test_a_pushed_model_is_the_one_that_was_here(hub, model, small, capsys):
+    assert main(["push", str(model), "team/magsr", "--revision", "v1", "--private"]) == 0
+    commit = hub.branches["team/magsr"]["v1"]
+    assert capsys.readouterr().out == f"{hub.address}/team/magsr/commit/{commit}\n"
+    assert hub.messages[commit] == f"tiny 2026.11, SHA-256 {ModelCard.read(model).sha256}"
+    assert hub.files("team/magsr", "v1") == content(model)
+    assert hub.files("team/magsr", "main") == {}
+    assert hub.private == {"team/magsr": True}
+    assert "Bearer hf_of_the_test" in hub.tokens
+    fetched, here = (sunpy_magsr.superresolve(small, model=one).data for one in (f"team/magsr@{commit}", model))
+    assert np.array_equal(fetched, here, equal_nan=True)
+    assert np.isfinite(fetched).any()
+
+
+@uploads
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.slow
+def test_a_model_takes_the_place_of_the_one_before(hub, model, tmp_path):
+    """Weights of the older model left behind would change the digest; notes beside the model are not published."""
+    other = export_model(regression_run(tmp_path / "run"), tmp_path / "other", card=REGRESSION)
+    for folder in (other, model):
+        expected = content(folder)
+        (folder / "notes.txt").write_text("mine")
+        assert main(["push", str(folder), "team/magsr"]) == 0
+        assert hub.files("team/magsr") == expected
+    assert hub.private == {"team/magsr": False}
+
+
+@uploads
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("refused", ["/api/repos/create", "/preupload/", "/large/", "/commit/"])
+def test_a_hub_that_refuses(hub, model, capsys, refused):
+    if refused != "/api/repos/create":
+        hub.create("team/magsr")
+    branches = {name: dict(found) for name, found in hub.branches.items()}
+    hub.refused = refused
+    assert main(["push", str(model), "team/magsr"]) == 1
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("magsr-train: failed: team/magsr was not published: ")
+    assert "403 Forbidden" in line
+    assert "You have no right to write here." in line
+    assert hub.branches == branches
+
+
+def test_a_model_that_fails_its_check_is_not_published(hub, model, monkeypatch, capsys):
+    monkeypatch.setattr("sunpy_magsr.training.publish.check_folder", fail)
+    assert main(["push", str(model), "team/magsr"]) == 1
+    assert capsys.readouterr().err == "magsr-train: failed: it fails\n"
+    assert hub.log == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda folder: (folder / "check.npz").unlink(), "has no check.npz; export it again."),
+        (lambda folder: (folder / "README.md").unlink(), "has no README.md; export it again."),
+        (lambda folder: (folder / "card.json").unlink(), "model must be a folder with a card.json, got"),
+        (spoil, "folder must hold the weights of its card, SHA-256 "),
+    ],
+)
+def test_what_is_no_exported_model_is_not_published(hub, model, capsys, change, message):
+    change(model)
+    assert main(["push", str(model), "team/magsr"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert message in error
+    assert hub.log == []
+
+
+@pytest.mark.parametrize("repo_id", ["magsr", "team/mag/sr", "team/-magsr"])
+def test_a_wrong_name_is_refused(hub, model, capsys, repo_id):
+    assert main(["push", str(model), repo_id]) == 2
+    assert f"'{repo_id}'" in capsys.readouterr().err
+    assert hub.log == []

@@ -5,9 +5,7 @@ import contextlib
 import hashlib
 import json
 import re
-import socket
 import threading
-import time
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
@@ -24,8 +22,7 @@ class Hub:
         self.branches, self.commits, self.messages, self.large = {}, {}, {}, {}
         self.log, self.tokens = [], set()
         self.private, self.refused = {}, None
-        # Of all answers; before each; files to break off in the middle.
-        self.status, self.delay, self.cuts = None, 0.0, 0
+        self.status = None  # of all answers
 
     def create(self, repo_id):
         """Make a repository with an empty first commit."""
@@ -106,7 +103,6 @@ class Handler(BaseHTTPRequestHandler):
         self.hub.tokens.add(self.headers.get("Authorization"))
         self.body = self.read()
         try:
-            time.sleep(self.hub.delay)
             if self.hub.refused is not None and self.hub.refused in path:
                 raise RefusedError(403, "You have no right to write here.")
             if self.hub.status is not None:
@@ -135,27 +131,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def send(self, status, content, headers=None):
         content = content if isinstance(content, bytes) else json.dumps(content).encode()
-        headers = dict(headers or {})
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-        if status == 200 and wanted:
-            first, whole = int(wanted[1]), len(content)
-            status, content = 206, content[first:]
-            headers["Content-Range"] = f"bytes {first}-{whole - 1}/{whole}"
-            self.hub.log.append(("RANGE", first))
         self.send_response(status)
-        for name, value in {"Content-Length": len(content), **headers}.items():
+        for name, value in {"Content-Length": len(content), **(headers or {})}.items():
             self.send_header(name, str(value))
         self.end_headers()
-        if self.command == "HEAD":
-            return
-        if self.hub.cuts and self.path.endswith(".safetensors"):
-            self.hub.cuts -= 1
-            self.wfile.write(content[: len(content) // 2])
-            self.wfile.flush()
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-            return
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def found(self, repo_id, revision):
         files = self.hub.files(repo_id, revision)

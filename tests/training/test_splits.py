@@ -5,9 +5,9 @@ import csv
 import pytest
 
 from sunpy_magsr.cli.train import main
-from sunpy_magsr.training.data.fields import check_leak, split_fields
+from sunpy_magsr.training.data.fields import Split
 
-from .training.magnetograms import write_patch
+from .magnetograms import write_patch
 
 
 def field(harp, date, sha256=""):
@@ -15,40 +15,41 @@ def field(harp, date, sha256=""):
     return {"name": name, "harp": harp, "date": date, "sha256": sha256 or name}
 
 
-def test_split_by_region():
-    fields = [field(1, "2011-02-15T00:00:00"), field(1, "2011-02-16T00:00:00"), field(2, "2012-03-07T12:00:00")]
-    assert split_fields(fields, harps=[2]) == ["training", "training", "validation"]
+def sides(fields, **options):
+    split = Split(**options)
+    split.check(fields)
+    return [split.side(field) for field in fields]
 
 
-def test_split_by_date():
+def test_split_by_region_or_date():
     fields = [field(1, "2011-02-15T00:00:00"), field(0, "2012-03-07T12:00:00.000"), field(2, "2013-01-01T00:00:00")]
-    assert split_fields(fields, dates=["2012-03-01", "2012-03-31"]) == ["training", "validation", "training"]
+    assert sides(fields, harps=[2]) == ["training", "training", "validation"]
+    assert sides(fields, dates=["2012-03-01", "2012-03-07"]) == ["training", "validation", "training"]
+    assert sides(fields, test_dates=["2012-03-07", "2012-03-31"]) == ["training", "test", "training"]
 
 
 def test_nothing_set_aside_leaves_all():
-    assert split_fields([field(1, "2011-02-15T00:00:00"), field(0, "")]) == ["training", "training"]
+    assert sides([field(1, "2011-02-15T00:00:00"), field(0, "")]) == ["training", "training"]
 
 
 def test_planted_duplicate_region_is_found():
     """The same content under another number and date."""
     original, copy = field(1, "2011-02-15T00:00:00", "same"), field(99, "2015-01-01T00:00:00", "same")
     with pytest.raises(ValueError, match=r"harp99.*\(validation\) and harp1.*\(training\): they hold the same data"):
-        split_fields([original, copy], harps=[99])
+        sides([original, copy], harps=[99])
 
 
 def test_planted_neighboring_date_is_found():
     fields = [field(1, "2011-02-15T00:00:00"), field(2, "2011-02-17T00:00:00"), field(3, "2011-01-01T00:00:00")]
     with pytest.raises(ValueError, match=r"harp1.*they are 2\.0 days apart, less than data\.least_gap_days = 3"):
-        split_fields(fields, harps=[2])
-    assert split_fields(fields, harps=[2], least_gap=1.5) == ["training", "validation", "training"]
+        sides(fields, harps=[2])
+    assert sides(fields, harps=[2], least_gap=1.5) == ["training", "validation", "training"]
 
 
 def test_one_region_on_both_sides_is_found():
     fields = [field(7, "2011-02-01T00:00:00"), field(7, "2011-03-01T00:00:00")]
     with pytest.raises(ValueError, match="both are of HARP 7"):
-        split_fields(fields, dates=["2011-03-01", "2011-03-02"])
-    with pytest.raises(ValueError, match="both are of HARP 7"):
-        check_leak(fields[:1], fields[1:])
+        sides(fields, dates=["2011-03-01", "2011-03-02"])
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_one_region_on_both_sides_is_found():
 )
 def test_bad_splits(options, message):
     with pytest.raises(ValueError, match=message):
-        split_fields(**{"fields": [field(1, "2011-02-15T00:00:00")], **options})
+        sides(**{"fields": [field(1, "2011-02-15T00:00:00")], **options})
 
 
 def test_training_is_validated_on_fields_set_aside(tmp_path, truth, capsys):

@@ -1,40 +1,18 @@
-"""What is learned from noised data samples the distribution of the data, whatever is predicted."""
+"""What the stages learn: schedules of noise that lead to the distribution of the data, and losses."""
 
 import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, UniPCMultistepScheduler
 
-from sunpy_magsr import superresolve
-from sunpy_magsr.cli.train import main
 from sunpy_magsr.instrument import degrade
+from sunpy_magsr.models.autoencoder import PixelCodec
+from sunpy_magsr.models.regression import Critic, Enhance, Progressive
+from sunpy_magsr.training.stages.baseline import regression_loss
 from sunpy_magsr.training.stages.stage import add_noise, make_sampler, make_scheduler
-
-from .magnetograms import write_patch
 
 MEAN, SIGMA = 0.7, 0.4
 STEPS = 20
-CONFIG = """
-output = "run"
-[data]
-root = "fits"
-validation_harps = [2]
-[diffusion]
-prediction = "flow"
-codec = "pixel"
-steps = 4
-patch = 32
-batch_size = 2
-validation_samples = 2
-validation_steps = 2
-model = { channels = 16, condition_blocks = 1, denoiser_blocks = 1 }
-"""
-CARD = """
-name = "flowing"
-kind = "diffusion"
-steps = 3
-noise = { los = 3.0, radial = 16.0 }
-"""
 
 
 def sampled(predict, scheduler, *, count=20_000, steps=STEPS):
@@ -102,24 +80,46 @@ def test_the_sampler_survives_its_folder(tmp_path):
     assert torch.equal(sampled(flow_of_gaussian, loaded), sampled(flow_of_gaussian, make_sampler("flow")))
 
 
-@pytest.mark.usefixtures("unchecked")
-@pytest.mark.slow
-def test_from_magnetograms_to_a_model_of_flows(tmp_path, truth, small):
-    write_patch(tmp_path / "fits", truth[300:500, 600:800], harp=1, date="20110215_000000")
-    write_patch(tmp_path / "fits", truth[700:900, 600:800], harp=2, date="20110225_000000")
-    (tmp_path / "flow.toml").write_text(CONFIG)
-    (tmp_path / "card.toml").write_text(CARD)
-    config = str(tmp_path / "flow.toml")
-    assert main(["prepare", config]) == 0
-    assert main(["diffusion", config]) == 0
-    assert main(["export", config, "--card", str(tmp_path / "card.toml"), "-o", str(tmp_path / "model")]) == 0
-    result = superresolve(small, model=tmp_path / "model", plate_scale=None)
-    assert degrade(result.data) == pytest.approx(small.data, abs=0.1)
-    folder = tmp_path / "run" / "checkpoints" / "diffusion"
-    assert "rmse_mean" in (folder / "validation.csv").read_text().splitlines()[0]
-    assert (folder / "pictures" / "step-00000004.png").is_file()
+@pytest.mark.parametrize("network", [Enhance(), Progressive()])
+def test_an_untrained_network_interpolates(network, small):
+    low = torch.from_numpy(small.data.astype(np.float32))[None, None]
+    with torch.no_grad():
+        high = network(low)
+    assert high.shape[-2:] == (4 * low.shape[-2], 4 * low.shape[-1])
+    assert np.corrcoef(degrade(high[0, 0].numpy()).ravel(), small.data.ravel())[0, 1] > 0.99
 
 
-def test_unknown_prediction():
-    with pytest.raises(ValueError, match="prediction must be 'v_prediction', 'epsilon' or 'flow', got 'velocity'"):
-        make_scheduler("velocity")
+def test_pixel_codec_loses_nothing(rng):
+    codec = PixelCodec()
+    field = torch.from_numpy(rng.normal(0, 500, (2, 1, 32, 32)).astype(np.float32))
+    latent, _ = codec.encode(field)
+    assert latent.shape == (2, 16, 8, 8)
+    assert torch.allclose(codec.decode(latent, field[..., :8, :8]), field, rtol=1e-4, atol=1e-2)
+
+
+def test_the_critic_learns_and_the_network_is_pushed_the_other_way(rng):
+    """The gradient of the made patch is the reversed and weighted one of the critic's own loss."""
+    critic = Critic(channels=4)
+    made = torch.from_numpy(rng.normal(0, 50, (2, 1, 16, 16)).astype(np.float32)).requires_grad_()
+    real = torch.from_numpy(rng.normal(0, 50, (2, 1, 16, 16)).astype(np.float32))
+    gradients = []
+    for weight in (-1.0, 0.5):  # a reversal by -1 is none
+        made.grad = None
+        critic(made, real, weight=weight).backward()
+        gradients.append(made.grad.clone())
+    assert torch.allclose(gradients[1], -0.5 * gradients[0])
+    assert all(parameter.grad.abs().sum() > 0 for parameter in critic.parameters())
+
+
+def test_regression_loss_of_a_perfect_network_is_zero(rng):
+    high = torch.from_numpy(rng.normal(0, 50, (2, 1, 16, 16)).astype(np.float32))
+
+    class Perfect(torch.nn.Module):
+        config = Enhance().config
+
+        def forward(self, _):
+            return high
+
+    loss, numbers = regression_loss(torch.nn.ModuleDict({"network": Perfect()}), high)
+    assert loss.item() == 0
+    assert numbers["rmse_gauss"] == 0
