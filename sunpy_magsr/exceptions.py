@@ -1,4 +1,4 @@
-"""The warning of the package and the function that issues it."""
+"""The warning of the package, and what an exception says."""
 
 import warnings
 
@@ -10,3 +10,8 @@ class MagsrUserWarning(UserWarning):
 def warn_user(message: str, stacklevel: int = 1) -> None:
     """Issue a `MagsrUserWarning`."""
     warnings.warn(message, MagsrUserWarning, stacklevel=stacklevel + 1)
+
+
+def reason(error: BaseException | Warning) -> str:
+    """Put the message of an exception on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

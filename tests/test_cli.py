@@ -109,10 +109,10 @@ def test_failed_files_are_named_and_the_others_done(run, mdi_file, bad_files, tm
         (["superresolve", "a.fits", "-o", "x", "--samples", "two"], "invalid int value: 'two'"),
         (
             ["superresolve", "a.fits", "-o", "x", "--plate-scale", "fine"],
-            "--plate-scale must be a positive number of arcsec",
+            "--plate-scale must be a number with a unit like arcsec / pix",
         ),
-        (["superresolve", "a.fits", "-o", "x", "--plate-scale", "nan"], "--plate-scale must be a positive number"),
-        (["superresolve", "a.fits", "-o", "x", "--noise-lifetime", "-1"], "--noise-lifetime must be a number of hours"),
+        (["superresolve", "a.fits", "-o", "x", "--plate-scale", "nan"], "--plate-scale must be a positive Quantity"),
+        (["superresolve", "a.fits", "-o", "x", "--noise-lifetime", "-1"], "--noise-lifetime must be a non-negative"),
         (["superresolve", "a.fits", "-o", "x", "--precision", "0"], "--precision must be a positive number of Gauss"),
         (["superresolve", "a.fits", "-o", "x", "--samples", "0"], "--samples must be a whole number of at least 1"),
         (["superresolve", "a.fits", "-o", "x", "--model", "nothing"], "model must be one of default"),

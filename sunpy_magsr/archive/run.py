@@ -150,22 +150,21 @@ def run_plan(
         If the scheduler does not answer, or ends during the work.
     """
     say = say or (lambda _line: None)
-    frames, settings = plan.frames(), plan.settings()
+    frames, digest = plan.frames(), plan.digest()
     with _only_one(plan.ledger), Ledger(plan.ledger) as ledger:
-        ledger.enter(frames, settings["digest"], folder=Path(plan.output.folder), retry=retry)
+        ledger.enter(frames, digest, folder=Path(plan.output.folder), retry=retry)
         todo = ledger.pending()
         if todo:
             with _quiet(), workers_of(plan.cluster) as (client, threads):
                 say(f"{len(todo)} of {len(frames)} frames to do; dashboard: {client.dashboard_link}")
-                machine = {"device": plan.cluster.device, "batch_size": plan.cluster.batch_size, "threads": threads}
-                common = {"folder": plan.output.folder, "settings": settings, "machine": machine}
+                common = {"plan": plan, "threads": threads}
                 tasks = ({"name": name, "path": str(frames[name]), "known": sha, **common} for name, sha in todo)
                 bar = tqdm(
                     total=len(frames), initial=len(frames) - len(todo), unit="frame", disable=None if progress else True
                 )
                 with bar:
                     for record in _worked_off(client, tasks, ledger, work, attempts=plan.cluster.attempts):
-                        ledger.finish(record, settings["digest"])
+                        ledger.finish(record, digest)
                         if record["state"] == "failed":
                             say(f"{record['name']}: {record['reason']}")
                         bar.update()

@@ -152,14 +152,14 @@ _STAGES = {
 }
 _WRONG = (ValueError, TypeError, OSError, ImportError)
 _FAILED = (FloatingPointError, RuntimeError, AssertionError)
-_WORDS = {"overrides must": "--set must"}
+_FLAGS = {"overrides": "--set"}
 _STOPPED = "the same command resumes from the last checkpoint."
 
 
 def main(arguments=None):
     """Run one stage; a stage that was stopped resumes from its last checkpoint."""
     options = parse(parser(), arguments)
-    ends = {"wrong": _WRONG, "failed": _FAILED, "stopped": _STOPPED, "words": _WORDS}
+    ends = {"wrong": _WRONG, "failed": _FAILED, "stopped": _STOPPED, "flags": _FLAGS}
     return exit_code("magsr-train", lambda: _done(options), **ends)
 
 

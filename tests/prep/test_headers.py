@@ -251,7 +251,7 @@ def test_a_reprojected_map_is_reported(small):
 @pytest.mark.parametrize("degrees", [0.12, 0.06, 0.03])
 def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
     """A heliographic degree at disk center is 16.8 arcsec from 1 au, whatever the pixel."""
-    from sunpy_magsr.inference.settings import told_blur
+    from sunpy_magsr.inference.settings import Settings
     from sunpy_magsr.instrument import instrument_of
     from sunpy_magsr.maps import prepare
     from sunpy_magsr.sampling.registry import model_card
@@ -275,5 +275,5 @@ def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, degrees):
     }
     cea |= {"dsun_obs": 1.496e11, "telescop": "SOHO", "instrume": "MDI", "date-obs": "2010-07-14T12:48:00"}
     magnetogram = prepare(sunpy.map.Map(rng.normal(0, 30, (40, 40)), cea))
-    magnetogram = dataclasses.replace(magnetogram, blur=told_blur(2 * u.arcsec))
+    magnetogram = dataclasses.replace(magnetogram, blur=Settings(psf_fwhm=2 * u.arcsec).blur)
     assert instrument_of(magnetogram, model_card("default+mdi")).fwhm * degrees * 16.82 == pytest.approx(2, rel=1e-3)
