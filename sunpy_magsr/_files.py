@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+def file_digest(path: str | Path) -> str:
+    """Compute the SHA-256 hash of a file."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def stem_of(name: str) -> str:
+    """Remove the endings of the name of a FITS file, such as ``.fits`` or ``.fits.gz``."""
+    for ending in (".gz", ".fz", ".fits", ".fit", ".fts"):
+        name = name.removesuffix(ending)
+    return name
 
 
 def check_new(path: str | Path, *, overwrite: bool, name: str = "path", what: str = "file") -> None:
@@ -49,6 +64,33 @@ def whole_file(path: str | Path, *, overwrite: bool = True) -> Iterator[BinaryIO
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextlib.contextmanager
+def whole_folder(path: str | Path) -> Iterator[Path]:
+    """
+    Make a folder that takes its name only when the block ends without an exception.
+
+    Only then it replaces a folder that has the name already. A process that is killed leaves the hidden folder
+    ``.NAME.partial`` behind, which the next one removes.
+    """
+    path = Path(path)
+    temporary, old = (path.with_name(f".{path.name}.{ending}") for ending in ("partial", "old"))
+    for left in (temporary, old):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.replace(old)
+        temporary.replace(path)
+    except BaseException:
+        if old.exists() and not path.exists():
+            old.replace(path)
+        raise
+    finally:
+        for left in (temporary, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _take_free_name(temporary, path):

@@ -94,9 +94,7 @@ def check_range(name: str, limits: Sequence[float], *, is_logarithmic: bool = Fa
         raise ValueError(msg)
 
 
-def read_option(
-    value: u.Quantity, unit: u.UnitBase, name: str, *, zero: bool = True, infinite: bool = False
-) -> float:
+def read_option(value: u.Quantity, unit: u.UnitBase, name: str, *, zero: bool = True, infinite: bool = False) -> float:
     """Check an option that is a scalar, non-negative Quantity, and give its number in a unit."""
     is_scalar = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(unit)
     number = float(value.to_value(unit)) if is_scalar else np.nan

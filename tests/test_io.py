@@ -120,6 +120,6 @@ def test_precision_is_in_its_own_unit_whatever_that_of_the_map(with_meta, tmp_pa
 
 def test_precision_must_be_a_field(result, tmp_path):
     for wrong in (0.5, 0 * u.G, 1 * u.m, np.inf * u.G):
-        with pytest.raises(ValueError, match="precision must be None or a positive magnetic field"):
+        with pytest.raises(ValueError, match="precision must be a positive Quantity in G"):
             write_fits(result, tmp_path / "out.fits", precision=wrong)
     assert not list(tmp_path.iterdir())

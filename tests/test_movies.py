@@ -55,7 +55,7 @@ def test_bad_requests_are_named(frames, tmp_path):
         write_movie(frames, tmp_path / "movie.avi")
     with pytest.raises(ValueError, match="maps must have at least one frame"):
         write_movie([], tmp_path / "movie.gif")
-    with pytest.raises(ValueError, match="limit must be a positive magnetic field"):
+    with pytest.raises(ValueError, match="limit must be a positive Quantity in G"):
         write_movie(frames, tmp_path / "movie.gif", limit=500)
     with pytest.raises(ValueError, match="frame_rate must be"):
         write_movie(frames, tmp_path / "movie.gif", frame_rate=0)

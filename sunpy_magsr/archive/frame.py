@@ -16,14 +16,14 @@ import numpy as np
 import scipy.ndimage
 from astropy.stats import mad_std
 
+from sunpy_magsr._files import file_digest, stem_of
 from sunpy_magsr.exceptions import MagsrUserWarning, reason
 from sunpy_magsr.inference.job import Job
 from sunpy_magsr.inference.remarks import outside_training
 from sunpy_magsr.instrument import degrade, instrument_of
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import pixel_areas, read_field
-from sunpy_magsr.maps.files import file_digest, open_input, stem_of
-from sunpy_magsr.maps.fits import write_fits
+from sunpy_magsr.maps.fits import open_input, write_fits
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import keep_members

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
+from sunpy_magsr._files import stem_of
 from sunpy_magsr.archive.frame import QUALITY
-from sunpy_magsr.maps.files import stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

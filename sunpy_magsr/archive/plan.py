@@ -11,9 +11,9 @@ from pathlib import Path
 
 import astropy.units as u
 
+from sunpy_magsr._files import stem_of
 from sunpy_magsr._options import apply_override, build, read_option, read_quantity, read_toml
 from sunpy_magsr.inference.settings import Settings
-from sunpy_magsr.maps.files import stem_of
 from sunpy_magsr.sampling.registry import model_card, model_folders
 from sunpy_magsr.store.card import bundled_folder
 

@@ -12,12 +12,12 @@ import astropy.units as u
 from tqdm import tqdm
 
 import sunpy_magsr
+from sunpy_magsr._files import stem_of
 from sunpy_magsr.cli.arguments import output_folder, read_settings
 from sunpy_magsr.cli.messages import in_the_command, named_warnings
 from sunpy_magsr.exceptions import reason
 from sunpy_magsr.inference.job import Job
-from sunpy_magsr.maps.files import check_file, open_input, stem_of
-from sunpy_magsr.maps.fits import read_fits, write_fits
+from sunpy_magsr.maps.fits import open_input, read_fits, write_fits
 from sunpy_magsr.maps.movie import write_movie
 from sunpy_magsr.sampling import load_backend, model_card
 
@@ -25,18 +25,13 @@ from sunpy_magsr.sampling import load_backend, model_card
 def movie(options):
     """Make a movie of files, which are read one after the other."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
-    frames = map(_frame, tqdm(options.files, disable=None, unit="frame"))
+    frames = (read_fits(name, name="FILE") for name in tqdm(options.files, disable=None, unit="frame"))
     how = {"limit": options.limit * u.G, "frame_rate": options.frame_rate, "size": options.size}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = write_movie(frames, options.output, overwrite=options.overwrite, **how)
     sys.stdout.write(f"{path}\n")
     return 0
-
-
-def _frame(name):
-    check_file(Path(name), name="FILE")
-    return read_fits(name)
 
 
 _SUFFIX = ".magsr.fits"
@@ -121,7 +116,7 @@ def _one_file(name, target, model, settings, *, overwrite, precision):
             _say(str(target))
             return
     job = Job.open(smap, model, settings)
-    made, step = read_fits(target.absolute()).meta, None if precision is None else precision.to_value(u.G)
+    made, step = read_fits(target).meta, None if precision is None else precision.to_value(u.G)
     if not job.output.describes(made) or made.get("magsrrnd") != step:
         msg = f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
         raise ValueError(msg)
@@ -150,8 +145,6 @@ def _precision(gauss):
 
 
 def _stem(path):
-    if path.is_dir():
-        check_file(path, name="FILE")
     name = stem_of(path.name).lstrip(".")
     if not name:
         msg = f"FILE must have a name before its ending, got {path.name!r}."

@@ -13,7 +13,7 @@ import sunpy.map
 from scipy.spatial import cKDTree
 
 from sunpy_magsr.instrument import degrade
-from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -44,7 +44,7 @@ def mdi_cutout() -> GenericMap:
     ((256, 256), '2011-04-01')
     """
     with resources.as_file(resources.files("sunpy_magsr") / "data" / "samples" / _FILE) as path:
-        return open_magnetogram(path)
+        return read_fits(path)
 
 
 #: Radius of the Sun in meters, as RSUN_REF of both instruments has it.

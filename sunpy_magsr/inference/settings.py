@@ -33,9 +33,12 @@ _CHOICES = {
 }
 
 
-def _option(default: Any, *, read: Any = None, flag: str = "", **argument: Any) -> Any:
-    """A field of `Settings`, what reads it from a plan or a command, and how argparse takes it."""
-    return dataclasses.field(default=default, metadata={"read": read, "flag": flag, "argument": argument})
+def _option(default: Any, flag: str = "", metavar: str | None = None, text: str = "", **more: Any) -> Any:
+    """A field of `Settings`, what reads it from a plan or a command (``read``), and how argparse takes it."""
+    names = {"read": more.pop("read", None), "flag": flag}
+    return dataclasses.field(
+        default=default, metadata={**names, "argument": {"metavar": metavar, "help": text, **more}}
+    )
 
 
 def _or_none(value, _name):
@@ -55,62 +58,54 @@ _READ_TIME = _quantity_or("none", u.hour)
 class Settings:
     """The options of `sunpy_magsr.superresolve`, checked."""
 
-    n_samples: int = _option(1, flag="--samples", type=int, metavar="N", help="how many samples to draw")
-    seed: int = _option(0, flag="--seed", type=int, metavar="S", help="seed of the random numbers")
+    n_samples: int = _option(1, "--samples", "N", "how many samples to draw", type=int)
+    seed: int = _option(0, "--seed", "S", "seed of the random numbers", type=int)
     plate_scale: u.Quantity | None = _option(
         0.5 * u.arcsec / u.pix,
+        "--plate-scale",
+        "ARCSEC",
+        "of the output in arcsec/pix, or 'native' for x4 the input's grid (default: 0.5)",
         read=_READ_PLATE_SCALE,
-        flag="--plate-scale",
-        metavar="ARCSEC",
-        help="of the output in arcsec/pix, or 'native' for exactly x4 the input's grid (default: 0.5)",
     )
     steps: int | None = _option(
-        None,
-        read=_or_none,
-        flag="--steps",
-        type=int,
-        metavar="K",
-        help="steps of the sampling (default: those of the model)",
+        None, "--steps", "K", "steps of the sampling (default: those of the model)", read=_or_none, type=int
     )
     consistency: str | None = _option(None, read=_or_none)
     calibrate: str | None = _option(
-        None, read=_or_none, flag="--calibrate", choices=_CHOICES["calibrate"], help="put an MDI result on HMI's scale"
+        None, "--calibrate", None, "put an MDI result on HMI's scale", read=_or_none, choices=_CHOICES["calibrate"]
     )
     psf_fwhm: u.Quantity | None = _option(
         None,
+        "--psf-fwhm",
+        "ARCSEC[,ERROR]",
+        "width (FWHM) of the point-spread function (default: measured on the frame)",
         read=_READ_WIDTH,
-        flag="--psf-fwhm",
-        metavar="ARCSEC[,ERROR]",
-        help="width (FWHM) of the instrument's point-spread function, and its error (default: measured on the frame)",
     )
     bad_pixels: str = _option(
         "mask",
-        flag="--keep-bad-pixels",
+        "--keep-bad-pixels",
+        text="take hits and dead pixels for measurements",
         action="store_const",
         const="keep",
-        help="take hits and dead pixels for measurements",
     )
     component: str | None = _option(
         None,
+        "--component",
+        None,
+        "component of the field, if neither the header nor the name of the file says it",
         read=_or_none,
-        flag="--component",
         choices=_CHOICES["component"],
-        help="component of the field, if neither the header nor the name of the file says it",
     )
     noise_lifetime: u.Quantity | None = _option(
         None,
+        "--noise-lifetime",
+        "HOURS",
+        "for frames of a movie: how long made-up structure stays on its place, or inf",
         read=_READ_TIME,
-        flag="--noise-lifetime",
-        metavar="HOURS",
-        help="for frames of a movie: how long made-up structure stays with a place on the Sun, such as 1, or inf",
     )
     independent: bool = _option(False)
     device: str | None = _option(
-        None,
-        read=_or_none,
-        flag="--device",
-        metavar="D",
-        help="torch device, such as cpu or cuda (default: CUDA if there is one, else the CPU)",
+        None, "--device", "D", "torch device (default: CUDA if there is one, else the CPU)", read=_or_none
     )
     batch_size: int | None = _option(None, read=_or_none)
     progress: bool = False
@@ -128,9 +123,10 @@ class Settings:
             read_option(self.noise_lifetime, u.s, "noise_lifetime", infinite=True)
         _ = self.blur
         for name, choices in _CHOICES.items():
-            value, allowed = getattr(self, name), choices if name == "bad_pixels" else (None, *choices)
-            if value not in allowed:
-                msg = f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}."
+            value, is_optional = getattr(self, name), name != "bad_pixels"
+            if value not in choices and not (value is None and is_optional):
+                words = f"{'None or ' if is_optional else ''}one of {', '.join(map(repr, choices))}"
+                msg = f"{name} must be {words}, got {value!r}."
                 raise ValueError(msg)
         if not isinstance(self.independent, bool):
             msg = f"independent must be True or False, got {self.independent!r}."

@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 
 from sunpy_magsr._files import check_new, whole_file
+from sunpy_magsr._options import read_option
 from sunpy_magsr.maps.header import observation_time
 
 if TYPE_CHECKING:
@@ -95,9 +96,7 @@ def _check(path, limit, frame_rate, size):
     if path.suffix not in _ENDINGS:
         msg = f"path must end in {' or '.join(_ENDINGS)}, got {path.name!r}."
         raise ValueError(msg)
-    if not isinstance(limit, u.Quantity) or not limit.unit.is_equivalent(u.G) or not 0 < limit.to_value(u.G) < np.inf:
-        msg = f"limit must be a positive magnetic field such as 500 * u.G, got {limit!r}."
-        raise ValueError(msg)
+    read_option(limit, u.G, "limit", zero=False)
     if not 0 < frame_rate <= 100:
         msg = f"frame_rate must be above 0 and at most 100 frames a second, got {frame_rate}."
         raise ValueError(msg)

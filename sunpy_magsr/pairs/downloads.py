@@ -14,8 +14,9 @@ from astropy.table import Table
 from astropy.time import Time
 from astropy.utils.exceptions import AstropyWarning
 
-from sunpy_magsr._files import whole_file
-from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
+from sunpy_magsr._files import file_digest, whole_file
+from sunpy_magsr.exceptions import reason
+from sunpy_magsr.maps.fits import read_fits
 
 _NOT_FOUND = (403, 404, 410)
 _SILENCE = 60.0  # seconds without a byte
@@ -37,7 +38,7 @@ def check_file(path, frame):
                 for hdu in hdus:
                     _ = hdu.data
             warnings.simplefilter("ignore")
-            t_obs = str(open_magnetogram(path).meta.get("t_obs", ""))
+            t_obs = str(read_fits(path).meta.get("t_obs", ""))
     except Exception as error:  # damaged bytes raise whatever they happen to
         msg = f"it is damaged ({reason(error)})."
         raise DamagedFileError(msg) from error

@@ -5,7 +5,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tempfile
 import warnings
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import sunpy.map
 from huggingface_hub import ModelCardData
 from safetensors.torch import load_file, save_file
 
-from sunpy_magsr._files import whole_file
+from sunpy_magsr._files import whole_file, whole_folder
 from sunpy_magsr.data import sample_map
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.inference.superresolution import superresolve
@@ -258,9 +257,7 @@ def export_model(run, destination, *, card, half=False, evaluation=None):
         msg = f"destination must be a new folder or a model folder, got {destination}."
         raise ValueError(msg)
     card, adapter = _cards(card, run)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=destination.parent, prefix=f".{destination.name}.") as place:
-        model = Path(place) / "model"
+    with whole_folder(destination) as model:
         card = _fill(model, run, card, half)
         if adapter is not None:
             folder = model / ADAPTERS / adapter.name
@@ -270,12 +267,6 @@ def export_model(run, destination, *, card, half=False, evaluation=None):
             validation = measured(evaluation, card=load_exported(model).card)
             dataclasses.replace(card, validation=validation).write(model)
         _finish(model)
-        old = destination.with_name(destination.name + ".old")
-        shutil.rmtree(old, ignore_errors=True)
-        if destination.exists():
-            destination.replace(old)
-        model.replace(destination)
-    shutil.rmtree(old, ignore_errors=True)
     return destination
 
 

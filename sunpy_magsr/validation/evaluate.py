@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from sunpy_magsr import metrics, spectral
 from sunpy_magsr._files import whole_file
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.inference.settings import Settings
 from sunpy_magsr.maps.field import read_field
-from sunpy_magsr.maps.files import reason
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.regions import check_any

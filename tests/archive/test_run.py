@@ -223,7 +223,7 @@ def test_a_cluster_is_named_rightly(plan_file):
         ("model.noise_lifetime='-1 h'", r"model\.noise_lifetime must be a non-negative Quantity"),
         ("model.calibrate='mdi'", r"model\.calibrate must be"),
         ("model.consistency='hard'", "consistency must be"),
-        ("input.component='bz'", "component must be one of None, 'los', 'br'"),
+        ("input.component='bz'", "component must be None or one of 'los', 'br'"),
         ("output.precision=0.5", r"output\.precision must be str \(text in quotes\)"),
         (
             "cluster={scheduler='tcp://login:8786', kind='dask_cuda.LocalCUDACluster'}",

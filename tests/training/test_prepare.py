@@ -167,7 +167,7 @@ def test_an_interrupted_run_leaves_the_old_store(tmp_path, field, prepared, monk
             prepared()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["patches"]
     assert len(PatchStore.open(old.folder).fields) == 1
-    (tmp_path / "run" / "patches.partial").mkdir()  # as a killed run leaves it
+    (tmp_path / "run" / ".patches.partial").mkdir()  # as a killed run leaves it
     assert len(prepared().fields) == 2
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["patches"]
 

@@ -2,7 +2,6 @@
 
 import collections
 import dataclasses
-import shutil
 import warnings
 from pathlib import Path
 
@@ -14,9 +13,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
+from sunpy_magsr._files import whole_folder
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
-from sunpy_magsr.maps.files import reason
 from sunpy_magsr.training.data.fields import (
     content_digest,
     describe,
@@ -144,9 +144,7 @@ def prepare_store(config, *, progress=True):
     if folder.exists() and not is_store(folder):
         msg = f"data.store must be a new folder or a store to replace, got {folder}."
         raise ValueError(msg)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    try:
+    with whole_folder(folder) as partial:
         with StoreWriter(partial) as writer, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of FITS headers; what cannot be read is in the report
             build = _Build(config.data, writer)
@@ -155,20 +153,7 @@ def prepare_store(config, *, progress=True):
             build.add_fields(progress=progress)
             build.finish()
         write_report(PatchStore.open(partial), partial / "report", dropped=build.dropped)
-        _replace(folder, partial)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
     return folder
-
-
-def _replace(folder, new):
-    old = folder.with_name(f"{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 class _Build:

@@ -101,12 +101,12 @@ class StoreWriter:
     Parameters
     ----------
     folder : `pathlib.Path`
-        A new folder.
+        A new or empty folder.
     """
 
     def __init__(self, folder):
         self.folder, self.size = folder, 0
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         self._stream = (folder / "pixels.npy").open("wb")
         self._write_header()
 
