@@ -44,7 +44,7 @@ def test_what_ffmpeg_says_is_told(frames, tmp_path):
     ffmpeg = tmp_path / "ffmpeg"
     ffmpeg.write_text("#!/bin/sh\ncat > /dev/null\necho 'Unknown encoder h264' >&2\nexit 3\n")
     ffmpeg.chmod(0o755)
-    told = pytest.raises(RuntimeError, match="ffmpeg failed with 3: Unknown encoder h264")
+    told = pytest.raises(RuntimeError, match="ffmpeg failed: Unknown encoder h264")
     with mpl.rc_context({"animation.ffmpeg_path": str(ffmpeg)}), told:
         write_movie(frames, tmp_path / "movie.mp4")
     assert not list(tmp_path.glob("*.mp4"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import scipy.ndimage
 from astropy.stats import mad_std
 
@@ -223,8 +224,6 @@ def _memory():
     try:
         import resource
     except ImportError:  # Windows
-        import psutil
-
         return psutil.Process().memory_info().peak_wset / 2**20
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

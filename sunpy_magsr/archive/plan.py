@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -111,6 +112,9 @@ class Cluster:
     attempts: int = 3  # of a frame whose worker ends during the work
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(r"auto|[\d.e]+ ?([kMGTP]?i?B)?", self.memory):
+            msg = f"memory must be 'auto' or a size such as '4 GiB', got {self.memory!r}."
+            raise ValueError(msg)
         if self.scheduler and self.kind:
             msg = f"scheduler must be '' beside a kind, got both: {self.scheduler} and {self.kind}."
             raise ValueError(msg)

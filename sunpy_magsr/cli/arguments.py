@@ -44,7 +44,7 @@ _EVALUATE = """
       Take the pairs of images that pairs/pairs.toml lists.
 """
 _ARCHIVE = """
-  magsr archive run plan.toml
+  magsr archive run plan.toml --set cluster.workers=4
       Super-resolve all frames of the plan. After an interruption the same
       command resumes with the frames that are not done.
   magsr archive status plan.toml
@@ -53,30 +53,6 @@ _ARCHIVE = """
       Draw the quality of all frames over time.
   magsr archive pack plan.toml --product mean -o mean.zarr
       Put the means of all frames into one Zarr store.
-"""
-_RUN = """
-  magsr archive run plan.toml
-      Do all frames that are not done yet.
-  magsr archive run plan.toml --set cluster.workers=4 --retry-failed
-      Use 4 processes, and try the frames again that have failed.
-"""
-_STATUS = """
-  magsr archive status plan.toml
-      Say how far the work is, also while another process is doing it.
-  watch -n 60 magsr archive status plan.toml
-      Say so every minute.
-"""
-_REPORT = """
-  magsr archive report plan.toml
-      Write tables and a picture into the folder report of the results.
-  magsr archive report plan.toml -o quality
-      Write them into the folder quality.
-"""
-_PACK = """
-  magsr archive pack plan.toml --product sample0 -o samples.zarr
-      Put the first sample of every frame into one store.
-  magsr archive pack plan.toml --product mean -o mean.zarr --overwrite
-      Replace the store of the means, after more frames are done.
 """
 _MOVIE = """
   magsr movie frames/*.fits -o region.mp4
@@ -111,11 +87,10 @@ def shown_examples(examples):
     return {"epilog": f"examples:{examples}", "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
-def new_command(commands, name, summary, examples):
+def new_command(commands, name, summary, examples=None):
     """Add a command with its line in the list of commands and its examples, and return its parser."""
-    return commands.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **shown_examples(examples)
-    )
+    shown = shown_examples(examples) if examples else {}
+    return commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **shown)
 
 
 def output_folder(options):
@@ -215,15 +190,15 @@ def _archive(commands):
     actions = new_command(commands, "archive", summary, _ARCHIVE).add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    run = new_command(actions, "run", "process the plan; finished frames are skipped", _RUN)
+    run = new_command(actions, "run", "process the plan; finished frames are skipped")
     run.add_argument("--retry-failed", action="store_true", help="try the frames again that have failed")
-    status = new_command(actions, "status", "say how far the plan is, how fast, and what failed", _STATUS)
+    status = new_command(actions, "status", "say how far the plan is, how fast, and what failed")
     summary = "draw the quality of all frames over time, and list what to look at"
-    report = new_command(actions, "report", summary, _REPORT)
+    report = new_command(actions, "report", summary)
     report.add_argument(
         "-o", "--output", metavar="DIR", help="folder for the report (default: report, in the folder of the results)"
     )
-    pack = new_command(actions, "pack", "put one product of all frames that are done into one Zarr store", _PACK)
+    pack = new_command(actions, "pack", "put one product of all frames that are done into one Zarr store")
     pack.add_argument("--product", required=True, metavar="NAME", help="such as sample0, mean or quantile0.9")
     _output(pack, what="the store", metavar="CUBE.zarr")
     pack.add_argument("--overwrite", action="store_true", help="replace a store that is there")

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from pathlib import Path
 
 from sunpy_magsr.exceptions import MagsrUserWarning, reason
 from sunpy_magsr.inference.settings import Settings
@@ -19,31 +20,26 @@ class _Lasting:
         self._stream = stream
 
     def __getattr__(self, name):
-        if self._stream is None:
-            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def write(self, text):
         """Write and flush, as long as somebody reads."""
-        if self._stream is None:
-            return len(text)
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (BrokenPipeError, ValueError):
-            self._close()
+        except (BrokenPipeError, ValueError, AttributeError):  # Nobody reads, it was closed, or there never was one.
+            self._drop()
         return len(text)
 
     def flush(self):
         """Writing has flushed."""
 
-    def _close(self):
+    def _drop(self):
         """Send what is left in the buffer nowhere, or the interpreter fails with it at its end."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
-        self._stream = None
+        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  It is needed until the end.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+        self._stream = nowhere
 
 
 @contextlib.contextmanager

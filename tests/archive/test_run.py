@@ -165,11 +165,6 @@ def test_the_memory_of_a_worker_is_its_share_of_the_machine(plan_file):
     with workers_of(load_plan(plan_file).cluster) as (client, _):
         (worker,) = client.scheduler_info(n_workers=-1)["workers"].values()
         assert worker["memory_limit"] == pytest.approx(MEMORY_LIMIT, rel=0.01)  # all of it for a single one
-    with (
-        pytest.raises(ValueError, match=r"cluster\.memory must be 'auto' or a size"),
-        workers_of(load_plan(plan_file, ["cluster.memory='much'"]).cluster),
-    ):
-        pass
 
 
 def test_frames_are_in_the_folder_and_results_are_none(plan_file):
@@ -202,7 +197,7 @@ def test_a_model_may_lie_beside_the_plan(plan_file, monkeypatch):
 
 
 def test_a_cluster_is_named_rightly(plan_file):
-    with pytest.raises(ValueError, match=r"cluster\.kind must be a class such as"):
+    with pytest.raises(ValueError, match=r"cluster\.kind must be an installed class such as"):
         run_plan(load_plan(plan_file, ["cluster.kind='SLURMCluster'"]))
     quickly = dask.config.set({"distributed.comm.timeouts.connect": "200ms"})
     with (
@@ -236,6 +231,7 @@ def test_a_cluster_is_named_rightly(plan_file):
         ("output.samples=0", "output must keep"),
         ("output.quantiles=[2.0]", r"output\.quantiles must be from 0 to 1"),
         ("output.precision='0 G'", "precision must be"),
+        ("cluster.memory='much'", r"cluster\.memory must be 'auto' or a size"),
         ("cluster.workers=-1", r"cluster\.workers must be 0 or more"),
         ("cluster.attempts=0", r"cluster\.attempts must be 1 or more"),
     ],
