@@ -142,7 +142,7 @@ def run_plan(
                     total=len(frames), initial=len(frames) - len(todo), unit="frame", disable=None if progress else True
                 )
                 with bar:
-                    for record in _worked_off(client, tasks, ledger, work, attempts=plan.cluster.attempts):
+                    for record in _work_off(client, tasks, ledger, work, attempts=plan.cluster.attempts):
                         ledger.finish(record, digest)
                         if record["state"] == "failed":
                             say(f"{record['name']}: {record['reason']}")
@@ -150,7 +150,7 @@ def run_plan(
         return ledger.counts()
 
 
-def _worked_off(client, tasks, ledger, work, *, attempts):
+def _work_off(client, tasks, ledger, work, *, attempts):
     """
     Yield the records of all tasks.
 

@@ -24,8 +24,7 @@ def archive(options):
 
 def _run(plan, options):
     counts = run_plan(plan, retry=options.retry_failed, say=lambda line: sys.stderr.write(f"magsr: {line}\n"))
-    with Ledger(plan.ledger, read_only=True) as ledger:
-        sys.stdout.write("\n".join(status_lines(ledger)) + "\n")
+    _status(plan, options)
     return 1 if counts["failed"] else 0
 
 

@@ -12,6 +12,7 @@ import astropy.units as u
 from tqdm import tqdm
 
 import sunpy_magsr
+from sunpy_magsr._options import read_option
 from sunpy_magsr._files import stem_of
 from sunpy_magsr.cli.arguments import output_folder, read_settings
 from sunpy_magsr.cli.messages import in_the_command, named_warnings
@@ -67,7 +68,10 @@ def superresolve(options):
     settings = read_settings(options, progress=True)
     with named_warnings(options.model):  # A wrong model or option is reported before any file is read.
         settings.for_model(load_backend(options.model, progress=True).card)
-    files = {"overwrite": options.overwrite, "precision": _precision(options.precision)}
+    precision = None if options.precision is None else options.precision * u.G
+    if precision is not None:
+        read_option(precision, u.G, "--precision", zero=False)
+    files = {"overwrite": options.overwrite, "precision": precision}
     work = list(zip(options.files, targets, strict=True))
     bar = tqdm(work, disable=True if len(work) == 1 else None, unit="file")
     failed = sum(not _try_file(name, target, options.model, settings, **files) for name, target in bar)
@@ -116,8 +120,8 @@ def _one_file(name, target, model, settings, *, overwrite, precision):
             _say(str(target))
             return
     job = Job.open(smap, model, settings)
-    made, step = read_fits(target).meta, None if precision is None else precision.to_value(u.G)
-    if not job.output.describes(made) or made.get("magsrrnd") != step:
+    header, step = read_fits(target).meta, None if precision is None else precision.to_value(u.G)
+    if not job.output.describes(header) or header.get("magsrrnd") != step:
         msg = f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
         raise ValueError(msg)
     _say(f"{target}: already done")
@@ -133,15 +137,6 @@ def models(options):
     facts = {key: value for key, value in vars(card).items() if value not in ("", [], {})}
     _say(json.dumps(facts, indent=2))
     return 0
-
-
-def _precision(gauss):
-    if gauss is None:
-        return None
-    if not 0 < gauss < float("inf"):
-        msg = f"--precision must be a positive number of Gauss, got {gauss:g}."
-        raise ValueError(msg)
-    return gauss * u.G
 
 
 def _stem(path):
