@@ -12,8 +12,8 @@ import astropy.units as u
 from tqdm import tqdm
 
 import sunpy_magsr
-from sunpy_magsr._options import read_option
 from sunpy_magsr._files import stem_of
+from sunpy_magsr._options import read_option
 from sunpy_magsr.cli.arguments import output_folder, read_settings
 from sunpy_magsr.cli.messages import in_the_command, named_warnings
 from sunpy_magsr.exceptions import reason

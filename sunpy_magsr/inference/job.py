@@ -47,7 +47,9 @@ _GIB = 2**30
 def free_memory() -> int:
     """Find how much memory this process may still take, in bytes: of the machine, and of its control group if it has one."""
     free = psutil.virtual_memory().available
-    with contextlib.suppress(OSError, ValueError, KeyError):  # A batch system's limit; files that are cached count as free.
+    with contextlib.suppress(
+        OSError, ValueError, KeyError
+    ):  # A batch system's limit; files that are cached count as free.
         group = Path("/sys/fs/cgroup")
         limit, used = (int((group / name).read_text(encoding="ascii")) for name in ("memory.max", "memory.current"))
         facts = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
