@@ -89,10 +89,9 @@ def plain(job):
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     plan = load_plan(plan_path)
-    common = {"folder": plan.output.folder, "settings": plan.settings(), "known": ""}
-    frames, machine = plan.frames(), {"device": "", "batch_size": 0, "threads": 1}
+    frames, common = plan.frames(), {"plan": plan, "known": "", "threads": 1}
     for name in names:
-        record = work_on_frame({"name": name, "path": str(frames[name]), "machine": machine, **common})
+        record = work_on_frame({"name": name, "path": str(frames[name]), **common})
         assert record["state"] == "done", record
 
 

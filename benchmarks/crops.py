@@ -19,7 +19,7 @@ import numpy as np
 import scipy.ndimage
 
 import sunpy_magsr
-from sunpy_magsr.maps import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.validation import degraded_map
 
 SIDE = 96  # pixels
@@ -80,7 +80,7 @@ def main():
     wanted += [(disks[1], 1, 0, 8, "center"), (disks[1], 1, 0, 8, "limb")]
     columns = []
     for path, count, least, most, where in wanted:
-        smap = open_magnetogram(path)
+        smap = read_fits(path)
         truth, _ = degraded_map(smap)
         if where:
             rows, cells = np.indices(truth.shape)

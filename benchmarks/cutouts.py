@@ -17,8 +17,7 @@ import numpy as np
 from astropy.io import fits
 
 from sunpy_magsr.inference.header import finer_header
-from sunpy_magsr.maps.files import open_magnetogram
-from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.maps.fits import read_fits, write_compressed
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 ROOT = Path(__file__).parents[1]
@@ -46,7 +45,7 @@ PAIR = {
 
 def cut(source, corner, size):
     """Data and cards of a rectangle of a frame."""
-    smap = open_magnetogram(DATA / source)
+    smap = read_fits(DATA / source)
     if corner is not None:
         last = [first + side - 1 for first, side in zip(corner, size, strict=True)]
         smap = smap.submap(corner * u.pix, top_right=last * u.pix)

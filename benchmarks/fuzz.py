@@ -4,7 +4,7 @@ Random headers and arrays: each is right, or refused in one sentence, within bou
     python benchmarks/fuzz.py [--cases N] [--seed S]
 
 prints how many ended how, and exits with 1 if one was wrong. What a case is and what counts as right:
-tests/fuzz_cases.py. It runs in a child process with a limit on its memory, so that a death is counted too.
+tests/inference/fuzz_cases.py. It runs in a child process with a limit on its memory, so that a death is counted too.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def run(number, seed, queue):
     from hypothesis import HealthCheck, Phase, given, settings
     from hypothesis import seed as seeded
 
-    from tests.fuzz_cases import cases, judge
+    from tests.inference.fuzz_cases import cases, judge
 
     logging.getLogger("sunpy").setLevel(logging.CRITICAL)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

@@ -39,10 +39,10 @@ SHOWN = ("crps", "rmse_mean", "flux_50", "flux_100", "area", "spread_skill", "in
 
 def patches_of(folder):
     """Line-of-sight patches of HMI in Gauss, on pixels of 0.03 degrees."""
-    from sunpy_magsr.maps.files import open_magnetogram
+    from sunpy_magsr.maps.fits import read_fits
 
     paths = sorted(folder.glob("hmi.sharp_cea_720s.*.magnetogram.fits"))
-    fields = [np.nan_to_num(open_magnetogram(path).data).astype(np.float32) for path in paths]
+    fields = [np.nan_to_num(read_fits(path).data).astype(np.float32) for path in paths]
     return [field for field in fields if min(field.shape) > 150]
 
 
@@ -107,12 +107,12 @@ def timed(name, seconds):
 
 def averaged(data):
     """What the base makes of averaged HMI of a region that no model was trained on."""
-    from sunpy_magsr.maps.files import open_magnetogram
+    from sunpy_magsr.maps.fits import read_fits
     from sunpy_magsr.sampling import load_backend
     from sunpy_magsr.validation.regions import degraded_region
 
     path = sorted((data / "validation").glob("*.magnetogram.fits"))[0]
-    region = degraded_region(open_magnetogram(path), name=path.name)
+    region = degraded_region(read_fits(path), name=path.name)
     backend = load_backend("default", instrument="HMI")
     machine = {"steps": None, "device": None, "batch_size": None, "progress": False}
     return next(iter(backend.samples(region.low, n_samples=1, seed=0, **machine)))

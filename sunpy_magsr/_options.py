@@ -52,16 +52,24 @@ def apply_override(tree: dict[str, Any], override: str) -> None:
 
 
 def build(kind: type[_Settings], tree: dict[str, Any], *, what: str, prefix: str = "") -> _Settings:
-    """Make an instance of a dataclass from a configuration that `read_toml` has read."""
+    """
+    Make an instance of a dataclass from a configuration that `read_toml` has read.
+
+    A field whose metadata have a ``read`` takes what that makes of the value. Others take values of their type only.
+    Errors of the dataclass itself begin with the name of a field, before which the prefix is put.
+    """
     types = typing.get_type_hints(kind)
-    fields = {field.name: types[field.name] for field in dataclasses.fields(kind)}
+    fields = {field.name: types[field.name] for field in dataclasses.fields(kind) if field.init}
+    readers: dict[str, Any] = {field.name: field.metadata.get("read") for field in dataclasses.fields(kind)}
     values: dict[str, Any] = {}
     for name, value in tree.items():
         if name not in fields:
             msg = f"unknown key {prefix}{name} in {what}; known here: {', '.join(fields)}."
             raise ValueError(msg)
         wanted: Any = fields[name]
-        if isinstance(wanted, type) and dataclasses.is_dataclass(wanted) and isinstance(value, dict):
+        if readers[name] is not None:
+            values[name] = readers[name](value, f"{prefix}{name}")
+        elif isinstance(wanted, type) and dataclasses.is_dataclass(wanted) and isinstance(value, dict):
             values[name] = build(wanted, value, what=what, prefix=f"{prefix}{name}.")
         elif wanted is float and type(value) is int:
             values[name] = float(value)
@@ -70,7 +78,11 @@ def build(kind: type[_Settings], tree: dict[str, Any], *, what: str, prefix: str
         else:
             msg = f"{prefix}{name} must be {wanted.__name__}{_IN_WORDS.get(wanted, '')}, got {value!r}."
             raise ValueError(msg)
-    return kind(**values)
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        msg = f"{prefix}{error}"
+        raise ValueError(msg) from error
 
 
 def check_range(name: str, limits: Sequence[float], *, is_logarithmic: bool = False) -> None:
@@ -82,13 +94,23 @@ def check_range(name: str, limits: Sequence[float], *, is_logarithmic: bool = Fa
         raise ValueError(msg)
 
 
-def read_option(value: u.Quantity, unit: u.UnitBase, name: str, *, zero: bool = True) -> float:
-    """Check a scalar option and give its number in a unit."""
-    kind = "non-negative" if zero else "positive"
-    msg = f"{name} must be a {kind} Quantity in {unit}, got {value!r}."
-    if not (isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(unit)):
-        raise ValueError(msg)
-    number = float(value.to_value(unit))
-    if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
+def read_option(value: u.Quantity, unit: u.UnitBase, name: str, *, zero: bool = True, infinite: bool = False) -> float:
+    """Check an option that is a scalar, non-negative Quantity, and give its number in a unit."""
+    is_scalar = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(unit)
+    number = float(value.to_value(unit)) if is_scalar else np.nan
+    if not 0 <= number <= np.inf or (number == 0 and not zero) or (number == np.inf and not infinite):
+        msg = f"{name} must be a {'non-negative' if zero else 'positive'} Quantity in {unit}, got {value!r}."
         raise ValueError(msg)
     return number
+
+
+def read_quantity(text: str | float, unit: u.UnitBase, name: str) -> u.Quantity:
+    """Read a quantity, or several with commas between them, from text; a number without a unit is in ``unit``."""
+    try:
+        values = [u.Quantity(part) for part in str(text).split(",")]
+        values = [value * unit if value.unit == u.one else value for value in values]
+        together = u.Quantity(values, unit)
+    except (TypeError, ValueError) as error:
+        msg = f"{name} must be a number with a unit like {unit}, got {text!r}."
+        raise ValueError(msg) from error
+    return together if len(values) > 1 else values[0]

@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.utils import iers
 
 from sunpy_magsr.data import mdi_cutout, sample_map, sample_truth
-from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 
 mpl.use("agg")
 iers.conf.auto_download = False  # the Earth's rotation as astropy-iers-data has it, however old that is
@@ -30,7 +30,7 @@ def mdi_center():
 @pytest.fixture(scope="session")
 def mdi_limb():
     """MDI at the west limb, averaged over 30 s: active regions, and pixels off the disk."""
-    return open_magnetogram(DATA / "mdi_limb_19991211.fits")
+    return read_fits(DATA / "mdi_limb_19991211.fits")
 
 
 @pytest.fixture(scope="session", params=["center", "limb"])
@@ -42,25 +42,25 @@ def mdi(request, mdi_center, mdi_limb):
 @pytest.fixture(scope="session")
 def smarp():
     """A SMARP patch of MDI, in cylindrical equal-area projection."""
-    return open_magnetogram(DATA / "mdi_smarp_20100714.fits")
+    return read_fits(DATA / "mdi_smarp_20100714.fits")
 
 
 @pytest.fixture(scope="session")
 def hmi_active():
     """An active region on HMI's pixels."""
-    return open_magnetogram(DATA / "hmi_active_20111217.fits")
+    return read_fits(DATA / "hmi_active_20111217.fits")
 
 
 @pytest.fixture(scope="session")
 def hmi_quiet():
     """Quiet Sun at disk center on HMI's pixels."""
-    return open_magnetogram(DATA / "hmi_quiet_20190621.fits")
+    return read_fits(DATA / "hmi_quiet_20190621.fits")
 
 
 @pytest.fixture(scope="session")
 def sharps():
     """Parts of two SHARP patches of HMI, in cylindrical equal-area projection."""
-    return [open_magnetogram(path) for path in sorted(DATA.glob("hmi_sharp_cea_*.fits"))]
+    return [read_fits(path) for path in sorted(DATA.glob("hmi_sharp_cea_*.fits"))]
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from sunpy_magsr.inference.header import finer_header
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.instrument.gain import MDI_GAIN
 from sunpy_magsr.maps import Magnetogram, prepare
-from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.validation.evaluate import Evaluation, evaluate
@@ -260,7 +260,7 @@ def test_sharp_files_without_unit_and_of_other_components(hmi, tmp_path):
     for segment in ("magnetogram", "Br"):
         header["DRMS_ID"] = f"hmi.sharp_cea_720s:1:{segment}"
         fits.PrimaryHDU(smap.data, header).writeto(tmp_path / f"{segment}.fits")
-    assert component_of(open_magnetogram(tmp_path / "Br.fits"), "Br.fits") == "br"
+    assert component_of(read_fits(tmp_path / "Br.fits"), "Br.fits") == "br"
     assert component_of(smap, "hmi.sharp_cea_720s.1.20110101_000000_TAI.Bt.fits") == "bt"
     assert "Br_err" in component_of(smap, "hmi.sharp_cea_720s.1.20110101_000000_TAI.Br_err.fits")
     regions, failed = read_regions(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import sys
@@ -12,20 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import scipy.ndimage
 from astropy.stats import mad_std
 
-from sunpy_magsr.archive.plan import options_of, precision_of
-from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr._files import file_digest, stem_of
+from sunpy_magsr.exceptions import MagsrUserWarning, reason
 from sunpy_magsr.inference.job import Job
 from sunpy_magsr.inference.remarks import outside_training
 from sunpy_magsr.instrument import degrade, instrument_of
 from sunpy_magsr.instrument.response import fit_gain
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import pixel_areas, read_field
-from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason, stem_of
-from sunpy_magsr.maps.fits import write_fits
-from sunpy_magsr.maps.header import observation_time, product_of
+from sunpy_magsr.maps.fits import open_input, write_fits
+from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import keep_members
 
@@ -71,7 +72,7 @@ def frame_quality(job: Job, native: np.ndarray, sample: np.ndarray, std: np.ndar
         "blur": np.nan if blur is None else blur.fwhm,
         "blur_error": np.nan if blur is None else blur.error,
         "gain": gain,
-        "bad_pixels": job.settings["bad_pixels"],
+        "bad_pixels": job.bad_pixels,
         "outside": float(outside_training(magnetogram, limb_cosine(job.smap), card)[valid].mean()),
         "quiet_sigma_in": _robust(low[quiet]),
         "quiet_sigma_out": _robust(native[fine]),
@@ -132,7 +133,7 @@ def work_on_frame(task: dict[str, Any]) -> dict[str, Any]:
             return {"name": task["name"], "state": "same"}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            record |= _superresolved(task)
+            record |= _superresolve(task)
         told = [reason(one.message) for one in caught if isinstance(one.message, MagsrUserWarning)]
         record |= {"state": "done", "warnings": " ".join(told)}
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
@@ -143,9 +144,9 @@ def work_on_frame(task: dict[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _superresolved(task):
-    job = _opened(task)
-    members, moments, native = _drawn(job, task["settings"]["model"]["n_samples"])
+def _superresolve(task):
+    job = _open(task)
+    members, moments, native = _draw(job)
     ensemble = None if moments is None else Ensemble(members, job.output.map, job.facts(), moments=moments)
     written = _write(job, members, ensemble, task)
     quality = frame_quality(job, native, members[0], None if moments is None else moments.std)
@@ -161,31 +162,19 @@ def _superresolved(task):
     }
 
 
-def _opened(task):
+def _open(task):
     """The ``Job`` of a frame."""
-    machine, options = task["machine"], options_of(task["settings"])
-    path = Path(task["path"])
-    smap = open_magnetogram(path)
-    product = product_of(smap, name=path.name)
-    if product.refused:
-        msg = f"the file must be {product.refused}."
-        raise ValueError(msg)
-    options["component"] = options["component"] or product.component or None
-    job = Job.open(
-        smap,
-        **options,
-        device=machine["device"] or None,
-        batch_size=machine["batch_size"] or None,
-        progress=False,
-        kept=options["n_samples"],
-    )
-    _set_threads(machine["threads"])  # of PyTorch, which is there now if the model needs it
+    plan = task["plan"]
+    smap, component = open_input(task["path"], name="the file")
+    settings = dataclasses.replace(plan.settings, component=plan.settings.component or component)
+    job = Job.open(smap, plan.model, settings, kept=settings.n_samples)
+    _set_threads(task["threads"])  # of PyTorch, which is there now if the model needs it
     return job
 
 
-def _drawn(job, count):
+def _draw(job):
     """The members, their moments (`None` for a single member), and the first member on the model's own grid."""
-    valid, first = job.output.valid, []
+    valid, count, first = job.output.valid, job.settings.n_samples, []
 
     def fields():
         for number, native in enumerate(job.native_fields()):
@@ -196,25 +185,27 @@ def _drawn(job, count):
 
     if count == 1:
         return [next(fields())], None, first[0]
-    members, moments = keep_members(fields(), count, is_paired=job.settings["is_paired"])
+    members, moments = keep_members(fields(), count, is_paired=job.settings.is_paired)
     return members, moments, first[0]
 
 
 def _write(job, members, ensemble, task):
     """Write what the plan keeps; returns names below the folder and sizes."""
-    folder, kept = Path(task["folder"]), task["settings"]["output"]
-    options = {"precision": precision_of(task["settings"]), "overwrite": True}
-    stem = stem_of(task["name"])
-    products = {}
-    statistic = "sample" if ensemble is None else "sample {}"
-    for number in range(kept["samples"]):
-        products[f"sample{number}.magsr"] = job.output.map(np.array(members[number]), statistic.format(number))
-    if ensemble is not None and kept["mean"]:
+    kept = task["plan"].output
+    folder, stem = Path(kept.folder), stem_of(task["name"])
+    options = {"precision": kept.step, "overwrite": True}
+    products = {
+        f"sample{number}.magsr": job.output.map(
+            np.array(members[number]), "sample" if ensemble is None else f"sample {number}"
+        )
+        for number in range(kept.samples)
+    }
+    if ensemble is not None and kept.mean:
         products["mean.magsr"] = ensemble.mean()
-    for q in kept["quantiles"] if ensemble is not None else ():
+    for q in kept.quantiles if ensemble is not None else ():
         products[f"quantile{q:g}.magsr"] = ensemble.quantile(q)
     written = [write_fits(smap, folder / f"{stem}.{name}.fits", **options) for name, smap in products.items()]
-    if ensemble is not None and kept["ensemble"]:
+    if ensemble is not None and kept.ensemble:
         written.append(ensemble.save(folder / f"{stem}.ensemble.fits", **options))
     return [[path.relative_to(folder).as_posix(), path.stat().st_size] for path in written]
 
@@ -232,8 +223,6 @@ def _memory():
     try:
         import resource
     except ImportError:  # Windows
-        import psutil
-
         return psutil.Process().memory_info().peak_wset / 2**20
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

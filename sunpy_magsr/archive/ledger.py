@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 import time
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
+from sunpy_magsr._files import stem_of
 from sunpy_magsr.archive.frame import QUALITY
-from sunpy_magsr.maps.files import stem_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,16 +76,8 @@ class Ledger:
             self._base.execute("PRAGMA journal_mode=TRUNCATE")
             columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
             self._base.execute(f"CREATE TABLE IF NOT EXISTS frames ({columns}, in_plan INTEGER NOT NULL DEFAULT 1)")
-            self._add_columns()
             self._base.execute("CREATE INDEX IF NOT EXISTS by_state ON frames (state)")
             self._base.execute(_PLANNED)
-
-    def _add_columns(self):
-        """Add the columns that a ledger of an earlier version does not have; its frames are done again anyway."""
-        present = {row["name"] for row in self._base.execute("PRAGMA table_info(frames)")}
-        for name, kind in COLUMNS.items():
-            if name not in present:
-                self._base.execute(f"ALTER TABLE frames ADD COLUMN {name} {kind}")
 
     def __enter__(self):
         return self
@@ -114,35 +105,33 @@ class Ledger:
             Whether frames that failed are tried again. Defaults to `False`.
         """
         known = {row["name"]: row for row in self._base.execute("SELECT * FROM frames")}
-        with self._transaction():
+        with self._base:
+            self._base.execute("BEGIN")
             self._base.executemany(
                 "UPDATE frames SET in_plan = ? WHERE name = ?", [(name in frames, name) for name in known]
             )
             for name, path in frames.items():
                 facts = path.stat() if path.is_file() else None
                 size, changed = (facts.st_size, facts.st_mtime_ns) if facts else (None, None)
+                fresh = {"name": name, "state": "pending", "settings": settings, "size": size, "changed": changed}
                 row = known.get(name)
                 if row is None:
-                    fresh = {"state": "pending", "settings": settings, "size": size, "changed": changed}
-                    self._put({"name": name, **fresh})
+                    self._put(fresh)
                     continue
-                same = (row["size"], row["changed"]) == (size, changed)
+                same = (row["size"], row["changed"], row["settings"]) == (size, changed, settings)
                 again = row["settings"] != settings or row["state"] == "running" or (retry and row["state"] == "failed")
                 again = again or (row["state"] == "done" and not self._has_outputs(row, folder))
                 if not same or again:
-                    kept = row["sha256"] if row["state"] == "done" and not again else ""
-                    fresh = {"state": "pending", "settings": settings, "size": size, "changed": changed, "sha256": kept}
-                    if not same or row["settings"] != settings or row["state"] != "running":
-                        fresh["attempts"] = 0
-                    self._put({"name": name, **fresh})
+                    # The worker compares the hash of a file that was merely touched.
+                    fresh["sha256"] = row["sha256"] if row["state"] == "done" and not again else ""
+                    # Attempts count up to a limit only while a frame ends its worker again and again.
+                    fresh["attempts"] = row["attempts"] if same and row["state"] == "running" else 0
+                    self._put(fresh)
 
     @staticmethod
     def _has_outputs(row, folder):
-        for name, size in json.loads(row["outputs"]):
-            path = folder / name
-            if not path.is_file() or path.stat().st_size != size:
-                return False
-        return True
+        paths = {folder / name: size for name, size in json.loads(row["outputs"])}
+        return all(path.is_file() and path.stat().st_size == size for path, size in paths.items())
 
     def pending(self) -> list[tuple[str, str]]:
         """
@@ -279,13 +268,3 @@ class Ledger:
         changes = ", ".join(f"{name} = excluded.{name}" for name in names)
         insert = f"INSERT INTO frames ({', '.join(names)}) VALUES ({values})"  # nosec B608
         self._base.execute(f"{insert} ON CONFLICT (name) DO UPDATE SET {changes}", row)  # nosec B608
-
-    @contextlib.contextmanager
-    def _transaction(self):
-        self._base.execute("BEGIN")
-        try:
-            yield
-        except BaseException:
-            self._base.execute("ROLLBACK")
-            raise
-        self._base.execute("COMMIT")

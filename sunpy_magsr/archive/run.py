@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import logging
 import os
+import pkgutil
 import uuid
 import warnings
 from pathlib import Path
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # Dask has glibc give memory back to the system at once, so that a frame's arrays are paged in again and again: 33 s a full
 # disk against 22 s with these, which give back blocks of a GiB only.
 _MALLOC = {"MALLOC_TRIM_THRESHOLD_": 2**31, "MALLOC_MMAP_THRESHOLD_": 2**30}
+_DASHBOARD = "127.0.0.1:8787"
 # What Dask watches its processes with: by default every 10 to 500 ms, which takes a tenth of a core beside two workers, and
 # what the profile keeps takes 100 MiB and more after some frames.
 _WATCH = {
@@ -40,12 +41,9 @@ _WATCH = {
 @contextlib.contextmanager
 def workers_of(cluster: Cluster) -> Iterator[tuple[Client, int]]:
     """Connect to the workers of a plan, and end the workers that were started for it when the block ends."""
-    try:
+    with _named_extra():
         import dask
         from distributed import Client, LocalCluster
-    except ImportError as error:
-        msg = f"an archive needs `pip install sunpy-magsr[dask]` ({error})."
-        raise ImportError(msg) from error
     if cluster.scheduler:
         try:
             client = Client(cluster.scheduler)
@@ -64,7 +62,8 @@ def workers_of(cluster: Cluster) -> Iterator[tuple[Client, int]]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     workers = cluster.workers or max(1, cores // 2)
     threads = cluster.threads or max(1, cores // workers)
-    own = {"dashboard_address": "127.0.0.1:8787", **_memory_limit(cluster.memory)}
+    # Without a limit, Dask gives each worker an equal share of the memory.
+    memory = {} if cluster.memory == "auto" else {"memory_limit": cluster.memory}
     environment = {**_MALLOC, **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)}
     # Whoever hands out the frames counts the workers that each has ended. A worker that is started again may take long on a
     # busy machine; by default Dask gives it up after 15 s, and a run whose workers were all given up waited for ever.
@@ -72,37 +71,17 @@ def workers_of(cluster: Cluster) -> Iterator[tuple[Client, int]]:
     settings |= {"deploy.lost-worker-timeout": "1 hour"}
     with (
         dask.config.set({f"distributed.{name}": value for name, value in settings.items()}),
-        LocalCluster(n_workers=workers, threads_per_worker=1, **own) as local,
+        LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=_DASHBOARD, **memory) as local,
         Client(local) as client,
     ):
         yield client, threads
 
 
-def _memory_limit(text):
-    """The memory limit of each worker. By default none is given, and Dask gives each an equal share of the memory."""
-    from dask.utils import parse_bytes
-
-    if text == "auto":
-        return {}
-    try:
-        limit = parse_bytes(text)
-    except (ValueError, KeyError):
-        limit = -1
-    if limit <= 0:
-        msg = f"cluster.memory must be 'auto' or a size such as '4 GiB', got {text!r}."
-        raise ValueError(msg)
-    return {"memory_limit": limit}
-
-
 def _class_of(name):
-    module, _, kind = name.rpartition(".")
     try:
-        return getattr(importlib.import_module(module), kind)
-    except ValueError as error:
-        msg = f"cluster.kind must be a class such as 'dask_jobqueue.SLURMCluster', got {name!r}."
-        raise ValueError(msg) from error
-    except AttributeError as error:
-        msg = f"cluster.kind must be a class of {module}, which has no {kind!r}."
+        return pkgutil.resolve_name(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        msg = f"cluster.kind must be an installed class such as 'dask_jobqueue.SLURMCluster', got {name!r} ({error})."
         raise ValueError(msg) from error
 
 
@@ -150,29 +129,28 @@ def run_plan(
         If the scheduler does not answer, or ends during the work.
     """
     say = say or (lambda _line: None)
-    frames, settings = plan.frames(), plan.settings()
+    frames, digest = plan.frames(), plan.digest()
     with _only_one(plan.ledger), Ledger(plan.ledger) as ledger:
-        ledger.enter(frames, settings["digest"], folder=Path(plan.output.folder), retry=retry)
+        ledger.enter(frames, digest, folder=Path(plan.output.folder), retry=retry)
         todo = ledger.pending()
         if todo:
             with _quiet(), workers_of(plan.cluster) as (client, threads):
                 say(f"{len(todo)} of {len(frames)} frames to do; dashboard: {client.dashboard_link}")
-                machine = {"device": plan.cluster.device, "batch_size": plan.cluster.batch_size, "threads": threads}
-                common = {"folder": plan.output.folder, "settings": settings, "machine": machine}
+                common = {"plan": plan, "threads": threads}
                 tasks = ({"name": name, "path": str(frames[name]), "known": sha, **common} for name, sha in todo)
                 bar = tqdm(
                     total=len(frames), initial=len(frames) - len(todo), unit="frame", disable=None if progress else True
                 )
                 with bar:
-                    for record in _worked_off(client, tasks, ledger, work, attempts=plan.cluster.attempts):
-                        ledger.finish(record, settings["digest"])
+                    for record in _work_off(client, tasks, ledger, work, attempts=plan.cluster.attempts):
+                        ledger.finish(record, digest)
                         if record["state"] == "failed":
                             say(f"{record['name']}: {record['reason']}")
                         bar.update()
         return ledger.counts()
 
 
-def _worked_off(client, tasks, ledger, work, *, attempts):
+def _work_off(client, tasks, ledger, work, *, attempts):
     """
     Yield the records of all tasks.
 
@@ -220,24 +198,26 @@ def _worked_off(client, tasks, ledger, work, *, attempts):
 
 
 @contextlib.contextmanager
-def _only_one(path):
-    """Let one process at a time work on a ledger; the lock of one that was killed is free."""
+def _named_extra():
     try:
-        from filelock import FileLock, Timeout
+        yield
     except ImportError as error:
         msg = f"an archive needs `pip install sunpy-magsr[dask]` ({error})."
         raise ImportError(msg) from error
+
+
+@contextlib.contextmanager
+def _only_one(path):
+    """Let one process at a time work on a ledger; the lock of one that was killed is free."""
+    with _named_extra():
+        from filelock import FileLock, Timeout
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path.with_suffix(".lock"))
     try:
-        lock.acquire(timeout=0)
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            yield
     except Timeout as error:
         msg = f"another process works on the plan whose ledger is {path}."
         raise RuntimeError(msg) from error
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from sunpy_magsr.archive.ledger import Ledger
-from sunpy_magsr.archive.plan import load_plan, precision_of
+from sunpy_magsr.archive.plan import load_plan
 from sunpy_magsr.archive.report import status_lines, write_report
 from sunpy_magsr.archive.run import run_plan
 
@@ -24,8 +24,7 @@ def archive(options):
 
 def _run(plan, options):
     counts = run_plan(plan, retry=options.retry_failed, say=lambda line: sys.stderr.write(f"magsr: {line}\n"))
-    with Ledger(plan.ledger, read_only=True) as ledger:
-        sys.stdout.write("\n".join(status_lines(ledger)) + "\n")
+    _status(plan, options)
     return 1 if counts["failed"] else 0
 
 
@@ -53,8 +52,8 @@ def _pack(plan, options):
     if options.product not in kinds:
         msg = f"--product must be one of those that the plan has kept ({', '.join(kinds) or 'none'}), got {options.product!r}."
         raise ValueError(msg)
-    folder, precision = Path(plan.output.folder), precision_of(plan.settings())
+    folder = Path(plan.output.folder)
     files = [folder / kinds[options.product] for kinds in names if options.product in kinds]
-    path = write_cube(files, options.output, precision=precision, overwrite=options.overwrite)
+    path = write_cube(files, options.output, precision=plan.output.step, overwrite=options.overwrite)
     sys.stdout.write(f"{path}: {len(files)} frames\n")
     return 0

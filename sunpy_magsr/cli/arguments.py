@@ -1,12 +1,12 @@
 """The arguments of ``magsr``, with the help and the examples of each command."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
+from sunpy_magsr._options import build
+from sunpy_magsr.inference.settings import Settings
 from sunpy_magsr.version import version
-
-_COMPONENTS = ["los", "br", "bp", "bt"]
-_DEVICE = "torch device, such as cpu or cuda (default: CUDA if there is one, else the CPU)"
 
 _EXAMPLES = """
   magsr demo
@@ -44,7 +44,7 @@ _EVALUATE = """
       Take the pairs of images that pairs/pairs.toml lists.
 """
 _ARCHIVE = """
-  magsr archive run plan.toml
+  magsr archive run plan.toml --set cluster.workers=4
       Super-resolve all frames of the plan. After an interruption the same
       command resumes with the frames that are not done.
   magsr archive status plan.toml
@@ -53,30 +53,6 @@ _ARCHIVE = """
       Draw the quality of all frames over time.
   magsr archive pack plan.toml --product mean -o mean.zarr
       Put the means of all frames into one Zarr store.
-"""
-_RUN = """
-  magsr archive run plan.toml
-      Do all frames that are not done yet.
-  magsr archive run plan.toml --set cluster.workers=4 --retry-failed
-      Use 4 processes, and try the frames again that have failed.
-"""
-_STATUS = """
-  magsr archive status plan.toml
-      Say how far the work is, also while another process is doing it.
-  watch -n 60 magsr archive status plan.toml
-      Say so every minute.
-"""
-_REPORT = """
-  magsr archive report plan.toml
-      Write tables and a picture into the folder report of the results.
-  magsr archive report plan.toml -o quality
-      Write them into the folder quality.
-"""
-_PACK = """
-  magsr archive pack plan.toml --product sample0 -o samples.zarr
-      Put the first sample of every frame into one store.
-  magsr archive pack plan.toml --product mean -o mean.zarr --overwrite
-      Replace the store of the means, after more frames are done.
 """
 _MOVIE = """
   magsr movie frames/*.fits -o region.mp4
@@ -111,11 +87,10 @@ def shown_examples(examples):
     return {"epilog": f"examples:{examples}", "formatter_class": argparse.RawDescriptionHelpFormatter}
 
 
-def new_command(commands, name, summary, examples):
+def new_command(commands, name, summary, examples=None):
     """Add a command with its line in the list of commands and its examples, and return its parser."""
-    return commands.add_parser(
-        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **shown_examples(examples)
-    )
+    shown = shown_examples(examples) if examples else {}
+    return commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.", **shown)
 
 
 def output_folder(options):
@@ -127,21 +102,29 @@ def output_folder(options):
     return folder
 
 
-def _sampling(command, *, samples):
-    command.add_argument(
-        "--samples", type=int, default=samples, metavar="N", help="how many samples to draw (default: %(default)s)"
-    )
-    command.add_argument(
-        "--seed", type=int, default=0, metavar="S", help="seed of the random numbers (default: %(default)s)"
-    )
-    command.add_argument("--device", metavar="D", help=_DEVICE)
+def add_settings(command, *names, **defaults):
+    """Add options of a super-resolution, as the fields of `Settings` describe them."""
+    for field in dataclasses.fields(Settings):
+        if field.name not in names:
+            continue
+        argument = field.metadata["argument"] | {"default": defaults.get(field.name)}
+        if argument.get("type") is int and field.default is not None:
+            argument["default"] = defaults.get(field.name, field.default)
+            argument["help"] += " (default: %(default)s)"
+        command.add_argument(field.metadata["flag"], dest=field.name, **argument)
+
+
+def read_settings(options, **others):
+    """Read the `Settings` that the options of a command give."""
+    given = {field.name: getattr(options, field.name, None) for field in dataclasses.fields(Settings)}
+    given = {name: value for name, value in given.items() if value is not None}
+    return build(Settings, given | others, what="the command")
 
 
 def _model(command):
     command.add_argument(
         "--model", default="default", metavar="M", help="name, folder or Hub id of a model (default: %(default)s)"
     )
-    command.add_argument("--steps", type=int, metavar="K", help="steps of the sampling (default: those of the model)")
 
 
 def _output(command, default=None, what="the folder for the results", metavar="DIR"):
@@ -152,8 +135,8 @@ def _output(command, default=None, what="the folder for the results", metavar="D
 def _demo(commands):
     demo = new_command(commands, "demo", "super-resolve a real MDI cutout, write three FITS files and a picture", _DEMO)
     _output(demo, "magsr_demo")
-    _sampling(demo, samples=8)
     _model(demo)
+    add_settings(demo, "n_samples", "seed", "steps", "device", n_samples=8)
 
 
 def _superresolve(commands):
@@ -162,34 +145,10 @@ def _superresolve(commands):
     _output(files)
     files.add_argument("--overwrite", action="store_true", help="do files again that are done")
     files.add_argument(
-        "--plate-scale",
-        default="0.5",
-        metavar="ARCSEC",
-        help="of the output in arcsec/pix, or 'native' for exactly x4 the input's grid (default: %(default)s)",
-    )
-    files.add_argument(
-        "--psf-fwhm",
-        metavar="ARCSEC[,ERROR]",
-        help="width (FWHM) of the instrument's point-spread function, and its error (default: measured on the frame)",
-    )
-    files.add_argument("--keep-bad-pixels", action="store_true", help="take hits and dead pixels for measurements")
-    files.add_argument(
-        "--component",
-        choices=_COMPONENTS,
-        help="component of the field, if neither the header nor the name of the file says it",
-    )
-    files.add_argument(
-        "--noise-lifetime",
-        type=float,
-        metavar="HOURS",
-        help="for frames of a movie: how long made-up structure stays with a place on the Sun, such as 1, or inf",
-    )
-    files.add_argument(
         "--precision", type=float, metavar="GAUSS", help="compress the files, with values rounded to steps of this size"
     )
-    files.add_argument("--calibrate", choices=["hmi"], help="put an MDI result on HMI's scale")
-    _sampling(files, samples=1)
     _model(files)
+    add_settings(files, *(field.name for field in dataclasses.fields(Settings) if field.metadata.get("flag")))
 
 
 def _evaluate(commands):
@@ -200,9 +159,6 @@ def _evaluate(commands):
     source.add_argument("--pairs", metavar="DIR", help="true pairs as images on one grid, listed in DIR/pairs.toml")
     evaluate.add_argument("--paired", metavar="LR_DIR", help="low-resolution partners, instead of averaging down")
     evaluate.add_argument("--models", metavar="A,B,C", help="names, folders or Hub ids (default: all names)")
-    evaluate.add_argument(
-        "--component", default="los", choices=_COMPONENTS, help="component of the field (default: %(default)s)"
-    )
     evaluate.add_argument(
         "--blur",
         type=float,
@@ -226,7 +182,7 @@ def _evaluate(commands):
         help="train a network that tells samples from the truth (a minute a model)",
     )
     _output(evaluate, "magsr_evaluation")
-    _sampling(evaluate, samples=8)
+    add_settings(evaluate, "n_samples", "seed", "component", "device", n_samples=8, component="los")
 
 
 def _archive(commands):
@@ -234,15 +190,15 @@ def _archive(commands):
     actions = new_command(commands, "archive", summary, _ARCHIVE).add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    run = new_command(actions, "run", "process the plan; finished frames are skipped", _RUN)
+    run = new_command(actions, "run", "process the plan; finished frames are skipped")
     run.add_argument("--retry-failed", action="store_true", help="try the frames again that have failed")
-    status = new_command(actions, "status", "say how far the plan is, how fast, and what failed", _STATUS)
+    status = new_command(actions, "status", "say how far the plan is, how fast, and what failed")
     summary = "draw the quality of all frames over time, and list what to look at"
-    report = new_command(actions, "report", summary, _REPORT)
+    report = new_command(actions, "report", summary)
     report.add_argument(
         "-o", "--output", metavar="DIR", help="folder for the report (default: report, in the folder of the results)"
     )
-    pack = new_command(actions, "pack", "put one product of all frames that are done into one Zarr store", _PACK)
+    pack = new_command(actions, "pack", "put one product of all frames that are done into one Zarr store")
     pack.add_argument("--product", required=True, metavar="NAME", help="such as sample0, mean or quantile0.9")
     _output(pack, what="the store", metavar="CUBE.zarr")
     pack.add_argument("--overwrite", action="store_true", help="replace a store that is there")

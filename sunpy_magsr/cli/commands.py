@@ -1,5 +1,6 @@
 """What the commands of ``magsr`` do."""
 
+import dataclasses
 import json
 import logging
 import sys
@@ -11,13 +12,13 @@ import astropy.units as u
 from tqdm import tqdm
 
 import sunpy_magsr
-from sunpy_magsr.cli.arguments import output_folder
-from sunpy_magsr.cli.messages import in_the_command, named_warnings, one_line
+from sunpy_magsr._files import stem_of
+from sunpy_magsr._options import read_option
+from sunpy_magsr.cli.arguments import output_folder, read_settings
+from sunpy_magsr.cli.messages import in_the_command, named_warnings
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.inference.job import Job
-from sunpy_magsr.inference.settings import LARGEST_WIDTH, check_options, check_plate_scale, told_blur
-from sunpy_magsr.maps.files import check_file, open_magnetogram, stem_of
-from sunpy_magsr.maps.fits import read_fits, write_fits
-from sunpy_magsr.maps.header import product_of
+from sunpy_magsr.maps.fits import open_input, read_fits, write_fits
 from sunpy_magsr.maps.movie import write_movie
 from sunpy_magsr.sampling import load_backend, model_card
 
@@ -25,18 +26,13 @@ from sunpy_magsr.sampling import load_backend, model_card
 def movie(options):
     """Make a movie of files, which are read one after the other."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
-    frames = map(_frame, tqdm(options.files, disable=None, unit="frame"))
+    frames = (read_fits(name, name="FILE") for name in tqdm(options.files, disable=None, unit="frame"))
     how = {"limit": options.limit * u.G, "frame_rate": options.frame_rate, "size": options.size}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         path = write_movie(frames, options.output, overwrite=options.overwrite, **how)
     sys.stdout.write(f"{path}\n")
     return 0
-
-
-def _frame(name):
-    check_file(Path(name), name="FILE")
-    return read_fits(name)
 
 
 _SUFFIX = ".magsr.fits"
@@ -50,7 +46,9 @@ def demo(options):
     folder = output_folder(options)
     mdi = mdi_cutout()
     with named_warnings("mdi_20110401.fits"):
-        result = sunpy_magsr.superresolve_ensemble(mdi, n_samples=options.samples, **_sampling(options))
+        result = sunpy_magsr.superresolve_ensemble(
+            mdi, model=options.model, **vars(read_settings(options, progress=True))
+        )
     sample, mean = result.sample(0), result.mean()
     products = {
         "input": write_fits(mdi, folder / "mdi_20110401.fits", overwrite=True),
@@ -67,11 +65,16 @@ def superresolve(options):
     """Super-resolve files, except those whose results exist already."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)  # the command says what matters itself
     targets = _targets(options)
-    request = _request(options)
-    files = {"overwrite": options.overwrite, "precision": _precision(options.precision)}
+    settings = read_settings(options, progress=True)
+    with named_warnings(options.model):  # A wrong model or option is reported before any file is read.
+        settings.for_model(load_backend(options.model, progress=True).card)
+    precision = None if options.precision is None else options.precision * u.G
+    if precision is not None:
+        read_option(precision, u.G, "--precision", zero=False)
+    files = {"overwrite": options.overwrite, "precision": precision}
     work = list(zip(options.files, targets, strict=True))
     bar = tqdm(work, disable=True if len(work) == 1 else None, unit="file")
-    failed = sum(not _done(name, target, request, **files) for name, target in bar)
+    failed = sum(not _try_file(name, target, options.model, settings, **files) for name, target in bar)
     if failed:
         sys.stderr.write(f"magsr: {failed} of {len(work)} files failed.\n")
     return 1 if failed else 0
@@ -88,34 +91,13 @@ def _targets(options):
     return targets
 
 
-def _request(options):
-    """The arguments of `sunpy_magsr.superresolve`, checked before any file is read."""
-    request = {
-        "n_samples": options.samples,
-        "plate_scale": _plate_scale(options.plate_scale),
-        "calibrate": options.calibrate,
-        "psf_fwhm": _width(options.psf_fwhm),
-        "component": options.component,
-        "noise_lifetime": _noise_lifetime(options.noise_lifetime),
-        "bad_pixels": "keep" if options.keep_bad_pixels else "mask",
-        **_sampling(options),
-    }
-    check_options(n_samples=options.samples, seed=options.seed, steps=options.steps, batch_size=None)
-    with named_warnings(options.model):
-        card = load_backend(options.model, progress=True).card
-    if card.is_deterministic and options.samples > 1:
-        msg = f"--samples must be 1 for the deterministic model {card.name!r}, got {options.samples}."
-        raise ValueError(msg)
-    return request
-
-
-def _done(name, target, request, **files):
+def _try_file(name, *work, **files):
     """Super-resolve one file, and return whether that went well."""
     try:
         with named_warnings(name):
-            _one_file(name, target, request, **files)
+            _one_file(name, *work, **files)
     except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
-        sys.stderr.write(f"magsr: {name}: {in_the_command(one_line(error))}\n")
+        sys.stderr.write(f"magsr: {name}: {in_the_command(reason(error))}\n")
         return False
     except Exception:  # noqa: BLE001  a fault of ours shall not keep the other files from being done
         sys.stderr.write(
@@ -125,15 +107,11 @@ def _done(name, target, request, **files):
     return True
 
 
-def _one_file(name, target, request, *, overwrite, precision):
-    smap = open_magnetogram(name, name="FILE")
-    product = product_of(smap, name=Path(name).name)
-    if product.refused:
-        msg = f"FILE must be {product.refused}."
-        raise ValueError(msg)
-    request = {**request, "component": request["component"] or product.component or None}
+def _one_file(name, target, model, settings, *, overwrite, precision):
+    smap, component = open_input(name, name="FILE")
+    settings = dataclasses.replace(settings, component=settings.component or component)
     if overwrite or not target.exists():
-        result = sunpy_magsr.superresolve(smap, **request)
+        result = sunpy_magsr.superresolve(smap, model=model, **vars(settings))
         try:
             write_fits(result, target.absolute(), overwrite=overwrite, precision=precision)
         except FileExistsError:  # another process was faster
@@ -141,9 +119,9 @@ def _one_file(name, target, request, *, overwrite, precision):
         else:
             _say(str(target))
             return
-    job = Job.open(smap, consistency=None, batch_size=None, **request)
-    made, step = read_fits(target.absolute()).meta, None if precision is None else precision.to_value(u.G)
-    if not job.output.describes(made) or made.get("magsrrnd") != step:
+    job = Job.open(smap, model, settings)
+    header, step = read_fits(target).meta, None if precision is None else precision.to_value(u.G)
+    if not job.output.describes(header) or header.get("magsrrnd") != step:
         msg = f"{target} exists and was made of another input or with other settings; use --overwrite to replace it."
         raise ValueError(msg)
     _say(f"{target}: already done")
@@ -161,62 +139,7 @@ def models(options):
     return 0
 
 
-def _sampling(options):
-    return {
-        "model": options.model,
-        "seed": options.seed,
-        "steps": options.steps,
-        "device": options.device,
-        "progress": True,
-    }
-
-
-def _plate_scale(text):
-    if text == "native":
-        return None
-    try:
-        plate_scale = float(text) * u.arcsec / u.pix
-        check_plate_scale(plate_scale)
-    except ValueError:
-        msg = f"--plate-scale must be a positive number of arcsec/pix or 'native', got {text!r}."
-        raise ValueError(msg) from None
-    return plate_scale
-
-
-def _width(text):
-    """The width of the point-spread function, alone or with its error after a comma."""
-    if text is None:
-        return None
-    try:
-        values = [float(part) for part in text.split(",")] * u.arcsec
-        told_blur(values if len(values) > 1 else values[0])
-    except ValueError:
-        msg = f"--psf-fwhm must be a width of 0 to {LARGEST_WIDTH:g} arcsec, or a width and its error as in 1.8,0.1, got {text!r}."
-        raise ValueError(msg) from None
-    return values if len(values) > 1 else values[0]
-
-
-def _precision(gauss):
-    if gauss is None:
-        return None
-    if not 0 < gauss < float("inf"):
-        msg = f"--precision must be a positive number of Gauss, got {gauss:g}."
-        raise ValueError(msg)
-    return gauss * u.G
-
-
-def _noise_lifetime(hours):
-    if hours is None:
-        return None
-    if not hours >= 0:
-        msg = f"--noise-lifetime must be a number of hours that is not negative, got {hours:g}."
-        raise ValueError(msg)
-    return hours * u.hour
-
-
 def _stem(path):
-    if path.is_dir():
-        check_file(path, name="FILE")
     name = stem_of(path.name).lstrip(".")
     if not name:
         msg = f"FILE must have a name before its ending, got {path.name!r}."

@@ -10,8 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 from sunpy_magsr._files import whole_file
-from sunpy_magsr.cli.arguments import output_folder
-from sunpy_magsr.inference.settings import check_options
+from sunpy_magsr.cli.arguments import output_folder, read_settings
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.disks import find_disks, judge_disks, write_disks
 from sunpy_magsr.validation.evaluate import MODELS
@@ -23,7 +22,7 @@ from sunpy_magsr.validation.regions import check_any, read_pairs, read_regions
 def evaluate(options):
     """Measure every model on every magnetogram. A run that was interrupted resumes."""
     logging.getLogger("sunpy").setLevel(logging.ERROR)
-    check_options(n_samples=options.samples, seed=options.seed, steps=None, batch_size=None)
+    read_settings(options)  # A wrong option is reported before the data are read.
     models = [name.strip() for name in options.models.split(",")] if options.models else list(MODELS)
     for model in models:
         load_backend(model)  # A wrong name is reported before the data are read.
@@ -73,7 +72,7 @@ def _evaluate(options, models, results, folder):
     regions, missing = check_results(results, regions)
     failed |= missing
     check_any(regions, missing, "--results must have a result for a file of --data, got none")
-    common = {"n_samples": options.samples, "seed": options.seed, "device": options.device, "progress": True}
+    common = {"n_samples": options.n_samples, "seed": options.seed, "device": options.device, "progress": True}
     result = run(regions, [*models, *results], folder=folder, two_samples=options.two_samples, **common)
     _report(result, folder, failed)
     failed |= result.failed
@@ -111,7 +110,7 @@ def _judge(options, models, results, folder):
     failed |= missing
     check_any(regions, missing, "--results must have a result for a pair of --pairs, got none")
     judged, common = [*models, *results], {"facts": facts, "seed": options.seed, "device": options.device}
-    found = judge_pairs(regions, judged, n_samples=options.samples, **common)
+    found = judge_pairs(regions, judged, n_samples=options.n_samples, **common)
     table, responses = pair_table(found, facts), response_table(regions, facts)
     products = []
     turned = _turned(table)
@@ -125,7 +124,9 @@ def _judge(options, models, results, folder):
     products.append(folder / "pairs.png")
     draw_pairs(regions, judged, products[-1], **common)
     count = len(regions)
-    title = f"{count} true pair{'s' if count > 1 else ''}, HMI's scale; {options.samples} samples, seed {options.seed}."
+    title = (
+        f"{count} true pair{'s' if count > 1 else ''}, HMI's scale; {options.n_samples} samples, seed {options.seed}."
+    )
     lines = [
         *turned.pformat(max_lines=-1, max_width=-1, align=["<", *[">"] * len(table)]),
         *responses.pformat(max_lines=-1, max_width=-1),

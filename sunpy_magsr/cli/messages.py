@@ -1,12 +1,16 @@
 """What commands say: errors, warnings, exit codes."""
 
 import contextlib
+import dataclasses
 import difflib
 import os
+import re
 import sys
 import warnings
+from pathlib import Path
 
-from sunpy_magsr.exceptions import MagsrUserWarning
+from sunpy_magsr.exceptions import MagsrUserWarning, reason
+from sunpy_magsr.inference.settings import Settings
 
 
 class _Lasting:
@@ -16,31 +20,26 @@ class _Lasting:
         self._stream = stream
 
     def __getattr__(self, name):
-        if self._stream is None:
-            raise AttributeError(name)
         return getattr(self._stream, name)
 
     def write(self, text):
         """Write and flush, as long as somebody reads."""
-        if self._stream is None:
-            return len(text)
         try:
             self._stream.write(text)
             self._stream.flush()
-        except (BrokenPipeError, ValueError):
-            self._close()
+        except (BrokenPipeError, ValueError, AttributeError):  # Nobody reads, it was closed, or there never was one.
+            self._drop()
         return len(text)
 
     def flush(self):
         """Writing has flushed."""
 
-    def _close(self):
+    def _drop(self):
         """Send what is left in the buffer nowhere, or the interpreter fails with it at its end."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
-        self._stream = None
+        nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  It is needed until the end.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(nowhere.fileno(), self._stream.fileno())
+        self._stream = nowhere
 
 
 @contextlib.contextmanager
@@ -50,47 +49,36 @@ def lasting_streams():
         yield
 
 
-_WORDS = {
+#: The options by which the commands give the arguments of functions.
+FLAGS = {
+    **{field.name: field.metadata["flag"] for field in dataclasses.fields(Settings) if field.metadata.get("flag")},
+    "low_folder": "--paired",
+    "overrides": "--set",
+    "path": "-o",
+    "results": "--results",
+    "two_samples": "--two-samples",
+    "smap": "FILE",
+}
+_PHRASES = {
     "set smap.meta['bunit'] = 'G'": "add the card BUNIT = 'G' to its header",
-    "component='los' or component='br' says it": "--component los or --component br says it",
-    "a cutout (smap.submap)": "a cutout",
-    "make a sunpy.map.GenericMap of its data, with a header that holds its WCS": "write a file with the WCS in its header",
     "bad_pixels='keep'": "--keep-bad-pixels",
     "plate_scale=None": "--plate-scale native",
-    "plate_scale must": "--plate-scale must",
-    "component must": "--component must",
-    "calibrate='hmi'": "--calibrate hmi",
-    "psf_fwhm": "--psf-fwhm",
     "unless overwrite=True": "unless --overwrite is given",
-    "path must": "-o must",
-    "low_folder must": "--paired must",
     "folder must hold pairs": "--pairs must hold pairs",
     "folder must be a folder with magnetograms": "--data must be a folder with magnetograms",
-    "overrides must": "--set must",
-    "results must be NAME=DIR": "--results must be NAME=DIR",
-    "two_samples must": "--two-samples must",
-    "n_samples": "--samples",
-    "seed must": "--seed must",
-    "steps must": "--steps must",
-    "noise_lifetime": "--noise-lifetime",
     "smap": "FILE",
 }
 
 
-def one_line(error):
-    """Put the message of an exception on one line."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def exit_code(program, work, *, wrong, failed, stopped, words=_WORDS):
+def exit_code(program, work, *, wrong, failed, stopped, flags=FLAGS):
     """Run a command, and say on one line why it ended if it did not end well."""
     try:
         return work()
     except wrong as error:
-        sys.stderr.write(f"{program}: error: {in_the_command(one_line(error), words)}\n")
+        sys.stderr.write(f"{program}: error: {in_the_command(reason(error), flags)}\n")
         return 2
     except failed as error:
-        sys.stderr.write(f"{program}: failed: {in_the_command(one_line(error), words)}\n")
+        sys.stderr.write(f"{program}: failed: {in_the_command(reason(error), flags)}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"{program}: stopped; {stopped}\n")
@@ -107,7 +95,7 @@ def named_warnings(name):
         finally:
             for warning in caught:
                 if issubclass(warning.category, MagsrUserWarning) or _is_about_what_was_assumed(warning):
-                    sys.stderr.write(f"magsr: warning: {name}: {in_the_command(one_line(warning.message))}\n")
+                    sys.stderr.write(f"magsr: warning: {name}: {in_the_command(reason(warning.message))}\n")
 
 
 def _is_about_what_was_assumed(warning):
@@ -117,11 +105,13 @@ def _is_about_what_was_assumed(warning):
     return issubclass(warning.category, SunpyMetadataWarning) and str(warning.message).startswith("Missing")
 
 
-def in_the_command(message, words=_WORDS):
+def in_the_command(message, flags=FLAGS):
     """Replace the names of Python's arguments in a message by the options of the command."""
-    for python, of_command in words.items():
+    for python, of_command in _PHRASES.items():
         message = message.replace(python, of_command)
-    return message
+    names = "|".join(flags)
+    message = re.sub(rf"\b({names})='(\w+)'", lambda found: f"{flags[found[1]]} {found[2]}", message)
+    return re.sub(rf"\b({names}) must\b", lambda found: f"{flags[found[1]]} must", message)
 
 
 def parse(top, arguments=None):

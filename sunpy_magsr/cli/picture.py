@@ -2,84 +2,58 @@
 
 import astropy.units as u
 import numpy as np
+import scipy.ndimage
+from astropy.coordinates import SkyCoord
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from sunpy_magsr._files import whole_file
 from sunpy_magsr.maps.header import observation_time
 
-_DETAIL_ARCSEC = 90.0
-_LIMIT = 800.0
-
-
-def _strongest(mdi):
-    """World coordinate of the place with the strongest gradients of the field, away from the edge."""
-    import scipy.ndimage
-
-    field = np.nan_to_num(mdi.data)
-    activity = scipy.ndimage.uniform_filter(np.abs(np.gradient(field)[0]) + np.abs(np.gradient(field)[1]), 31)
-    margin = 24
-    inner = activity[margin:-margin, margin:-margin]
-    y, x = np.unravel_index(np.argmax(inner), inner.shape)
-    return mdi.wcs.pixel_to_world(x + margin, y + margin)
-
-
-def _window(smap, center):
-    """Slices of the array around a world coordinate."""
-    half = _DETAIL_ARCSEC / 2
-    x, y = (float(value) for value in smap.wcs.world_to_pixel(center))
-    reach_x, reach_y = (half / abs(scale.to_value(u.arcsec / u.pix)) for scale in smap.scale)
-    rows = slice(max(0, round(y - reach_y)), min(smap.data.shape[0], round(y + reach_y)))
-    columns = slice(max(0, round(x - reach_x)), min(smap.data.shape[1], round(x + reach_x)))
-    return rows, columns
+_HALF_DETAIL = 45 * u.arcsec
+_MARGIN = 24  # pixels at the edge, in which no detail is centered
+_LIMIT = 800.0  # Gauss
 
 
 def draw(mdi, sample, mean, path):
     """Draw the input, one sample and the uncertainty, whole and in detail."""
-    center = _strongest(mdi)
-    spread = mean.uncertainty.array
-    model = f"{sample.meta['magsrmod']}, {sample.meta['magsrns']} samples"
-    mdi_scale, sample_scale = (f"{smap.scale[0].value:.2f} arcsec/pix" for smap in (mdi, sample))
+    spread = type(mean)(mean.uncertainty.array, mean.meta)
+    field = {"cmap": "gray", "norm": Normalize(-_LIMIT, _LIMIT)}
     columns = [
-        (mdi, mdi.data, _LIMIT, "gray", f"Input: {mdi_scale}", "line-of-sight field [G]"),
-        (sample, sample.data, _LIMIT, "gray", f"One sample: {sample_scale}", "model output [G]"),
-        (mean, spread, None, "magma", f"Uncertainty ({model})", "standard deviation [G]"),
+        (mdi, "Input", "line-of-sight field [G]", field),
+        (sample, "One sample", "model output [G]", field),
+        (
+            spread,
+            f"Uncertainty, {mean.meta['magsrns']} samples",
+            "standard deviation [G]",
+            {"cmap": "magma", "norm": Normalize(0, np.nanpercentile(spread.data, 99.8))},
+        ),
     ]
     figure = Figure(figsize=(13.5, 9), layout="constrained")
     FigureCanvasAgg(figure)
-    for number, (smap, data, limit, colors, title, label) in enumerate(columns):
-        low, high = (0, np.nanpercentile(data, 99.8)) if limit is None else (-limit, limit)
-        style = {"origin": "lower", "cmap": colors, "vmin": low, "vmax": high, "interpolation": "nearest"}
-        whole, detail = (figure.add_subplot(2, 3, number + place) for place in (1, 4))
-        whole.set_title(title)
-        drawn = _draw_both(whole, detail, data, _window(smap, center), style)
-        figure.colorbar(drawn, ax=[whole, detail], location="bottom", shrink=0.8, label=label)
+    center = _strongest(mdi)
+    corners = [SkyCoord(center.Tx + d, center.Ty + d, frame=center.frame) for d in (-_HALF_DETAIL, _HALF_DETAIL)]
+    for number, (smap, title, label, style) in enumerate(columns, start=1):
+        both = []
+        for part, place in ((smap, number), (smap.submap(corners[0], top_right=corners[1]), number + 3)):
+            axes = figure.add_subplot(2, 3, place, projection=part)
+            drawn = part.plot(axes=axes, title=f"{title}: {smap.scale[0]:.2f}", interpolation="nearest", **style)
+            both.append(axes)
+        figure.colorbar(drawn, ax=both, location="bottom", shrink=0.8, label=label)
+    date = observation_time(mdi).strftime("%Y-%m-%d %H:%M UTC")
     figure.suptitle(
-        f"{_source(mdi)}. Structure finer than the input's pixels was added by the model: plausible, not measured. "
-        "White squares: bad pixels.",
-        y=1.03,
+        f"{mdi.instrument} {date}, {mean.meta['magsrmod']}. Structure finer than the input's pixels was added by the "
+        "model: plausible, not measured."
     )
     with whole_file(path) as stream:
-        figure.savefig(stream, format="png", dpi=80, bbox_inches="tight")
+        figure.savefig(stream, format="png", dpi=80)
     return path
 
 
-def _source(mdi):
-    """The instrument and the time, or that the magnetogram is synthetic."""
-    date = observation_time(mdi).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{'Synthetic magnetogram, ' if mdi.meta.get('object') == 'SYNTHETIC' else ''}{mdi.instrument} {date}"
-
-
-def _draw_both(whole, detail, data, window, style):
-    """The whole of an image with a frame around a window of it, and the window."""
-    whole.imshow(data, **style)
-    whole.set_xticks([])
-    whole.set_yticks([])
-    rows, columns = window
-    sides = (columns.stop - columns.start, rows.stop - rows.start)
-    whole.add_patch(Rectangle((columns.start, rows.start), *sides, fill=False, edgecolor="tab:orange", lw=1.5))
-    half = _DETAIL_ARCSEC / 2
-    drawn = detail.imshow(data[window], extent=(-half, half, -half, half), **style)
-    detail.set_xlabel("arcsec along the detector")
-    return drawn
+def _strongest(mdi):
+    """The place with the strongest gradients of the field, away from the edge."""
+    gradients = sum(np.abs(part) for part in np.gradient(np.nan_to_num(mdi.data)))
+    activity = scipy.ndimage.uniform_filter(gradients, 31)[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+    y, x = np.unravel_index(np.argmax(activity), activity.shape)
+    return mdi.wcs.pixel_to_world(x + _MARGIN, y + _MARGIN)

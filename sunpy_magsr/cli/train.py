@@ -68,7 +68,7 @@ _FUNCTIONS = {
 }
 _WRONG = (ValueError, TypeError, OSError, ImportError)
 _FAILED = (FloatingPointError, RuntimeError, AssertionError)
-_WORDS = {"overrides must": "--set must"}
+_FLAGS = {"overrides": "--set"}
 _STOPPED = "the same command resumes from the last checkpoint."
 
 
@@ -141,7 +141,7 @@ def _add_push(commands):
 def main(arguments=None):
     """Run one stage; a stage that was stopped resumes from its last checkpoint."""
     options = parse(parser(), arguments)
-    ends = {"wrong": _WRONG, "failed": _FAILED, "stopped": _STOPPED, "words": _WORDS}
+    ends = {"wrong": _WRONG, "failed": _FAILED, "stopped": _STOPPED, "flags": _FLAGS}
     return exit_code("magsr-train", lambda: _print_result(options), **ends)
 
 

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from sunpy.map import GenericMap
 
 from sunpy_magsr.instrument import degrade
-from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.grid import FACTOR
 
 _FILE = "mdi_20110401.fits"
@@ -40,7 +40,7 @@ def mdi_cutout() -> GenericMap:
     ((256, 256), '2011-04-01')
     """
     with resources.as_file(resources.files("sunpy_magsr") / "data" / "samples" / _FILE) as path:
-        return open_magnetogram(path)
+        return read_fits(path)
 
 
 #: Radius of the Sun in meters, as RSUN_REF of both instruments has it.

@@ -12,108 +12,27 @@ import numpy as np
 
 from sunpy_magsr.maps.grid import refined_reference_pixel
 from sunpy_magsr.maps.wcs import CD_CARDS, linear_transformation, unread_roll
-from sunpy_magsr.metrics.ensemble import ANTITHETIC
+from sunpy_magsr.version import version
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sunpy.map import GenericMap
 
+    from sunpy_magsr.inference.settings import Settings
     from sunpy_magsr.instrument import Blur
     from sunpy_magsr.store.card import ModelCard
 
 
-#: Card MAGSRDRW of a result whose samples are pairs of noise and its negative.
-
 # Cards that describe the input's pixels, values or file and would be wrong beside the output.
-_STALE = {
-    "simple",
-    "bitpix",
-    "naxis",
-    "naxis1",
-    "naxis2",
-    "extend",
-    "xtension",
-    "pcount",
-    "gcount",
-    "extname",
-    "zimage",
-    "ztension",
-    "zbitpix",
-    "znaxis",
-    "znaxis1",
-    "znaxis2",
-    "zpcount",
-    "zgcount",
-    "ztile1",
-    "ztile2",
-    "zcmptype",
-    "zname1",
-    "zval1",
-    "zname2",
-    "zval2",
-    "zquantiz",
-    "zblank",
-    "zdither0",
-    "zsimple",
-    "zextend",
-    "tfields",
-    "ttype1",
-    "tform1",
-    "bscale",
-    "bzero",
-    "blank",
-    "checksum",
-    "datasum",
-    "headsum",
-    "x0",
-    "y0",
-    "r_sun",
-    "crop_rad",
-    "datamin",
-    "datamax",
-    "datamedn",
-    "datamean",
-    "datarms",
-    "dataskew",
-    "datakurt",
-    "datavals",
-    "missvals",
-    "totvals",
-    "satvals",
-    "datamin2",
-    "datamax2",
-    "datamed2",
-    "datamea2",
-    "datarms2",
-    "dataske2",
-    "datakur2",
-    "_datamin",
-    "_datamax",
-    "_bunit",
-    "tot_flux",
-    "avg_flux",
-    "mean_fld",
-    "usflux",
-    "usfluxl",
-    "cmask",
-    "cmaskl",
-    "npix",
-    "npix_spt",
-    "meangbl",
-    "longstrn",
-    "nacr",
-    "mtot",
-    "mnet",
-    "mpos_tot",
-    "mneg_tot",
-    "mmean",
-    "mstdev",
-    "mskew",
-    "mkurt",
-    "r_value",
-    "lon_step",
-}
+_STALE = re.compile(
+    r"simple|bitpix|naxis[12]?|extend|xtension|[pg]count|extname|tfields|ttype1|tform1|(check|data|head)sum"
+    r"|z(image|tension|bitpix|naxis[12]?|[pg]count|tile[12]|cmptype|(name|val)[12]|quantiz|blank|dither0|simple|extend)"
+    r"|bscale|bzero|blank|_bunit|x0|y0|r_sun|crop_rad|lon_step|cmaskl?"
+    r"|_?data(min|max)|data(medn|mean|rms|skew|kurt|vals)|data(min|max|med|mea|rms|ske|kur)2|(miss|tot|sat)vals"
+    r"|tot_flux|avg_flux|mean_fld|usfluxl?|npix(_spt)?|meangbl|longstrn|nacr|r_value"
+    r"|m(tot|net|(pos|neg)_tot|mean|stdev|skew|kurt)"
+)
 # Other coordinate systems of the input's pixels (Greisen & Calabretta 2002): CRPIX1A, PC1_2B, WCSNAMEA, ...
 _ALTERNATE = re.compile(
     r"(ctype|crpix|crval|cdelt|cunit|crota|cname|crder|csyer)\d[a-z]|(pc|cd|pv|ps)\d_\d+[a-z]|(wcsname|wcsaxes|lonpole|latpole|radesys|equinox)[a-z]"
@@ -134,7 +53,7 @@ def finer_header(
     header = {
         key: value
         for key, value in smap.meta.items()
-        if key not in _STALE and not key.startswith("keycomments") and not _ALTERNATE.fullmatch(key)
+        if not (_STALE.fullmatch(key) or _ALTERNATE.fullmatch(key) or key.startswith("keycomments"))
     }
     reference = [axis.to_value(u.pix) + 1 for axis in smap.reference_pixel]
     for axis in (0, 1):
@@ -175,52 +94,34 @@ def _scale_axes(header, smap, ratio):
 
 
 def provenance(
-    card: ModelCard,
-    *,
-    version: str,
-    seed: int,
-    n_samples: int,
-    steps: int,
-    calibration: str,
-    consistency: str,
-    statistic: str,
-    blur: Blur | None = None,
-    bad_pixels: int = 0,
-    noise_lifetime: float | None = None,
-    is_paired: bool = False,
+    card: ModelCard, settings: Settings, statistic: str, *, blur: Blur | None = None, bad_pixels: int = 0
 ) -> dict[str, Any]:
-    """Make the cards that say that a map is the output of a model, of which model, and with which options."""
+    """Make the cards that say that a map is the output of a model, of which model, and with which settings."""
+    told = settings.cards(card)
     story = (
         f"Super-resolved x{card.factor} by sunpy_magsr {version}, model {card.name} revision {card.revision or 'none'} "
         f"({card.kind}). This is the output of a model, not an observation at this resolution: structure below the "
-        f"resolution of the input is plausible, not measured. Map: {statistic} of {n_samples} sample(s)"
-        f"{' in antithetic pairs' if is_paired else ''}, seed {seed}, "
-        f"{steps} step(s); consistency with the input: {consistency}; calibration: {calibration}."
+        f"resolution of the input is plausible, not measured. Map: {statistic} of {settings.n_samples} sample(s)"
+        f"{' in antithetic pairs' if settings.is_paired else ''}, seed {settings.seed}, "
+        f"{told['magsrstp']} step(s); consistency with the input: {settings.consistency}; "
+        f"calibration: {told['magsrcal']}."
     )
     if bad_pixels:
         story += f" Bad pixels of the input that were treated as missing: {bad_pixels}."
-    told: dict[str, Any] = {}
     if blur is not None:
         told |= {"magsrpsf": round(blur.fwhm, 4), "magsrpse": round(blur.error, 4), "magsrpso": blur.origin}
         story += f" Blur (FWHM): {blur.fwhm:.2f} +- {blur.error:.2f} arcsec ({blur.origin})."
-    if n_samples > 1:
-        told["magsrdrw"] = ANTITHETIC if is_paired else "independent"
-    if noise_lifetime is not None:
-        # FITS has no infinity
-        told["magsrnlt"] = noise_lifetime if math.isfinite(noise_lifetime) else -1.0
-        kept = "for ever" if told["magsrnlt"] < 0 else f"for {noise_lifetime:g} s on average"
+    if settings.lifetime is not None:
+        kept = f"for {settings.lifetime:g} s on average" if math.isfinite(settings.lifetime) else "for ever"
         story += f" The structure that the model adds rotates with the Sun and is kept {kept}."
-    return {
+    cards = {
         "magsrver": version,
         "magsrmod": card.name,
         "magsrrev": card.revision,
         "magsrsha": card.sha256,
-        "magsrsed": seed,
-        "magsrns": n_samples,
-        "magsrstp": steps,
-        "magsrcal": calibration,
+        **told,
         "magsrsta": statistic,
         "magsrbad": bad_pixels,
-        **told,
         "history": "\n".join(textwrap.wrap(story, _LINE)),
     }
+    return {name: value for name, value in cards.items() if value is not None}

@@ -1,28 +1,27 @@
 """What a super-resolution gives: the finer grid, its header, and the Maps on it."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.nddata import StdDevUncertainty
 
-from sunpy_magsr.inference.header import finer_header, provenance
+from sunpy_magsr.inference.header import finer_header
 from sunpy_magsr.maps.grid import resampled_size
 from sunpy_magsr.maps.wcs import plate_scale as plate_scale_of
-from sunpy_magsr.version import version
 
-#: Settings that the header tells.
-_TOLD = (
-    *("seed", "n_samples", "steps", "calibration", "consistency"),
-    *("blur", "bad_pixels", "noise_lifetime", "is_paired"),
-)
-#: Cards by which a result is known to be that of the same input, model and settings.
-_TELLING = (
-    *(f"magsr{card}" for card in ("mod", "sha", "sed", "ns", "stp", "cal", "bad", "psf", "pse", "nlt", "drw")),
-    "crpix1",
-    "crpix2",
-    "date-obs",
-)
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sunpy.map import GenericMap
+
+
+#: Cards in which results of the same input, model and settings may differ.
+_FREE = {"magsrver", "magsrrev", "magsrsta", "magsrpso", "magsrrnd"}
+_PLACE = {"crpix1", "crpix2", "date-obs"}
 
 
 @dataclasses.dataclass
@@ -38,10 +37,8 @@ class Output:
         The pixels of the input that are measurements, bool ``[y, x]``.
     ratio : `tuple` of `float`
         Output pixels along one input pixel, in x and y.
-    card : `~sunpy_magsr.store.ModelCard`
-        The model.
-    settings : `dict`
-        How the samples are drawn, for the header; see ``Job``.
+    tell : callable
+        Makes the cards of the model and the settings for a statistic; see ``provenance``.
 
     Raises
     ------
@@ -49,11 +46,10 @@ class Output:
         If the input's class of Map does not read of the result's header what it should.
     """
 
-    smap: object
+    smap: GenericMap
     measured: np.ndarray
-    ratio: tuple
-    card: object
-    settings: dict
+    ratio: tuple[float, float]
+    tell: Callable[[str], dict[str, Any]]
 
     def __post_init__(self):
         rows, columns = self.measured.shape
@@ -79,8 +75,10 @@ class Output:
     def describes(self, header):
         """Whether a header is that of a result on this grid with these settings, whatever its statistic and version."""
         expected = self._header((self._rows, self._columns), "")
-        same_shape = (header["naxis1"], header["naxis2"]) == (self._columns, self._rows)
-        return same_shape and all(header.get(card) == expected.get(card) for card in _TELLING)
+        if (header["naxis1"], header["naxis2"]) != (self._columns, self._rows):
+            return False
+        told = {card for card in (*header, *expected) if card.startswith("magsr")} - _FREE
+        return all(header.get(card) == expected.get(card) for card in told | _PLACE)
 
     def map(self, data, statistic, *, std=None, flagged=None):
         """Make a Map of the input's class."""
@@ -91,13 +89,12 @@ class Output:
 
     def _header(self, shape, statistic):
         header = finer_header(self.smap, self.ratio, self._offset, shape)
-        settings = {key: self.settings[key] for key in _TOLD}
-        cards = provenance(self.card, version=version, statistic=statistic, **settings)
+        cards = self.tell(statistic)
         earlier = str(header.pop("history", "") or "").strip()
         return {**header, **cards, "history": f"{earlier}\n{cards['history']}".strip()}
 
     def _check_class(self):
-        advice = "make a sunpy.map.GenericMap of its data, with a header that holds its WCS."
+        advice = "take a sunpy.map.GenericMap or a file whose header holds the WCS."
         name = type(self.smap).__name__
         try:
             probe = type(self.smap)(np.zeros((2, 2)), self._header((2, 2), ""))

@@ -39,14 +39,14 @@ _NATIVE = (1.2, 2.9)  # arcsec: no frame of MDI on its own pixels was found to h
 _SQUARE = 0.01  # by which the sides of a pixel may differ, relative
 
 
-def remarks_on(smap, magnetogram, card, settings):
+def remarks_on(smap, magnetogram, card, *, steps, bad_pixels=0):
     """Say what is unlike the data that a model was trained on, and what is done about an input's defects."""
     return [
-        *_defects(smap, magnetogram, settings["bad_pixels"]),
+        *_defects(smap, magnetogram, bad_pixels),
         *_changed(smap, magnetogram),
         *_untrained(magnetogram, card),
         *_outside(magnetogram, card),
-        *_steps(card, settings["steps"]),
+        *_steps(card, steps),
     ]
 
 

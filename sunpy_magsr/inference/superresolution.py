@@ -8,6 +8,7 @@ import astropy.units as u
 from sunpy.map import MapSequence
 
 from sunpy_magsr.inference.job import Job
+from sunpy_magsr.inference.settings import Settings
 from sunpy_magsr.sampling.noise import NOISE_LIFETIME
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import Moments, keep_members
@@ -152,9 +153,7 @@ def superresolve(
     >>> sunpy_magsr.superresolve(mdi, plate_scale=None).data.shape
     (128, 128)
     """
-    job = Job.open(
-        smap,
-        model=model,
+    settings = Settings(
         n_samples=n_samples,
         seed=seed,
         plate_scale=plate_scale,
@@ -170,9 +169,10 @@ def superresolve(
         batch_size=batch_size,
         progress=progress,
     )
+    job = Job.open(smap, model, settings)
     if n_samples == 1:
         return job.output.map(next(iter(job.fields())), "sample")
-    moments = Moments(is_paired=job.settings["is_paired"])
+    moments = Moments(is_paired=job.settings.is_paired)
     for field in job.fields():
         moments.add(field)
     return job.output.map(moments.mean, "mean", std=moments.std)
@@ -183,20 +183,8 @@ def superresolve_ensemble(
     *,
     model: str | Path | Backend = "default",
     n_samples: int = 8,
-    seed: int = 0,
-    plate_scale: u.Quantity | None = _PLATE_SCALE,
-    steps: int | None = None,
-    consistency: Literal["exact", "noise"] | None = None,
-    calibrate: Literal["hmi"] | None = None,
-    psf_fwhm: u.Quantity | None = None,
-    bad_pixels: Literal["mask", "keep"] = "mask",
-    component: Literal["los", "br", "bp", "bt"] | None = None,
-    noise_lifetime: u.Quantity | None = None,
-    independent: bool = False,
-    device: str | None = None,
-    batch_size: int | None = None,
-    progress: bool = False,
     store: str | Path | None = None,
+    **options: Any,
 ) -> Ensemble:
     """
     Draw an ensemble of super-resolved magnetograms and keep every member.
@@ -207,10 +195,10 @@ def superresolve_ensemble(
         The magnetogram and the model.
     n_samples : `int`
         Number of members, at least 2. Defaults to 8. Each member of a full disk takes 64 MiB.
-    seed, plate_scale, steps, consistency, calibrate, psf_fwhm, bad_pixels, component, noise_lifetime, independent, device, batch_size, progress : see `superresolve`
-        Options, with the same meaning and the same defaults.
     store : `str` or `pathlib.Path`, optional
         A new file (``.npy``) to keep the members in, mapped to memory, so that any number of them fits.
+    **options
+        All other options of `superresolve`, with the same defaults.
 
     Returns
     -------
@@ -227,26 +215,9 @@ def superresolve_ensemble(
     if n_samples == 1:
         msg = "n_samples must be at least 2 for an ensemble, got 1."
         raise ValueError(msg)
-    job = Job.open(
-        smap,
-        model=model,
-        n_samples=n_samples,
-        seed=seed,
-        plate_scale=plate_scale,
-        steps=steps,
-        consistency=consistency,
-        calibrate=calibrate,
-        psf_fwhm=psf_fwhm,
-        bad_pixels=bad_pixels,
-        component=component,
-        noise_lifetime=noise_lifetime,
-        independent=independent,
-        device=device,
-        batch_size=batch_size,
-        progress=progress,
-        kept=n_samples if store is None else 1,
-    )
-    members, moments = keep_members(job.fields(), n_samples, store=store, is_paired=job.settings["is_paired"])
+    settings = Settings(n_samples=n_samples, **options)
+    job = Job.open(smap, model, settings, kept=n_samples if store is None else 1)
+    members, moments = keep_members(job.fields(), n_samples, store=store, is_paired=job.settings.is_paired)
     return Ensemble(members, job.output.map, job.facts(), moments=moments)
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +12,9 @@ import sunpy.map
 from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 
-from sunpy_magsr._files import check_new
-from sunpy_magsr.maps.fits import check_precision, read_fits
+from sunpy_magsr._files import check_new, whole_folder
+from sunpy_magsr._options import read_option
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.header import magnetic_unit, observation_time
 
 if TYPE_CHECKING:
@@ -80,16 +79,15 @@ def write_cube(
     ImportError
         If xarray and zarr are not installed.
     """
-    path, step = Path(path).absolute(), check_precision(precision)
+    path = Path(path).absolute()
+    step = None if precision is None else read_option(precision, u.G, "precision", zero=False)
     check_new(path, overwrite=overwrite, what="folder")
     if path.exists() and not (path / "zarr.json").is_file():
         msg = f"path must be a new folder or a Zarr store to be replaced, and {path} is neither."
         raise FileExistsError(msg)
     zarr = _zarr()
     frames = _sorted_frames(files)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".partial"))
-    try:
+    with whole_folder(path) as temporary:
         names = _begin(temporary, frames, step)
         group = zarr.open_group(temporary, mode="r+")
         for number, (file, _) in enumerate(frames):
@@ -97,11 +95,6 @@ def write_cube(
                 target = group[name]
                 rows, columns = array.shape
                 target[number, :rows, :columns] = _packed(array, step, target.dtype, file)
-        temporary.chmod(0o755)
-        _take_name(temporary, path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
     return path
 
 
@@ -114,22 +107,6 @@ def _arrays(file, names):
         spread = smap.uncertainty.represent_as(StdDevUncertainty)
         arrays["uncertainty"] = spread.array * np.float32((spread.unit or unit).to(u.G))
     return arrays
-
-
-def _take_name(temporary, path):
-    """Rename a store. A store that has the name already is set aside, and deleted when the new one is in its place."""
-    old = None
-    if path.exists():
-        old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".old"))
-        path.replace(old)
-    try:
-        temporary.replace(path)
-    except BaseException:
-        if old is not None:
-            old.replace(path)
-        raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def cube_map(cube: xarray.Dataset | str | Path, number: int) -> GenericMap:

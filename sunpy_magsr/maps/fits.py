@@ -1,11 +1,12 @@
-"""FITS files that keep the uncertainty and the mask, which `sunpy.map.GenericMap.save` drops."""
+"""FITS files: magnetograms are read, and results are written with the uncertainty and the mask that ``Map.save`` drops."""
 
 from __future__ import annotations
 
 import io
+import warnings
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import astropy.units as u
 import numpy as np
@@ -14,7 +15,9 @@ from astropy.io import fits
 from astropy.nddata import StdDevUncertainty
 
 from sunpy_magsr._files import check_new, whole_file
-from sunpy_magsr.maps.header import magnetic_unit
+from sunpy_magsr._options import read_option
+from sunpy_magsr.exceptions import reason, warn_user
+from sunpy_magsr.maps.header import magnetic_unit, product_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +30,8 @@ _TILE_ROWS = 16
 _DITHER = 2  # SUBTRACTIVE_DITHER_2, which keeps zeros
 _STEP = 0.1  # Gauss
 _BLANK = -(2**31)
+#: Images that belong to the first one in files of this package; ensembles have the last two.
+_OWN_EXTENSIONS = ("UNCERT", "MASK", "STRATUM", "MEMBERS")
 
 
 def write_fits(
@@ -66,7 +71,8 @@ def write_fits(
         If ``precision`` is not a positive magnetic field, or if it is given and the map is not a magnetic field.
     """
     path = Path(path)
-    check_precision(precision)
+    if precision is not None:
+        read_option(precision, u.G, "precision", zero=False)
     check_new(path, overwrite=overwrite)
     header = smap.fits_header
     images = [("", smap.data, str(smap.unit if precision is None else magnetic_unit(smap)))]
@@ -76,23 +82,16 @@ def write_fits(
     if smap.mask is not None and not np.array_equal(smap.mask, np.isnan(smap.data)):
         images.append(("MASK", np.asarray(smap.mask, dtype=np.uint8), ""))
     hdus = image_list(images, header, precision)
-    # by way of memory, as astropy's own report of a full disk fails for a file that it has not opened itself
-    content = io.BytesIO()
-    hdus.writeto(content)
     with whole_file(path, overwrite=overwrite) as stream:
-        stream.write(content.getbuffer())
+        write_hdus(hdus, stream)
     return path
 
 
-def check_precision(value: u.Quantity | None) -> float | None:
-    """Check the size of the steps to which the fields in a file are rounded."""
-    if value is None:
-        return None
-    is_field = isinstance(value, u.Quantity) and value.isscalar and value.unit.is_equivalent(u.G)
-    if not is_field or not 0 < value.to_value(u.G) < np.inf:
-        msg = f"precision must be None or a positive magnetic field such as 0.5 * u.G, got {value!r}."
-        raise ValueError(msg)
-    return float(value.to_value(u.G))
+def write_hdus(hdus: fits.HDUList, stream: BinaryIO, **options: Any) -> None:
+    """Write HDUs to a stream by way of memory, as astropy's own report of a full disk fails for a file it did not open."""
+    content = io.BytesIO()
+    hdus.writeto(content, **options)
+    stream.write(content.getbuffer())
 
 
 def image_list(
@@ -142,23 +141,42 @@ def compressed_image(data: np.ndarray, header: fits.Header, step: float, *, name
     return fits.CompImageHDU(data, header, **options)
 
 
-def read_fits(path: str | Path) -> GenericMap:
+def read_fits(path: str | Path, *, name: str = "path") -> GenericMap:
     """
-    Read a Map with its uncertainty and its mask from a FITS file.
+    Read a magnetogram from a FITS file, with its uncertainty and its mask.
+
+    Files of HMI's SHARP series that JSOC exports have a ``_BUNIT`` card instead of BUNIT. It is copied to BUNIT.
 
     Parameters
     ----------
     path : `str` or `pathlib.Path`
-        The name of a file that `write_fits` has written, or of another FITS file, of which the first image is read.
+        The FITS file: one that `write_fits` or an ensemble wrote, or any other. If it holds several images, the first
+        two-dimensional one is read.
+    name : `str`
+        The name of the argument in error messages. Defaults to ``"path"``.
 
     Returns
     -------
     `sunpy.map.GenericMap`
-        The map. If the file has no mask, the pixels that are NaN are masked.
+        The Map. If the file has no mask, the pixels that are NaN are masked. It is of no class for an instrument if
+        sunpy's class cannot read the header.
+
+    Raises
+    ------
+    ValueError
+        If the file is no FITS file, holds no two-dimensional image, or sunpy cannot make a Map of it.
+    OSError
+        If there is no such file, or it cannot be read.
+
+    Warns
+    -----
+    ``MagsrUserWarning``
+        If the file holds several images, or sunpy's class for the instrument cannot read the header.
     """
-    with fits.open(path, memmap=False) as hdus:
-        first = next((hdu for hdu in hdus if hdu.data is not None), hdus[0])
-        header = first.header
+    path = Path(path)
+    with _open(path, name) as hdus:
+        first = _first_image(hdus, path, name)
+        data, header = _native(first.data.reshape(first.data.shape[-2:])), first.header.copy()
         extensions = {hdu.name: hdu for hdu in hdus if hdu is not first}
         uncertainty = mask = None
         if "UNCERT" in extensions:
@@ -166,11 +184,76 @@ def read_fits(path: str | Path) -> GenericMap:
             uncertainty = StdDevUncertainty(_native(hdu.data), unit=hdu.header["BUNIT"])
         if "MASK" in extensions:
             mask = (extensions["MASK"].data & 1).astype(bool)  # what other bits say: sunpy_magsr.uncertainty.files
-        data = _native(first.data)
-        bare = sunpy.map.Map(data, header)
+    if not header.get("BUNIT") and header.get("_BUNIT"):
+        header["BUNIT"] = header["_BUNIT"]
     if mask is None and np.isnan(data).any():
         mask = np.isnan(data)
-    return type(bare)(data, bare.meta, uncertainty=uncertainty, mask=mask)
+    return _as_map(data, header, name, uncertainty=uncertainty, mask=mask)
+
+
+def _open(path, name):
+    if path.is_dir():
+        msg = f"{name} must be a FITS file, got the folder {path}; name the files in it, as in {path / '*.fits'}."
+        raise ValueError(msg)
+    if not path.exists():
+        msg = f"{name} must be a FITS file, and there is no file {path}."
+        raise FileNotFoundError(msg)
+    try:
+        hdus = fits.open(path.absolute(), memmap=False)  # A relative name may begin with ~.
+    except OSError as error:
+        if error.errno is not None:  # The system's own: no permission, a failing disk.
+            raise
+        msg = f"{name} must be a FITS file, got {path}, which is not one."
+        raise ValueError(msg) from error
+    hdus.verify("silentfix")  # JSOC's exports hold a bare nan, which is no FITS value
+    return hdus
+
+
+def _first_image(hdus, path, name):
+    """The first two-dimensional image of a file; those that belong to it are not counted."""
+    shapes = [getattr(getattr(hdu, "data", None), "shape", ()) if hdu.is_image else () for hdu in hdus]
+    images = [hdu for hdu, shape in zip(hdus, shapes, strict=True) if len(shape) >= 2 and set(shape[:-2]) <= {1}]
+    if not images:
+        found = " and ".join(f"one of shape {shape}" for shape in shapes if shape) or "none"
+        msg = f"{name} must hold a two-dimensional image, got {found} in {path}."
+        raise ValueError(msg)
+    others = [hdu for hdu in images[1:] if hdu.name not in _OWN_EXTENSIONS]
+    if others:
+        warn_user(f"{path.name} holds {1 + len(others)} images; the first is used.", stacklevel=3)
+    return images[0]
+
+
+def _as_map(data, header, name, **parts):
+    """Map of sunpy's class for the instrument, or of the general class if that one cannot read the header."""
+    try:
+        bare = sunpy.map.Map(data, header)
+    except Exception as error:  # noqa: BLE001  Classes of sunpy raise errors of any kind for a card that is missing.
+        bare = _as_general_map(data, header, name, reason(error))
+    return type(bare)(data, bare.meta, **parts)
+
+
+def _as_general_map(data, header, name, why):
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            smap = sunpy.map.GenericMap(data, dict(header))
+    except Exception as error:
+        msg = f"{name} must be a file of which sunpy makes a Map, got one of which it says: {why}"
+        raise ValueError(msg) from error
+    warn_user(
+        f"sunpy's class for this instrument cannot read the header ({why}); it is read as a GenericMap.", stacklevel=4
+    )
+    return smap
+
+
+def open_input(path: str | Path, *, name: str = "path") -> tuple[GenericMap, str | None]:
+    """Read a file that is to be super-resolved, and find the component that its header or its name says."""
+    smap = read_fits(path, name=name)
+    product = product_of(smap, name=Path(path).name)
+    if product.refused:
+        msg = f"{name} must be {product.refused}."
+        raise ValueError(msg)
+    return smap, product.component or None
 
 
 def _native(array):
@@ -188,8 +271,6 @@ def write_compressed(data: np.ndarray, header: Mapping[str, Any], path: str | Pa
     tile = (1, stored.shape[1])
     hdu = fits.CompImageHDU(stored, fits.Header(header), compression_type="RICE_1", tile_shape=tile)
     hdu.header.update({"BLANK": _BLANK, "BZERO": 0.0, "BSCALE": _STEP})
-    content = io.BytesIO()
-    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(content, checksum=True)
     with whole_file(path) as stream:
-        stream.write(content.getbuffer())
+        write_hdus(fits.HDUList([fits.PrimaryHDU(), hdu]), stream, checksum=True)
     return Path(path)

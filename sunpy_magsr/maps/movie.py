@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import itertools
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 
 from sunpy_magsr._files import check_new, whole_file
+from sunpy_magsr._options import read_option
 from sunpy_magsr.maps.header import observation_time
 
 if TYPE_CHECKING:
@@ -85,7 +86,11 @@ def write_movie(
     check_new(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder, _ffmpeg(path.suffix):
         made = Path(folder) / f"movie{path.suffix}"
-        _draw(maps, made, limit.to_value(u.G), frame_rate, size)
+        try:
+            _draw(maps, made, limit.to_value(u.G), frame_rate, size)
+        except subprocess.CalledProcessError as error:
+            msg = f"ffmpeg failed: {error.stderr or error}"
+            raise RuntimeError(msg) from error
         with whole_file(path, overwrite=overwrite) as stream, made.open("rb") as whole:
             shutil.copyfileobj(whole, stream)
     return path
@@ -95,9 +100,7 @@ def _check(path, limit, frame_rate, size):
     if path.suffix not in _ENDINGS:
         msg = f"path must end in {' or '.join(_ENDINGS)}, got {path.name!r}."
         raise ValueError(msg)
-    if not isinstance(limit, u.Quantity) or not limit.unit.is_equivalent(u.G) or not 0 < limit.to_value(u.G) < np.inf:
-        msg = f"limit must be a positive magnetic field such as 500 * u.G, got {limit!r}."
-        raise ValueError(msg)
+    read_option(limit, u.G, "limit", zero=False)
     if not 0 < frame_rate <= 100:
         msg = f"frame_rate must be above 0 and at most 100 frames a second, got {frame_rate}."
         raise ValueError(msg)
@@ -124,31 +127,20 @@ def _ffmpeg(ending):
 def _draw(frames, path, limit, frame_rate, size):
     from matplotlib.animation import FFMpegWriter, PillowWriter
 
-    picture = None
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        msg = "maps must have at least one frame, got none."
+        raise ValueError(msg)
     if path.suffix == ".mp4":
         writer = FFMpegWriter(fps=frame_rate, extra_args=["-crf", "18", "-preset", "slow"])
     else:
         writer = PillowWriter(fps=frame_rate)
-    with _what_ffmpeg_says(), contextlib.ExitStack() as stack:
-        for smap in frames:
-            if picture is None:
-                picture = _Picture(smap.data.shape, limit, size)
-                stack.enter_context(writer.saving(picture.figure, path, _DPI))
+    picture = _Picture(first.data.shape, limit, size)
+    with writer.saving(picture.figure, path, _DPI):
+        for smap in itertools.chain([first], frames):
             picture.show(smap)
             writer.grab_frame()
-    if picture is None:
-        msg = "maps must have at least one frame, got none."
-        raise ValueError(msg)
-
-
-@contextlib.contextmanager
-def _what_ffmpeg_says():
-    try:
-        yield
-    except subprocess.CalledProcessError as error:
-        said = str(error.stderr or error.stdout or "").strip().splitlines()
-        msg = f"ffmpeg failed with {error.returncode}: {said[-1] if said else 'it does not say why'}"
-        raise RuntimeError(msg) from error
 
 
 class _Picture:

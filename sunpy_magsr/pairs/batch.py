@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 from tqdm.auto import tqdm
 
-from sunpy_magsr._files import whole_file
+from sunpy_magsr._files import file_digest, whole_file
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.instrument import MDI_GAIN
-from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
-from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.maps.fits import read_fits, write_compressed
 from sunpy_magsr.pairs.align import align_pair
 from sunpy_magsr.pairs.geometry import LEAST_CORRELATION
 from sunpy_magsr.pairs.quality import Limits, PairQuality, RefusedPairError
@@ -253,7 +253,7 @@ def _align(job):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of FITS headers
         try:
-            pair = align_pair(open_magnetogram(low_path), open_magnetogram(high_path), limits=limits)
+            pair = align_pair(read_fits(low_path), read_fits(high_path), limits=limits)
         except RefusedPairError as error:
             pair, row["refused"] = error.pair, reason(error)
         except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on

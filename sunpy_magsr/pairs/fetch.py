@@ -21,7 +21,9 @@ from astropy.time import Time
 from astropy.utils.exceptions import AstropyWarning
 from tqdm.auto import tqdm
 
-from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
+from sunpy_magsr.exceptions import reason
+from sunpy_magsr.maps.files import file_digest
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.pairs.jsoc import HMI, MDI, Archive, find_pairs, read_tai
 from sunpy_magsr.pairs.tables import read_rows, write_rows
 
@@ -344,7 +346,7 @@ def _fault(path, frame):
                 for hdu in hdus:
                     _ = hdu.data
             warnings.simplefilter("ignore")
-            t_obs = open_magnetogram(path).meta.get("t_obs", "")
+            t_obs = read_fits(path).meta.get("t_obs", "")
     except Exception as error:  # noqa: BLE001  damaged bytes raise whatever they happen to
         return f"it is damaged ({reason(error)})."
     found = read_tai(t_obs)

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 from sunpy_magsr.instrument import MDI_NOISE, Blur, degrade, input_noise
 from sunpy_magsr.instrument.noise import BOTH_CAMERAS, earlier_noise
 from sunpy_magsr.maps.disk import limb_cosine
-from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.sampling import load_backend
@@ -43,7 +43,7 @@ def calibration_regions(config, *, simulated):
     """
     number = 0
     for path in sorted(Path(config.data).rglob("*.fits")):
-        smap = open_magnetogram(path)
+        smap = read_fits(path)
         if component_of(smap, path.name) != config.component:
             continue
         number += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,8 @@ from astropy.table import Table
 from sunpy.map import GenericMap
 
 from sunpy_magsr._files import check_new, whole_file
-from sunpy_magsr.maps.fits import check_precision, compressed_image, image_list, read_fits
+from sunpy_magsr._options import read_option
+from sunpy_magsr.maps.fits import compressed_image, image_list, read_fits, write_hdus
 from sunpy_magsr.metrics.ensemble import ANTITHETIC, PAIR_CORRELATION, Draws
 from sunpy_magsr.uncertainty.calibration import Calibration, Facts
 from sunpy_magsr.uncertainty.members import StoredMoments
@@ -46,7 +46,8 @@ def save_ensemble(
     """
     path = Path(path)
     writers: dict[str, Callable[..., None]] = {".fits": _write_fits, ".asdf": _write_asdf}
-    check_precision(precision)
+    if precision is not None:
+        read_option(precision, u.G, "precision", zero=False)
     if path.suffix not in writers:
         msg = f"path must end in .fits or .asdf, got {path.name!r}."
         raise ValueError(msg)
@@ -137,9 +138,7 @@ def _write_fits(ensemble: Any, stream: BinaryIO, members: np.ndarray | None, pre
     hdus[-1].name = "CALIBRATION"
     if members is not None and precision is not None:
         hdus.append(compressed_image(members, header, precision.to_value(mean.unit), name="MEMBERS"))
-    content = io.BytesIO()
-    hdus.writeto(content)
-    stream.write(content.getbuffer())
+    write_hdus(hdus, stream)
     if members is None or precision is not None:
         return
     # member by member, so that no second copy of them is in memory

@@ -14,10 +14,11 @@ from sunpy.map.maputils import all_coordinates_from_map
 from tqdm.auto import tqdm
 
 from sunpy_magsr import metrics
-from sunpy_magsr._files import whole_file
+from sunpy_magsr._files import file_digest, whole_file
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.instrument.windows import CORNER, window_spectra
 from sunpy_magsr.maps.disk import limb_cosine
-from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.header import product_of
 from sunpy_magsr.maps.wcs import is_helioprojective
 from sunpy_magsr.metrics.ensemble import crps_gaussian
@@ -256,7 +257,7 @@ def find_disks(folder):
 
 def _is_disk(path):
     try:
-        smap = open_magnetogram(path)
+        smap = read_fits(path)
         return component_of(smap, path.name) == "los" and is_whole_disk(smap)
     except Exception:  # noqa: BLE001  whatever a damaged file raises, `read_regions` reports it
         return False
@@ -306,7 +307,7 @@ def judge_disks(
                 found = _load(kept)
                 if found is None:
                     try:
-                        disk = disk or make_disk(open_magnetogram(path), name=name, blur=blur, noise=noise, seed=seed)
+                        disk = disk or make_disk(read_fits(path), name=name, blur=blur, noise=noise, seed=seed)
                         found = judge_disk(disk, _prediction(disk, model, n_samples, seed, device))
                         _save(kept, found)
                     except ValueError as error:

@@ -14,9 +14,9 @@ from tqdm.auto import tqdm
 
 from sunpy_magsr import metrics, spectral
 from sunpy_magsr._files import whole_file
-from sunpy_magsr.inference.job import check_options
+from sunpy_magsr.exceptions import reason
+from sunpy_magsr.inference.settings import Settings
 from sunpy_magsr.maps.field import read_field
-from sunpy_magsr.maps.files import reason
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.regions import check_any
@@ -222,7 +222,7 @@ def evaluate(
     ValueError
         If a model is unknown, an option is out of range, or no region could be scored.
     """
-    check_options(n_samples=n_samples, seed=seed, steps=None, batch_size=None)
+    Settings(n_samples=n_samples, seed=seed)  # checks them
     if two_samples and len(regions) < _FEWEST_REGIONS:
         msg = f"two_samples must be used with at least {_FEWEST_REGIONS} regions, got {len(regions)}."
         raise ValueError(msg)

@@ -11,8 +11,8 @@ import scipy.stats
 from astropy.io import fits
 
 from sunpy_magsr import superresolve, superresolve_ensemble
-from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.maps.files import file_digest, reason, stem_of
+from sunpy_magsr._files import file_digest, stem_of
+from sunpy_magsr.exceptions import MagsrUserWarning, reason
 from sunpy_magsr.metrics.ensemble import Draws
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.store.card import ModelCard

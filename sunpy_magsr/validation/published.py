@@ -11,9 +11,10 @@ import scipy.ndimage
 from astropy.io import fits
 from sunpy.map import Map
 
+from sunpy_magsr._files import file_digest
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.instrument import MDI_GAIN, degrade
 from sunpy_magsr.maps import prepare
-from sunpy_magsr.maps.files import file_digest, reason
 from sunpy_magsr.validation.regions import Region, check_any
 
 #: Name of the file that lists the pairs of a folder. Without it, the package's own list of published pairs is used.

@@ -10,13 +10,15 @@ import astropy.units as u
 import numpy as np
 import sunpy.map
 
+from sunpy_magsr._files import file_digest
+from sunpy_magsr.exceptions import reason
 from sunpy_magsr.inference.header import finer_header
 from sunpy_magsr.instrument import MDI_GAIN, degrade, frame_blur, without_bad_pixels
 from sunpy_magsr.instrument.defects import without_constant_pixels
 from sunpy_magsr.maps import Magnetogram, prepare
 from sunpy_magsr.maps.disk import limb_cosine, valid_pixels
 from sunpy_magsr.maps.field import read_field
-from sunpy_magsr.maps.files import file_digest, open_magnetogram, reason
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.header import magnetic_unit, observation_time, product_of
 from sunpy_magsr.pairs.align import GAIN_CARD, is_on_grid
 from sunpy_magsr.pairs.geometry import interpolate, map_pixels
@@ -211,7 +213,7 @@ def read_regions(folder, *, component="los", **simulation):
     for path in sorted(Path(folder).rglob("*.fits")):
         name = path.relative_to(folder).as_posix()
         try:
-            smap = open_magnetogram(path)
+            smap = read_fits(path)
             if component_of(smap, path.name) == component:
                 digest = file_digest(path)
                 region = degraded_region(smap, name=name, sha256=digest, component=component, **simulation)
@@ -310,7 +312,7 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
     failed, lows, regions = {}, [], []
     for path, name in _files(low_folder):
         try:
-            smap = open_magnetogram(path)
+            smap = read_fits(path)
             if component_of(smap, path.name) == component:
                 lows.append((path, smap, observation_time(smap)))
         except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
@@ -318,7 +320,7 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
     search = {"lows": lows, "component": component, "largest_delay": largest_delay}
     for path, name in _files(folder):
         try:
-            high = open_magnetogram(path)
+            high = read_fits(path)
             if component_of(high, path.name) == component:
                 regions += cut_region(_partnered(high, path, name=name, **search))
         except Exception as error:  # noqa: BLE001  as above

@@ -1,7 +1,6 @@
 """The ledger: what is to be done after whatever has happened."""
 
 import os
-import sqlite3
 
 import pytest
 
@@ -136,22 +135,3 @@ def test_status_says_what_there_is_to_know(long_ledger):
     assert first == "60 of 61 frames done, 0 running, 0 pending, 1 failed"
     assert "10.0 s of a worker each" in rate
     assert failed == "1 failed, such as 40.fits: torn file."
-
-
-def test_a_ledger_of_an_earlier_version_gets_the_columns_that_it_lacks(tmp_path):
-    """And its frames are done again, as the settings of this version are others."""
-    frame = tmp_path / "0.fits"
-    frame.write_text("")
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        ledger.enter({"0.fits": frame}, "old", folder=tmp_path)
-        ledger.finish({"name": "0.fits", "state": "done", "sha256": "1"}, "old")
-    base = sqlite3.connect(tmp_path / "ledger.sqlite")
-    base.execute("DROP VIEW planned")
-    base.execute("ALTER TABLE frames DROP COLUMN blur_error")
-    base.commit()
-    base.close()
-    with Ledger(tmp_path / "ledger.sqlite") as ledger:
-        ledger.enter({"0.fits": frame}, "new", folder=tmp_path)
-        assert [name for name, _ in ledger.pending()] == ["0.fits"]
-        ledger.finish({"name": "0.fits", "state": "done", "blur": 1.7, "blur_error": 0.1}, "new")
-        assert ledger.table()["blur_error"][0] == 0.1

@@ -49,16 +49,7 @@ def plan_file(small, tmp_path):
 
 
 def task(plan, name, known=""):
-    machine = {"device": "", "batch_size": 0, "threads": 0}
-    path = str(plan.frames()[name])
-    return {
-        "name": name,
-        "path": path,
-        "known": known,
-        "folder": plan.output.folder,
-        "settings": plan.settings(),
-        "machine": machine,
-    }
+    return {"name": name, "path": str(plan.frames()[name]), "known": known, "plan": plan, "threads": 0}
 
 
 def test_a_frame_is_made_and_measured(plan_file):
@@ -174,11 +165,6 @@ def test_the_memory_of_a_worker_is_its_share_of_the_machine(plan_file):
     with workers_of(load_plan(plan_file).cluster) as (client, _):
         (worker,) = client.scheduler_info(n_workers=-1)["workers"].values()
         assert worker["memory_limit"] == pytest.approx(MEMORY_LIMIT, rel=0.01)  # all of it for a single one
-    with (
-        pytest.raises(ValueError, match=r"cluster\.memory must be 'auto' or a size"),
-        workers_of(load_plan(plan_file, ["cluster.memory='much'"]).cluster),
-    ):
-        pass
 
 
 def test_frames_are_in_the_folder_and_results_are_none(plan_file):
@@ -203,17 +189,15 @@ def test_a_model_may_lie_beside_the_plan(plan_file, monkeypatch):
     """Wherever the command is run, and wherever both are moved."""
     shutil.copytree(bundled_folder("enhance"), plan_file.parent / "models" / "mine")
     plan = load_plan(plan_file, ["model.name='models/mine'"])
-    assert plan.model.name == str(plan_file.parent / "models" / "mine")
+    assert plan.model == str(plan_file.parent / "models" / "mine")
     moved = plan_file.parent.parent / "moved"
     shutil.copytree(plan_file.parent, moved)
-    assert (
-        load_plan(moved / "plan.toml", ["model.name='models/mine'"]).settings()["digest"] == plan.settings()["digest"]
-    )
-    assert load_plan(plan_file, ["model.name='default+mdi'"]).model.name == "default+mdi"
+    assert load_plan(moved / "plan.toml", ["model.name='models/mine'"]).digest() == plan.digest()
+    assert load_plan(plan_file, ["model.name='default+mdi'"]).model == "default+mdi"
 
 
 def test_a_cluster_is_named_rightly(plan_file):
-    with pytest.raises(ValueError, match=r"cluster\.kind must be a class such as"):
+    with pytest.raises(ValueError, match=r"cluster\.kind must be an installed class such as"):
         run_plan(load_plan(plan_file, ["cluster.kind='SLURMCluster'"]))
     quickly = dask.config.set({"distributed.comm.timeouts.connect": "200ms"})
     with (
@@ -231,29 +215,30 @@ def test_a_cluster_is_named_rightly(plan_file):
         ("model.samples=3", r"unknown key model\.samples in the plan"),
         ("output.folder='frames'", r"output\.folder must be another folder than input\.folder"),
         ("model.noise_lifetime='1 hours'", r"model\.noise_lifetime must be a number with a unit"),
-        ("model.noise_lifetime='-1 h'", r"model\.noise_lifetime must be None or a time that is not negative"),
+        ("model.noise_lifetime='-1 h'", r"model\.noise_lifetime must be a non-negative Quantity"),
         ("model.calibrate='mdi'", r"model\.calibrate must be"),
         ("model.consistency='hard'", "consistency must be"),
-        ("input.component='bz'", r"input\.component must be '' or one of los, br"),
+        ("input.component='bz'", "component must be None or one of 'los', 'br'"),
         ("output.precision=0.5", r"output\.precision must be str \(text in quotes\)"),
         (
             "cluster={scheduler='tcp://login:8786', kind='dask_cuda.LocalCUDACluster'}",
-            "cluster must have a scheduler or",
+            r"cluster\.scheduler must be '' beside a kind",
         ),
         ("model.plate_scale='2 s'", r"model\.plate_scale must be a number with a unit"),
         ("model.name='default'", None),
-        ("model.n_samples=2", r"model\.n_samples must be 1 for the deterministic model"),
+        ("model.n_samples=2", "n_samples must be 1 for the deterministic model"),
         ("output.samples=2", r"output\.samples must be 0 to"),
         ("output.samples=0", "output must keep"),
         ("output.quantiles=[2.0]", r"output\.quantiles must be from 0 to 1"),
         ("output.precision='0 G'", "precision must be"),
+        ("cluster.memory='much'", r"cluster\.memory must be 'auto' or a size"),
         ("cluster.workers=-1", r"cluster\.workers must be 0 or more"),
         ("cluster.attempts=0", r"cluster\.attempts must be 1 or more"),
     ],
 )
 def test_a_plan_is_checked_before_the_work(plan_file, change, message):
     if message is None:
-        assert load_plan(plan_file, [change]).settings() != load_plan(plan_file).settings()
+        assert load_plan(plan_file, [change]).digest() != load_plan(plan_file).digest()
         return
     with pytest.raises(ValueError, match=message):
         load_plan(plan_file, [change]).frames()

@@ -12,7 +12,7 @@ from astropy.time import Time
 
 import sunpy_magsr
 from sunpy_magsr.exceptions import MagsrUserWarning
-from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.header import plain_header
 from sunpy_magsr.maps.reading import read_map
 
@@ -114,7 +114,7 @@ def test_a_plane_of_a_cube_of_one_is_read(small, tmp_path):
     from astropy.io import fits
 
     fits.writeto(tmp_path / "cube.fits", small.data[None], small.fits_header)
-    assert open_magnetogram(tmp_path / "cube.fits").data.shape == small.data.shape
+    assert read_fits(tmp_path / "cube.fits").data.shape == small.data.shape
 
 
 # PHI
@@ -158,7 +158,7 @@ def test_a_file_that_its_class_cannot_read_is_a_general_map(small, tmp_path):
 
     fits.writeto(tmp_path / "phi.fits", small.data, fits.Header({**PHI, "bunit": "G"}))
     with pytest.warns(MagsrUserWarning, match="sunpy's class for this instrument cannot read the header"):
-        smap = open_magnetogram(tmp_path / "phi.fits")
+        smap = read_fits(tmp_path / "phi.fits")
     assert type(smap) is sunpy.map.GenericMap
     assert smap.meta["btype"] == PHI["btype"]
 
@@ -251,11 +251,11 @@ def test_a_reprojected_map_is_reported(small):
 @pytest.mark.parametrize("degrees", [0.12, 0.06, 0.03])
 def test_the_width_of_the_blur_is_an_angle_on_any_grid(rng, cea_map, degrees):
     """A heliographic degree at disk center is 16.8 arcsec from 1 au, whatever the pixel."""
-    from sunpy_magsr.inference.settings import told_blur
+    from sunpy_magsr.inference.settings import Settings
     from sunpy_magsr.instrument import instrument_of
     from sunpy_magsr.maps import prepare
     from sunpy_magsr.sampling.registry import model_card
 
     smap = cea_map(rng.normal(0, 30, (40, 40)), degrees=degrees, telescop="SOHO", instrume="MDI")
-    magnetogram = dataclasses.replace(prepare(smap), blur=told_blur(2 * u.arcsec))
+    magnetogram = dataclasses.replace(prepare(smap), blur=Settings(psf_fwhm=2 * u.arcsec).blur)
     assert instrument_of(magnetogram, model_card("default+mdi")).fwhm * degrees * 16.82 == pytest.approx(2, rel=1e-3)

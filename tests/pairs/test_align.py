@@ -10,8 +10,7 @@ import sunpy.map
 from synthetic_sun import Errors, make_twins, synthetic_surface
 
 from sunpy_magsr.instrument import degrade
-from sunpy_magsr.maps.files import open_magnetogram
-from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.maps.fits import read_fits, write_compressed
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.pairs.align import align_pair, is_on_grid
 from sunpy_magsr.pairs.batch import align_folder
@@ -207,8 +206,8 @@ def test_a_folder_is_aligned_once(twins, tmp_path):
     assert first.table["aligned"].tolist() == ["hmi/2010/08/hmi.fits", "", ""]
     assert [bool(why) for why in first.table["refused"]] == [False, True, True]
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["one.png", "two.png"]
-    high = open_magnetogram(folder / "hmi/2010/08/hmi.fits")
-    assert is_on_grid(open_magnetogram(paths[0]), high)
+    high = read_fits(folder / "hmi/2010/08/hmi.fits")
+    assert is_on_grid(read_fits(paths[0]), high)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.suffix != ".ecsv"}
     second = align_folder(pairs, folder, progress=False)
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -226,6 +225,6 @@ def test_compressed_files_keep_tenths_of_a_gauss_and_nan(tmp_path):
     data[:5] = np.nan
     header = {"bunit": "Gauss", "cdelt1": 2.0, "cdelt2": 2.0, "cunit1": "arcsec", "cunit2": "arcsec"}
     header |= {"ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "date-obs": "2011-01-01T00:00:00"}
-    smap = open_magnetogram(write_compressed(data, header, tmp_path / "field.fits"))
+    smap = read_fits(write_compressed(data, header, tmp_path / "field.fits"))
     np.testing.assert_allclose(smap.data, data, atol=1e-3)
     assert smap.unit == u.G

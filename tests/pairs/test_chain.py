@@ -5,8 +5,7 @@ from safetensors.torch import load_file
 from synthetic_sun import Errors, make_twins, synthetic_surface
 
 from sunpy_magsr.cli.train import main as train
-from sunpy_magsr.maps.files import open_magnetogram
-from sunpy_magsr.maps.fits import write_compressed
+from sunpy_magsr.maps.fits import read_fits, write_compressed
 from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.training.config import load_config
 from sunpy_magsr.training.data.store import PatchStore
@@ -104,7 +103,7 @@ def test_pairs_are_trained_on_and_the_test_is_not(pairs, recipe):
 def test_true_pairs_are_judged_on_both_scales(pairs):
     folder, _ = pairs
     paths = [next((folder / "pairs" / place / "2011/04").glob("*.fits")) for place in ("mdi", "aligned/hmi")]
-    region = paired_region(*map(open_magnetogram, paths), name="twin")
+    region = paired_region(*map(read_fits, paths), name="twin")
     assert region.gain == pytest.approx(1.3, rel=0.01)
     region = window_of(region, slice(100, 148), slice(100, 148))
     numbers = evaluate([region], ["bicubic"]).numbers["bicubic"]["twin"]

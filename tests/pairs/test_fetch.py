@@ -10,8 +10,8 @@ from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time, TimeDelta
 
+from sunpy_magsr._files import file_digest
 from sunpy_magsr.cli.train import main
-from sunpy_magsr.maps.files import file_digest
 from sunpy_magsr.maps.fits import write_compressed
 from sunpy_magsr.pairs.fetch import MANIFEST, fetch_pairs, pairs_of
 from sunpy_magsr.pairs.jsoc import EMAIL_VARIABLE

@@ -12,7 +12,7 @@ from sunpy_magsr.instrument.defects import without_constant_pixels
 from sunpy_magsr.instrument.noise import mdi_exposure, quiet_noise
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.field import read_field
-from sunpy_magsr.maps.files import open_magnetogram
+from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.header import exposure_time, observation_time, product_of
 from sunpy_magsr.maps.reading import check_magnetogram, read_map
 from sunpy_magsr.validation.regions import COARSEST, component_of
@@ -169,7 +169,7 @@ class TrainingField:
 
 def read_training_field(path, *, name, config, least_pixels=64**2):
     """Read a file, or give `None` if it is of a component that is not wanted; raise if it is not good enough."""
-    smap = open_magnetogram(path)
+    smap = read_fits(path)
     component = component_of(smap, path.name)
     if component not in [wanted.lower() for wanted in config.components]:
         return None

@@ -70,15 +70,12 @@ def test_what_cannot_be_in_one_cube_is_refused(files, tmp_path, small):
     assert not list(tmp_path.glob(".*.partial"))
 
 
-def test_a_cube_is_not_replaced_unasked(files, tmp_path):
+def test_a_cube_is_replaced_when_asked_and_nothing_else_is(files, tmp_path):
     path = write_cube(files[:1], tmp_path / "cube.zarr")
     with pytest.raises(FileExistsError, match="path must be a new folder"):
         write_cube(files, path)
     assert xarray.open_zarr(write_cube(files, path, overwrite=True), consolidated=False).sizes["time"] == 2
     assert not list(tmp_path.glob(".*"))
-
-
-def test_what_is_no_cube_is_never_replaced(files, tmp_path):
     folder = tmp_path / "precious"
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")

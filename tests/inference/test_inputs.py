@@ -1,18 +1,15 @@
 """Files that people have and the model was not made for: right, or refused in one sentence."""
 
-import subprocess
-import sys
-
 import astropy.units as u
 import numpy as np
 import pytest
 import sunpy.map
-from astropy.io import fits
 
 import sunpy_magsr
-from sunpy_magsr.cli.main import main
 from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.maps import prepare
+
+from .fuzz_cases import BASES
 
 HMI = {
     "telescop": "SDO/HMI", "instrume": "HMI_SIDE1", "content": "MAGNETOGRAM", "bunit": "Gauss", "ctype1": "HPLN-TAN",
@@ -26,12 +23,7 @@ GONG = {
     "fndlmbma": 385.35, "lat": -0.388, "lon": 1.991, "elev": 20.0, "site": "LE", "date-obs": "2025/01/09",
     "time-obs": "01:35:16",
 }  # fmt: skip
-SOI = {
-    "telescop": "SOHO", "instrume": "MDI", "detector": "MDI", "dpc_obsr": "FD_Magnetogram_Sum", "obs_type": "MAGNI",
-    "bunit": "Gauss", "interval": 30.0, "ctype1": "HPLN-TAN", "ctype2": "HPLT-TAN", "cdelt1": 32.0, "cdelt2": 32.0,
-    "crpix1": 32.5, "crpix2": 32.5, "crval1": 0.0, "crval2": 32.0, "solar_p0": -180.0, "obs_b0": 0.0, "obs_l0": 229.0,
-    "earth_l0": 229.0, "obs_dist": 0.99, "obs_r0": 970.0, "date-obs": "2005-01-11T23:59:32.227Z",
-}  # fmt: skip
+SOI = BASES["soi"] | {"cdelt1": 32.0, "cdelt2": 32.0, "crpix1": 32.5, "crpix2": 32.5, "crval2": 32.0}
 
 pytestmark = pytest.mark.filterwarnings("ignore:The model")
 
@@ -156,99 +148,3 @@ def test_a_result_that_no_memory_holds_is_refused(field):
         match=r"plate_scale must give a result of at most 1e\+09 pixels that fits into memory, got .* pixels of 1/\d+ of the input's would fit",
     ):
         superresolve(sunpy.map.Map(field, HMI), plate_scale=1e-4 * u.arcsec / u.pix)
-
-
-def command(*arguments):
-    return main(["superresolve", *map(str, arguments), "--model", "bicubic"])
-
-
-@pytest.mark.parametrize(("name", "result"), [(".hidden.fits", "hidden"), ("~tilde.fits", "~tilde")])
-def test_names_of_all_kinds(field, tmp_path, monkeypatch, name, result):
-    """None of the results is hidden or in another folder."""
-    monkeypatch.chdir(tmp_path)
-    fits.writeto(tmp_path / name, field, fits.Header(HMI))
-    assert command(name, "-o", ".") == 0
-    assert (tmp_path / f"{result}.magsr.fits").is_file()
-
-
-def test_a_file_that_has_no_name_is_refused(field, tmp_path, capsys):
-    fits.writeto(tmp_path / ".fits", field, fits.Header(HMI))
-    assert command(tmp_path / ".fits", "-o", tmp_path) == 2
-    assert "FILE must have a name before its ending" in capsys.readouterr().err
-
-
-def test_a_cube_is_refused(field, tmp_path, capsys):
-    fits.writeto(tmp_path / "cube.fits", np.stack([field] * 3), fits.Header(HMI))
-    assert command(tmp_path / "cube.fits", "-o", tmp_path) == 1
-    assert "FILE must hold a two-dimensional image, got one of shape (3, 48, 48)" in capsys.readouterr().err
-
-
-def test_of_several_images_the_first_is_used(field, tmp_path, capsys):
-    """As ``magsr archive`` and ``magsr evaluate`` do, and the user is told."""
-    images = [fits.PrimaryHDU(field, fits.Header(HMI)), fits.ImageHDU(0 * field, fits.Header(HMI), name="OTHER")]
-    fits.HDUList(images).writeto(tmp_path / "two.fits")
-    assert command(tmp_path / "two.fits", "-o", tmp_path / "out") == 0
-    assert "two.fits holds 2 images; the first is used." in capsys.readouterr().err
-    assert sunpy.map.Map(tmp_path / "out" / "two.magsr.fits").data.std() > 20
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("folder", "FILE must be a FITS file, got the folder"),
-        ("absent.fits", "FILE must be a FITS file, and there is no file"),
-        ("text.fits", "FILE must be a FITS file, got "),
-    ],
-)
-def test_what_is_no_fits_file_is_refused_in_one_sentence(tmp_path, capsys, name, message):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "text.fits").write_text("no FITS file")
-    assert command(tmp_path / name, "-o", tmp_path / "out") in (1, 2)
-    error = capsys.readouterr().err
-    assert message in error
-    assert not any(word in error for word in ("allow_errors", "ignore_missing_simple", "Traceback", "None"))
-
-
-def test_an_option_of_python_is_translated(capsys):
-    with pytest.raises(SystemExit):
-        command("a.fits", "-o", "out", "--n-samples", "8")
-    assert "unrecognized arguments: --n-samples 8 (do you mean --samples?)" in capsys.readouterr().err
-
-
-def test_the_library_names_its_own_arguments(tmp_path):
-    """Errors of functions do not speak of options of a command."""
-    from sunpy_magsr._options import apply_override
-    from sunpy_magsr.pairs.fetch import pairs_of
-    from sunpy_magsr.validation.published import read_published_pairs
-    from sunpy_magsr.validation.regions import read_pairs, read_regions
-
-    calls = [
-        (lambda: read_regions(tmp_path), "folder must"),
-        (lambda: read_pairs(tmp_path, tmp_path), "low_folder must"),
-        (lambda: read_published_pairs(tmp_path), "folder must"),
-        (lambda: pairs_of(tmp_path), "folder must"),
-        (lambda: apply_override({}, "nothing"), "overrides must"),
-    ]
-    for call, beginning in calls:
-        with pytest.raises(ValueError, match=f"^{beginning}"):
-            call()
-
-
-def test_the_command_says_what_sunpy_assumed(field, tmp_path, capsys):
-    header = fits.Header(HMI)
-    del header["date-obs"]
-    fits.writeto(tmp_path / "undated.fits", field, header)
-    assert command(tmp_path / "undated.fits", "-o", tmp_path) == 0
-    assert "undated.fits: Missing metadata for observation time" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("closed", ["1>&-", "2>&-", "| head -c 1 >/dev/null"])
-def test_all_files_are_done_though_nobody_reads(field, tmp_path, closed):
-    for name in ("one", "two", "three"):
-        fits.writeto(tmp_path / f"{name}.fits", field, fits.Header(HMI))
-    code = "import sys; from sunpy_magsr.cli.main import main; sys.exit(main())"
-    run = f"{sys.executable} -c '{code}' superresolve *.fits -o out --model bicubic {closed}"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {run}"], cwd=tmp_path, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name[:-11] for path in (tmp_path / "out").iterdir()) == ["one", "three", "two"]

@@ -12,7 +12,7 @@ from astropy.io import fits
 from sunpy_magsr._files import whole_file
 from sunpy_magsr.cli.main import main
 
-from .processes import first_line, start
+from ..processes import first_line, start
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,7 @@ def test_what_ffmpeg_says_is_told(frames, tmp_path):
     ffmpeg = tmp_path / "ffmpeg"
     ffmpeg.write_text("#!/bin/sh\ncat > /dev/null\necho 'Unknown encoder h264' >&2\nexit 3\n")
     ffmpeg.chmod(0o755)
-    told = pytest.raises(RuntimeError, match="ffmpeg failed with 3: Unknown encoder h264")
+    told = pytest.raises(RuntimeError, match="ffmpeg failed: Unknown encoder h264")
     with mpl.rc_context({"animation.ffmpeg_path": str(ffmpeg)}), told:
         write_movie(frames, tmp_path / "movie.mp4")
     assert not list(tmp_path.glob("*.mp4"))
@@ -55,7 +55,7 @@ def test_bad_requests_are_named(frames, tmp_path):
         write_movie(frames, tmp_path / "movie.avi")
     with pytest.raises(ValueError, match="maps must have at least one frame"):
         write_movie([], tmp_path / "movie.gif")
-    with pytest.raises(ValueError, match="limit must be a positive magnetic field"):
+    with pytest.raises(ValueError, match="limit must be a positive Quantity in G"):
         write_movie(frames, tmp_path / "movie.gif", limit=500)
     with pytest.raises(ValueError, match="frame_rate must be"):
         write_movie(frames, tmp_path / "movie.gif", frame_rate=0)

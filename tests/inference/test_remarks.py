@@ -23,8 +23,7 @@ def card():
 
 
 def remarks(small, card, magnetogram=None, **settings):
-    usual = {"bad_pixels": 0, "steps": card.steps}
-    return remarks_on(small, magnetogram or prepare(small), card, usual | settings)
+    return remarks_on(small, magnetogram or prepare(small), card, **{"steps": card.steps} | settings)
 
 
 def test_ordinary_input_is_silent(small, card):
