@@ -21,8 +21,8 @@ from astropy.time import Time
 from astropy.utils.exceptions import AstropyWarning
 from tqdm.auto import tqdm
 
+from sunpy_magsr._files import file_digest
 from sunpy_magsr.exceptions import reason
-from sunpy_magsr.maps.files import file_digest
 from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.pairs.jsoc import HMI, MDI, Archive, find_pairs, read_tai
 from sunpy_magsr.pairs.tables import read_rows, write_rows
