@@ -30,22 +30,22 @@ from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.uncertainty.ensemble import Ensemble
 from sunpy_magsr.uncertainty.members import keep_members
 
-#: The numbers that are measured of each frame, and their units.
+#: The numbers that are measured of each frame: their units, and the least standard deviation that a report reckons with.
 QUALITY = {
-    "chi_squared": "",  # of the input against what the instrument would have seen of the first sample
-    "noise": "G",  # of an input pixel, median
-    "blur": "arcsec",  # FWHM of the point-spread function, as it was measured on the frame or given by the plan
-    "blur_error": "arcsec",  # its standard error
-    "gain": "",  # what the input reads for 1 G of the first sample
-    "bad_pixels": "pix",
-    "outside": "",  # share of the measured pixels that are unlike what the model was trained on
-    "quiet_sigma_in": "G",  # robust standard deviation where the field is weak, of the input
-    "quiet_sigma_out": "G",  # the same of the first sample
-    "spread": "G",  # standard deviation between the members, median
-    "net_flux_in": "Mx",
-    "net_flux_out": "Mx",
-    "unsigned_flux_in": "Mx",  # above 100 G, of the input
-    "unsigned_flux_out": "Mx",  # above 100 G, of the first sample
+    "chi_squared": ("", 0.02),  # of the input against what the instrument would have seen of the first sample
+    "noise": ("G", 0.1),  # of an input pixel, median
+    "blur": ("arcsec", 0.1),  # FWHM of the point-spread function, as it was measured on the frame or given by the plan
+    "blur_error": ("arcsec", 0.1),  # its standard error
+    "gain": ("", 0.005),  # what the input reads for 1 G of the first sample
+    "bad_pixels": ("pix", 1.0),
+    "outside": ("", 1e-3),  # share of the measured pixels that are unlike what the model was trained on
+    "quiet_sigma_in": ("G", 0.1),  # robust standard deviation where the field is weak, of the input
+    "quiet_sigma_out": ("G", 0.1),  # the same of the first sample
+    "spread": ("G", 0.1),  # standard deviation between the members, median
+    "net_flux_in": ("Mx", 1e18),
+    "net_flux_out": ("Mx", 1e18),
+    "unsigned_flux_in": ("Mx", 1e18),  # above 100 G, of the input
+    "unsigned_flux_out": ("Mx", 1e18),  # above 100 G, of the first sample
 }
 _THRESHOLD = 100.0  # Gauss
 _QUIET_FIELD = 30.0  # Gauss, of the mean over 3 x 3 pixels

@@ -22,17 +22,7 @@ if TYPE_CHECKING:
 _NEIGHBORS = 25  # frames, before and after one, that it is compared with
 _LEAST_NEIGHBORS = 8
 _FAR = 6.0  # robust standard deviations
-_LEAST = 0.02  # of the median, and these: the least that counts for a standard deviation
-_LEAST_OF = {
-    "chi_squared": 0.02,
-    "noise": 0.1,
-    "blur": 0.1,
-    "gain": 0.005,
-    "bad_pixels": 1.0,
-    "outside": 1e-3,
-    **dict.fromkeys(("quiet_sigma_in", "quiet_sigma_out", "spread"), 0.1),
-    **dict.fromkeys(("net_flux_in", "net_flux_out", "unsigned_flux_in", "unsigned_flux_out"), 1e18),
-}
+_LEAST = 0.02  # of the median: the least that counts for a standard deviation, beside that of each quantity
 
 
 def status_lines(ledger: Ledger) -> list[str]:
@@ -75,7 +65,7 @@ def conspicuous(table: Table) -> Table:
     """
     done = table[table["state"] == "done"]
     rows = []
-    for what in QUALITY:
+    for what, (_, least) in QUALITY.items():
         values = np.array(done[what])
         for number in np.flatnonzero(np.isfinite(values)):
             around = np.r_[values[max(0, number - _NEIGHBORS) : number], values[number + 1 : number + 1 + _NEIGHBORS]]
@@ -83,7 +73,7 @@ def conspicuous(table: Table) -> Table:
             if len(around) < _LEAST_NEIGHBORS:
                 continue
             usual = float(np.median(around))
-            scale = max(float(mad_std(around)), _LEAST * abs(usual), _LEAST_OF[what])
+            scale = max(float(mad_std(around)), _LEAST * abs(usual), least)
             off = (values[number] - usual) / scale
             if abs(off) > _FAR:
                 rows.append((done["name"][number], done["date"][number], what, values[number], usual, off))
@@ -154,7 +144,7 @@ def _draw(table, odd, path):
         far = odd[odd["what"] == name] if len(odd) else odd
         if len(far):
             axes.plot(Time(list(far["date"])).datetime, far["value"], "o", markersize=4, mfc="none", color="tab:red")
-        unit = QUALITY[name]
+        unit, _ = QUALITY[name]
         axes.set_ylabel(f"{name.replace('_', ' ')}{f' ({unit})' if unit else ''}", rotation=0, ha="right", fontsize=8)
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=120)

@@ -107,7 +107,12 @@ def long_ledger(tmp_path):
         book.enter(paths, "settings", folder=tmp_path)
         for number, name in enumerate(paths):
             record = {"name": name, "state": "done", "date": f"2001-01-{1 + number // 24:02d}T{number % 24:02d}:00:00"}
-            quality = {"noise": 20 + 0.02 * number, "blur": 1.0 if number != 30 else 3.0, "spread": None}
+            quality = {
+                "noise": 20 + 0.02 * number,
+                "blur": 1.0 if number != 30 else 3.0,
+                "blur_error": 0.1,
+                "spread": None,
+            }
             # what is the same in nearly all frames makes none of the others odd by its least change
             quality |= {
                 "bad_pixels": number % 7 == 0,

@@ -152,5 +152,5 @@ def test_they_may_be_kept(small):
     result = sunpy_magsr.superresolve(sunpy.map.Map(data, small.meta), plate_scale=None, bad_pixels="keep")
     assert np.isfinite(result.data).sum() == 16 * np.isfinite(data).sum()
     assert result.meta["magsrbad"] == 0
-    with pytest.raises(ValueError, match="bad_pixels must be 'mask' or 'keep', got 'drop'"):
+    with pytest.raises(ValueError, match="bad_pixels must be one of 'mask', 'keep', got 'drop'"):
         sunpy_magsr.superresolve(small, bad_pixels="drop")
