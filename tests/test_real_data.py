@@ -110,7 +110,7 @@ def test_mdi_would_have_seen_the_input(native, hmi_quiet):
 
     HMI's own field, seen with the blur and the noise of the frame, has a chi-squared a little below 1 there, because the
     Sun adds to the noise that is measured. In active regions 12 % of the reading counts as error, which is more than MDI
-    shows in any true pair, and the truth itself has 0.1 to 0.4; so there is no lower limit there.
+    shows in any observed pair, so the limit is lower there.
     """
     agreement = metrics.forward_agreement(native[1][0], native[0])
     blur, noise = agreement.psf_fwhm.to_value("arcsec"), agreement.noise.value
@@ -120,8 +120,8 @@ def test_mdi_would_have_seen_the_input(native, hmi_quiet):
     assert agreement.quiet_pixels > 1000
     assert agreement.active_pixels > 500
     assert 0.85 < agreement.quiet / of_truth.quiet < 1.15
-    assert agreement.quiet < 1.2
-    assert agreement.active < 1.5
+    assert 0.8 < agreement.quiet < 1.2
+    assert 0.55 < agreement.active < 1.5
 
 
 def test_quiet_sun_has_the_noise_of_hmi(native, quiet):
