@@ -50,7 +50,7 @@ from sunpy_magsr.instrument import frame_blur, input_noise, without_bad_pixels
 from sunpy_magsr.metrics import element_labels
 from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.training.calibrate import draw, fit_intervals, sights
+from sunpy_magsr.training.calibrate import calibration_regions, draw, fit_intervals
 from sunpy_magsr.training.config import CalibrateConfig, load_config
 from sunpy_magsr.uncertainty import Calibration, Ensemble, flux_elements
 from sunpy_magsr.uncertainty.intervals import half_width
@@ -120,12 +120,12 @@ def ensembles(data, n_samples):
         options = {"data": str(data / "hmi" / "validation"), "noise": [12.0, 22.5], "psf_fwhm": [1.1]}
         dates = [2011.0] if simulated else [2021.0]
         config = CalibrateConfig(model=model, n_samples=n_samples, dates=dates, **options)
-        for sight in sights(config, simulated=simulated):
-            members = np.stack(list(draw(backend, sight.low, config)))
-            strata = calibration.strata(sight.conditions, sight.truth.shape)
-            exposure = "300 s" if np.median(sight.conditions["noise"]) < 17 else "30 s"
+        for region, conditions in calibration_regions(config, simulated=simulated):
+            members = np.stack(list(draw(backend, region.low, config)))
+            strata = calibration.strata(conditions, region.truth.shape)
+            exposure = "300 s" if np.median(conditions["noise"]) < 17 else "30 s"
             name = f"simulated MDI, {exposure}" if simulated else "averaged HMI"
-            yield members, sight.truth, calibration, strata, name
+            yield members, region.truth, calibration, strata, name
     backend = load_backend("default+mdi")
     calibration = Calibration.of(backend.card.intervals["los"]["pixel"])
     for region in read_published_pairs(data / "pairs")[0]:

@@ -20,7 +20,6 @@ from sunpy_magsr.inference.settings import (
     told_blur,
 )
 from sunpy_magsr.instrument import frame_blur, input_noise, instrument_of, without_bad_pixels
-from sunpy_magsr.instrument.gain import to_hmi
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.grid import resample
@@ -28,6 +27,7 @@ from sunpy_magsr.maps.header import observation_time, plain_header
 from sunpy_magsr.maps.wcs import angular_scale
 from sunpy_magsr.sampling import consistency as consistency_step
 from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.sampling.draw import draw_samples, put_on_scale
 from sunpy_magsr.sampling.noise import SolarNoise
 from sunpy_magsr.uncertainty.calibration import Calibration, Facts
 
@@ -140,19 +140,18 @@ class Job:
     def native_fields(self):
         """Yield the samples on the model's own grid: Gauss ``[f y, f x]`` on the model's scale, without NaN."""
         settings = self.settings
-        enforce = consistency_step.enforcer(self.magnetogram, self.backend.card, settings["consistency"])
-        options = {key: settings[key] for key in ("n_samples", "seed", "steps", "device", "batch_size", "progress")}
+        names = ("consistency", "n_samples", "seed", "steps", "device", "batch_size", "progress")
+        options = {name: settings[name] for name in names}
         options["independent"] = not settings["is_paired"]
         if settings["noise_lifetime"] is not None:
             options["noise"] = SolarNoise(self.smap, self.magnetogram, settings["noise_lifetime"])
-        return map(enforce, self.backend.samples(self.magnetogram, **options))
+        return (field for _, field in draw_samples(self.backend, self.magnetogram, **options))
 
     def finished(self, field, number, *, valid):
         """Put one of the `native_fields` on the result's scale and grid, with NaN where nothing is ``valid``."""
         card, ratio = self.backend.card, self.output.ratio
-        if self.settings["calibration"] != card.calibration:
-            draw = number // 2 if self.settings["is_paired"] else number  # Partners share the gain that is drawn.
-            field = to_hmi(field, self.magnetogram.data, sample=draw)
+        scale, is_paired = self.settings["calibration"], self.settings["is_paired"]
+        field = put_on_scale(field, self.magnetogram, card, scale, number=number, is_paired=is_paired)
         if any(along != card.factor for along in ratio):
             field = resample(field, [along / card.factor for along in ratio])
         return np.where(valid, field, np.float32(np.nan))

@@ -15,7 +15,7 @@ from sunpy_magsr.maps.files import open_magnetogram
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.sampling.consistency import enforcer
+from sunpy_magsr.sampling.draw import draw_samples
 from sunpy_magsr.sampling.registry import model_folders
 from sunpy_magsr.store.card import ModelCard
 from sunpy_magsr.uncertainty import QUANTITIES, Calibration
@@ -33,34 +33,8 @@ _FRAME_AXES = ("noise", "blur", "date")
 _LARGE = 500_000  # pixels: of a larger region, every second row and column says as much, as neighbors are correlated
 
 
-@dataclasses.dataclass(frozen=True)
-class Sight:
-    """
-    An input whose truth is known.
-
-    Attributes
-    ----------
-    low : `~sunpy_magsr.maps.Magnetogram`
-        The input.
-    truth : `numpy.ndarray`
-        Gauss ``[4 y, 4 x]`` on the input's scale.
-    plate_scale : `~astropy.units.Quantity`
-        Of the truth.
-    conditions : `dict`
-        Values of ``AXES``: arrays of the truth's shape and numbers.
-    region : `str`
-        What was observed.
-    """
-
-    low: object
-    truth: np.ndarray
-    plate_scale: u.Quantity
-    conditions: dict
-    region: str
-
-
-def sights(config, *, simulated):
-    """Inputs to calibrate on."""
+def calibration_regions(config, *, simulated):
+    """Yield regions to calibrate on, with the truth on the input's scale, and the conditions of their pixels (``AXES``)."""
     found = 0
     for path in sorted(Path(config.data).rglob("*.fits")):
         smap = open_magnetogram(path)
@@ -95,7 +69,7 @@ def _of_region(region, mu, smap, config, number, *, simulated):
                 "noise": on_fine_grid(input_noise(low)),
                 "blur": np.nan if low.blur is None else low.blur.fwhm,
             }
-            yield Sight(low, scaled, region.plate_scale, conditions, name)
+            yield dataclasses.replace(region, name=name, truth=scaled, low=low), conditions
 
 
 def _averaged(region, truth):
@@ -130,23 +104,23 @@ def fit_intervals(config, backend):
     """Draw ensembles of inputs whose truth is known, and fit the factors of their intervals."""
     pixels, quantities = [], {name: [] for name in QUANTITIES}
     simulated = backend.card.consistency == "noise"
-    for sight in tqdm(list(sights(config, simulated=simulated)), unit="input", disable=None):
+    for region, at_pixels in tqdm(list(calibration_regions(config, simulated=simulated)), unit="input", disable=None):
         moments, values = Moments(is_paired=True), []
-        cutouts = _cutouts(sight.truth, config.cutouts)
-        for member in draw(backend, sight.low, config):
+        cutouts = _cutouts(region.truth, config.cutouts)
+        for member in draw(backend, region.low, config):
             moments.add(member)
-            values.append(_measured(member, sight, cutouts))
-        conditions = {axis: sight.conditions[axis] for axis in config.edges}
-        pixels.append(_thinned(Case(moments.mean, moments.std, moments.draws, sight.truth, conditions, sight.region)))
+            values.append(_measured(member, region, cutouts))
+        conditions = {axis: at_pixels[axis] for axis in config.edges}
+        pixels.append(_thinned(Case(moments.mean, moments.std, moments.draws, region.truth, conditions, region.name)))
         frame = {axis: float(np.nanmedian(conditions[axis])) for axis in _FRAME_AXES if axis in conditions}
-        truths = _measured(sight.truth, sight, cutouts)
+        truths = _measured(region.truth, region, cutouts)
         for name, cases in quantities.items():
             found = np.array([of_member[name] for of_member in values])
             mean, draws = found.mean(axis=0), draws_of(found, is_paired=True)
             std = np.sqrt(((found - mean) ** 2).sum(axis=0) / draws.variance_divisor)
             known = (mean > 0) | (truths[name] > 0)
             cases.append(
-                Case(mean[known], error_floor(mean, std)[known], draws, truths[name][known], frame, sight.region)
+                Case(mean[known], error_floor(mean, std)[known], draws, truths[name][known], frame, region.name)
             )
     options = {"levels": config.levels, "data": config.description}
     edges = {axis: [np.inf if edge == "inf" else edge for edge in of_axis] for axis, of_axis in config.edges.items()}
@@ -183,11 +157,9 @@ def _quantiles(cases, calibrations):
 
 def draw(backend, low, config):
     """Yield the members of an input in antithetic pairs, float32 Gauss ``[4 y, 4 x]``; see `fit_intervals`."""
-    enforce = enforcer(low, backend.card, backend.card.consistency)
-    options = {"steps": None, "device": config.device or None, "batch_size": None, "progress": False}
-    options["independent"] = False
-    for drawn in backend.samples(low, n_samples=config.n_samples, seed=config.seed, **options):
-        yield enforce(drawn).astype(np.float32)
+    options = {"n_samples": config.n_samples, "seed": config.seed, "device": config.device or None}
+    for _, field in draw_samples(backend, low, independent=False, **options):
+        yield field.astype(np.float32)
 
 
 def _cutouts(truth, sizes):
@@ -202,8 +174,8 @@ def _cutouts(truth, sizes):
     return windows
 
 
-def _measured(field, sight, cutouts):
-    scale = {"plate_scale": sight.plate_scale}
+def _measured(field, region, cutouts):
+    scale = {"plate_scale": region.plate_scale}
     return {
         name: np.array([func(field[window].astype(float), **scale).value for window in cutouts])
         for name, func in QUANTITIES.items()

@@ -9,7 +9,7 @@ import sunpy_magsr
 from sunpy_magsr.cli.train import main
 from sunpy_magsr.instrument.noise import earlier_noise
 from sunpy_magsr.store.card import ModelCard, bundled_folder
-from sunpy_magsr.training.calibrate import sights
+from sunpy_magsr.training.calibrate import calibration_regions
 from sunpy_magsr.training.config import CalibrateConfig
 from sunpy_magsr.uncertainty import Calibration
 
@@ -88,8 +88,8 @@ def test_a_large_field_is_calibrated_in_pieces(tmp_path, truth):
     """Each piece counts as a region, and the blur of simulated frames is an axis of the strata."""
     write_patch(tmp_path, np.tile(truth[:400, :400].astype(np.float32), (4, 4)), harp=1, date="20110215_000000")
     config = CalibrateConfig(data=str(tmp_path), dates=[2011.0, 2021.0], noise=[12.0], psf_fwhm=[0.5, 1.5])
-    found = list(sights(config, simulated=True))
-    assert len({sight.region for sight in found}) == 4
+    found = list(calibration_regions(config, simulated=True))
+    assert len({region.name for region, _ in found}) == 4
     assert len(found) == 8, "what HMI saw in 2011 is not taken for a frame of 2021"
-    assert {sight.truth.shape for sight in found} == {(800, 800)}
-    assert sorted({round(sight.conditions["blur"]) for sight in found}) == [1, 3]
+    assert {region.truth.shape for region, _ in found} == {(800, 800)}
+    assert sorted({round(conditions["blur"]) for _, conditions in found}) == [1, 3]

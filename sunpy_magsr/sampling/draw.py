@@ -1,0 +1,36 @@
+"""Samples of a model that agree with their input, on the scale of its instrument or of HMI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sunpy_magsr.instrument.gain import to_hmi
+from sunpy_magsr.sampling.consistency import enforcer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+    from sunpy_magsr.maps import Magnetogram
+    from sunpy_magsr.sampling.backends import Backend
+    from sunpy_magsr.store.card import ModelCard
+
+
+def draw_samples(
+    backend: Backend, magnetogram: Magnetogram, *, consistency: str | None = None, **options: Any
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield each sample as the model draws it, and after the step that makes it agree with the input."""
+    enforce = enforcer(magnetogram, backend.card, consistency or backend.card.consistency)
+    for raw in backend.samples(magnetogram, **options):
+        yield raw, enforce(raw)
+
+
+def put_on_scale(
+    field: np.ndarray, magnetogram: Magnetogram, card: ModelCard, scale: str, *, number: int, is_paired: bool = False
+) -> np.ndarray:
+    """Put the sample of a number on a scale (``"none"`` or ``"hmi"``), unless it is the scale of the model."""
+    if scale == card.calibration:
+        return field
+    # The gain is drawn, too; the partners of an antithetic pair share it.
+    return to_hmi(field, magnetogram.data, sample=number // 2 if is_paired else number)
