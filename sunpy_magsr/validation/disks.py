@@ -2,26 +2,33 @@
 
 import dataclasses
 import itertools
+import warnings
 
 import astropy.units as u
 import numpy as np
+import scipy.stats
 import sunpy.map
 from astropy.table import Table
 from sunpy.map.maputils import all_coordinates_from_map
 
-from sunpy_magsr import metrics
+from sunpy_magsr import metrics, superresolve, superresolve_ensemble
+from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.instrument.windows import CORNER, window_spectra
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.files import file_digest
 from sunpy_magsr.maps.wcs import is_helioprojective
-from sunpy_magsr.metrics.ensemble import crps_gaussian
+from sunpy_magsr.metrics.ensemble import Draws, crps_gaussian
 from sunpy_magsr.spectral.spectrum import make_rings
+from sunpy_magsr.uncertainty.intervals import half_width
 from sunpy_magsr.validation.evaluate import score_all
-from sunpy_magsr.validation.predictions import LEVELS, predict
+from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.regions import Region, degraded_map, on_fine_grid, read_each, simulated_digest
 from sunpy_magsr.validation.scores import BANDS
 
+#: Levels of the central intervals.
+LEVELS = (0.68, 0.9)
+_FEWEST_ERRORS = 1000  # pixels of a stratum on the other half of the disk that an error bar is fitted on
 #: Edges of the rings, as cosines of the heliocentric angle. Closer to the limb, nothing is judged.
 MU_EDGES = (1.0, 0.9, 0.75, 0.6, 0.4, 0.2)
 #: Strengths of the input by name: least unsigned field in Gauss.
@@ -129,6 +136,80 @@ def hmi_noise(truth, mu):
         power = windows.power[windows.strength < STRENGTHS["network"], CORNER]
         found.append(float(np.sqrt(np.median(power.mean(axis=1)))) if len(power) else np.nan)
     return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """
+    Probability distribution of each pixel of a disk, arrays ``[Y, X]`` in Gauss.
+
+    ``intervals`` has the lower and upper ends by level, and ``masked`` the pixels for which no calibration holds. ``origin``
+    is ``"calibrated"`` or ``"not calibrated"`` for an ensemble, and ``"fitted"`` for an error bar of `predict_by_result`.
+    """
+
+    members: list
+    mean: np.ndarray
+    std: np.ndarray
+    intervals: dict
+    masked: np.ndarray | None
+    origin: str
+
+    @property
+    def is_ensemble(self):
+        """Whether the spread is that of several members."""
+        return self.origin != "fitted"
+
+
+def predict(model, disk, *, n_samples=8, seed=0, device=None):
+    """Super-resolve a disk as a user would, or take the results for it."""
+    if isinstance(model, Results):
+        members = model.members(disk)
+        return predict_by_result(disk, members[0]) if len(members) == 1 else predict_by_members(members)
+    options = {"model": model, "seed": seed, "plate_scale": None, "device": device}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MagsrUserWarning)  # The table says what is masked and what is not calibrated.
+        if n_samples == 1 or model.card.is_deterministic:
+            return predict_by_result(disk, superresolve(disk.smap, **options).data)
+        ensemble = superresolve_ensemble(disk.smap, n_samples=n_samples, independent=True, **options)
+        maps = {level: ensemble.interval(level) for level in LEVELS}
+    return Prediction(
+        ensemble.members,
+        ensemble.mean().data,
+        ensemble.std().data,
+        {level: (low.data, high.data) for level, (low, high) in maps.items()},
+        maps[LEVELS[0]][0].mask,
+        "not calibrated" if ensemble.strata is None else "calibrated",
+    )
+
+
+def predict_by_members(members):
+    """Make a prediction of samples from elsewhere."""
+    mean, std = np.mean(members, axis=0), np.std(members, axis=0, ddof=1)
+    widths = {level: np.float32(half_width(level, Draws(len(members)))) for level in LEVELS}
+    intervals = {level: (mean - width * std, mean + width * std) for level, width in widths.items()}
+    return Prediction(members, mean, std, intervals, None, "not calibrated")
+
+
+def predict_by_result(disk, result):
+    """
+    Give a deterministic result an error bar, so that it can be compared with an ensemble.
+
+    The variance is the mean square error of the pixels that have the same distance from disk center and the same strength of
+    the input. It is fitted on one side of the central meridian and used on the other, and the other way round.
+    """
+    squares = (result - disk.truth) ** 2
+    std = np.full(disk.strata.shape, np.nan, dtype=np.float32)
+    for stratum in np.unique(disk.strata[disk.strata >= 0]):
+        for side in (False, True):
+            of_stratum = disk.strata == stratum
+            errors = squares[on_fine_grid(of_stratum & (disk.is_west != side))]
+            errors = errors[np.isfinite(errors)]
+            if len(errors) >= _FEWEST_ERRORS:
+                std[of_stratum & (disk.is_west == side)] = np.sqrt(errors.mean(dtype=float))
+    std = on_fine_grid(std)
+    widths = {level: np.float32(scipy.stats.norm.ppf((1 + level) / 2)) for level in LEVELS}
+    intervals = {level: (result - width * std, result + width * std) for level, width in widths.items()}
+    return Prediction([result], result, std, intervals, None, "fitted")
 
 
 def score_disk(model, disk, *, n_samples, seed, device=None):

@@ -21,7 +21,7 @@ from sunpy_magsr.maps.files import reason
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.regions import check_any
-from sunpy_magsr.validation.scores import BANDS, SMALL, score_pair, score_region
+from sunpy_magsr.validation.scores import BANDS, SMALL, name_of, score_pair, score_region
 from sunpy_magsr.validation.texture import tell_apart
 from sunpy_magsr.version import version
 
@@ -71,7 +71,7 @@ class Evaluation:
         The reason why a model could not be scored on a region, by the names of both, or why there is no two-samples test of a
         model.
     two_samples : `dict`
-        The ``TwoSamples`` of each model, empty if it was not asked for.
+        The result of ``tell_apart`` for each model, empty if it was not asked for.
     """
 
     regions: list
@@ -96,15 +96,13 @@ class Evaluation:
             features = [np.concatenate([one[key] for one in parts]) for key in ("features", "features_truth")]
             found["fid"] = (1000 * float(metrics.frechet_distance(*features)), np.nan, np.nan)
         if model in self.two_samples:
-            found["two_samples"] = (self.two_samples[model].auc, np.nan, np.nan)
+            found["two_samples"] = (self.two_samples[model], np.nan, np.nan)
         return found
 
     def small_features(self, model, kind="sample", band=BANDS[-1]):
         """Say how much power and how much coherence with the truth a model has in a band of small scales."""
-        longest, shortest = band
-        rows = [
-            [row[f"{key}_{kind}_{longest:g}_{shortest:.3g}"] for key in SMALL] for row in self.numbers[model].values()
-        ]
+        names = [f"{key}_{kind}_{name_of(band)}" for key in SMALL]
+        rows = [[row[name] for name in names] for row in self.numbers[model].values()]
         power_ratio, coherence, error = np.array(rows).T
         return spectral.SmallFeatures(power_ratio.mean(), coherence.mean(), _error_of_mean(error))
 
@@ -252,7 +250,7 @@ def evaluate(
     )
     apart, failed = {}, found.failed
     for name in models if two_samples else ():
-        samples = [[arrays[str(name)][region.name]["sample"]] for region in kept]
+        samples = [arrays[str(name)][region.name]["sample"] for region in kept]
         try:
             apart[str(name)] = tell_apart([region.truth for region in kept], samples)
         except ValueError as error:  # such as no crop with enough field: the other numbers are right all the same

@@ -1,23 +1,15 @@
-"""What is judged: the predictions of a model, or the results of others."""
+"""What is judged: samples of a model, or the results of others."""
 
-import dataclasses
 import hashlib
 import itertools
-import warnings
 from pathlib import Path
 
 import numpy as np
-import scipy.stats
 from astropy.io import fits
 
-from sunpy_magsr import superresolve, superresolve_ensemble
-from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.maps.files import file_digest, reason, stem_of
-from sunpy_magsr.metrics.ensemble import Draws
 from sunpy_magsr.sampling.draw import draw_samples, put_on_scale
 from sunpy_magsr.store.card import ModelCard
-from sunpy_magsr.uncertainty.intervals import half_width
-from sunpy_magsr.validation.regions import on_fine_grid
 
 _LARGEST_REST = 3  # rows and columns that the average over 4 x 4 pixels leaves out
 
@@ -173,82 +165,3 @@ def draw_members(model, region, *, independent, **options):
         put_on_scale_of_truth(field, model, region, number=number, is_paired=not independent)
         for number, (_, field) in enumerate(draw(model, region, independent=independent, **options))
     ]
-
-
-#: Levels of the central intervals.
-LEVELS = (0.68, 0.9)
-_FEWEST = 1000  # pixels of a stratum on the other half of the disk that an error bar is fitted on
-
-
-@dataclasses.dataclass(frozen=True)
-class Prediction:
-    """
-    Probability distribution of each pixel of a disk, arrays ``[Y, X]`` in Gauss.
-
-    ``intervals`` has the lower and upper ends by level, and ``masked`` the pixels for which no calibration holds. ``origin``
-    is ``"calibrated"`` or ``"not calibrated"`` for an ensemble, and ``"fitted"`` for an error bar of `predict_by_result`.
-    """
-
-    members: list
-    mean: np.ndarray
-    std: np.ndarray
-    intervals: dict
-    masked: np.ndarray | None
-    origin: str
-
-    @property
-    def is_ensemble(self):
-        """Whether the spread is that of several members."""
-        return self.origin != "fitted"
-
-
-def predict(model, disk, *, n_samples=8, seed=0, device=None):
-    """Super-resolve a disk as a user would, or take the results for it."""
-    if isinstance(model, Results):
-        members = model.members(disk)
-        return predict_by_result(disk, members[0]) if len(members) == 1 else predict_by_members(members)
-    options = {"model": model, "seed": seed, "plate_scale": None, "device": device}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MagsrUserWarning)  # The table says what is masked and what is not calibrated.
-        if n_samples == 1 or model.card.is_deterministic:
-            return predict_by_result(disk, superresolve(disk.smap, **options).data)
-        ensemble = superresolve_ensemble(disk.smap, n_samples=n_samples, independent=True, **options)
-        maps = {level: ensemble.interval(level) for level in LEVELS}
-    return Prediction(
-        ensemble.members,
-        ensemble.mean().data,
-        ensemble.std().data,
-        {level: (low.data, high.data) for level, (low, high) in maps.items()},
-        maps[LEVELS[0]][0].mask,
-        "not calibrated" if ensemble.strata is None else "calibrated",
-    )
-
-
-def predict_by_members(members):
-    """Make a prediction of samples from elsewhere."""
-    mean, std = np.mean(members, axis=0), np.std(members, axis=0, ddof=1)
-    widths = {level: np.float32(half_width(level, Draws(len(members)))) for level in LEVELS}
-    intervals = {level: (mean - width * std, mean + width * std) for level, width in widths.items()}
-    return Prediction(members, mean, std, intervals, None, "not calibrated")
-
-
-def predict_by_result(disk, result):
-    """
-    Give a deterministic result an error bar, so that it can be compared with an ensemble.
-
-    The variance is the mean square error of the pixels that have the same distance from disk center and the same strength of
-    the input. It is fitted on one side of the central meridian and used on the other, and the other way round.
-    """
-    squares = (result - disk.truth) ** 2
-    std = np.full(disk.strata.shape, np.nan, dtype=np.float32)
-    for stratum in np.unique(disk.strata[disk.strata >= 0]):
-        for side in (False, True):
-            of_stratum = disk.strata == stratum
-            errors = squares[on_fine_grid(of_stratum & (disk.is_west != side))]
-            errors = errors[np.isfinite(errors)]
-            if len(errors) >= _FEWEST:
-                std[of_stratum & (disk.is_west == side)] = np.sqrt(errors.mean(dtype=float))
-    std = on_fine_grid(std)
-    widths = {level: np.float32(scipy.stats.norm.ppf((1 + level) / 2)) for level in LEVELS}
-    intervals = {level: (result - width * std, result + width * std) for level, width in widths.items()}
-    return Prediction([result], result, std, intervals, None, "fitted")

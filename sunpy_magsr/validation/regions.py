@@ -295,23 +295,26 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     magnetogram = as_measured(dataclasses.replace(prepare(low), component=component), limb_cosine(low))
     truth = np.asarray(high.data, np.float32) * np.float32(magnetic_unit(high).to(u.G))
     if not is_on_grid(low, high):
-        truth = np.where(valid_pixels(high), truth, np.nan)
-        try:
-            place = map_pixels(low, high).at(*np.indices(magnetogram.data.shape, dtype=float))
-        except ValueError as error:
-            msg = f"low must overlap with high, and {name} has no common pixel."
-            raise _NoOverlapError(msg) from error
-        truth = interpolate(truth, place, _FACTOR)
+        truth = _move_onto_grid(np.where(valid_pixels(high), truth, np.nan), low, high)
     truth[~on_fine_grid(magnetogram.valid)] = np.nan
     if not np.isfinite(truth).any():
         msg = f"low must overlap with high, and {name} has no common pixel."
         raise _NoOverlapError(msg)
     is_mdi = magnetogram.instrument == "MDI" and not str(high.instrument).upper().startswith("MDI")
     gain = float(high.meta.get(GAIN_CARD, MDI_GAIN)) if is_mdi else 1.0
-    return _covered(Region(name, truth, magnetogram, _fine_scale(magnetogram), sha256, gain))
+    return _cut_to_truth(Region(name, truth, magnetogram, _fine_scale(magnetogram), sha256, gain))
 
 
-def _covered(region):
+def _move_onto_grid(truth, low, high):
+    """Bring the high-resolution field onto four times finer pixels of the other magnetogram."""
+    try:
+        place = map_pixels(low, high).at(*np.indices(low.data.shape, dtype=float))
+    except ValueError:  # no common pixel
+        return np.full([_FACTOR * side for side in low.data.shape], np.nan, np.float32)
+    return interpolate(truth, place, _FACTOR)
+
+
+def _cut_to_truth(region):
     """Part of a region that the truth covers, with a margin."""
     height, width = region.low.data.shape
     covered = np.isfinite(region.truth).reshape(height, _FACTOR, width, _FACTOR).any(axis=(1, 3))
@@ -353,7 +356,7 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
     search = {"lows": lows, "component": component, "largest_delay": largest_delay}
 
     def pieces(high, path, name):
-        return cut_region(_partnered(high, path, name=name, **search))
+        return cut_region(_pair_up(high, path, name=name, **search))
 
     regions = list(itertools.chain.from_iterable(read_each(folder, component, pieces, failed)))
     failed = {f"low resolution: {name}": why for name, why in unread.items()} | failed
@@ -362,7 +365,7 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
     return regions, failed
 
 
-def _partnered(high, path, *, name, lows, component, largest_delay):
+def _pair_up(high, path, *, name, lows, component, largest_delay):
     """Region of a high-resolution magnetogram and the one of ``lows`` that is nearest in time and overlaps with it."""
     time = observation_time(high)
     for low_path, low, low_time in sorted(lows, key=lambda item: abs((item[2] - time).sec)):

@@ -14,11 +14,25 @@ from astropy.table import QTable, Table
 from sunpy_magsr._files import whole_file
 from sunpy_magsr.instrument import measure_response
 from sunpy_magsr.metrics.perceptual import feature_label
-from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, LATTICE_BAND, PAIR_BANDS
+from sunpy_magsr.validation.scores import (
+    ASINH_BANDS,
+    BANDS,
+    COVERAGE_LEVEL,
+    FLUX_THRESHOLDS,
+    LATTICE_BAND,
+    PAIR_BANDS,
+    name_of,
+)
 from sunpy_magsr.version import version
 
 _LABEL = "random features, seed 0"
-_BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in BANDS]
+
+
+def _in_bands(number, label, bands):
+    """Rows of a number that is measured in bands."""
+    return [(f"{number}_{name_of(band)}", label + ', {:.3g}-{:.3g}"'.format(*band), 2) for band in bands]
+
+
 #: Rows of the table: name of the number, label, decimals.
 ROWS = (
     ("psnr", "PSNR of a sample (dB)", 2),
@@ -35,22 +49,15 @@ ROWS = (
     ("bias_mean", "Bias of the mean (G)", 3),
     ("pearson_mean", "Correlation of the mean", 4),
     ("crps", "CRPS (G)", 2),
-    *((f"power_ratio_sample_{name}", f"Power / truth, {label}", 2) for name, label in _BANDS),
-    *(
-        (
-            f"asinh_power_{longest:.3g}_{shortest:.3g}",
-            f'Power / truth of asinh(B / 5 G), {longest:.3g}-{shortest:.3g}"',
-            2,
-        )
-        for longest, shortest in ASINH_BANDS
-    ),
+    *_in_bands("power_ratio_sample", "Power / truth", BANDS),
+    *_in_bands("asinh_power", "Power / truth of asinh(B / 5 G)", ASINH_BANDS),
     ("speckle_sigma", "Second differences of weak field / truth", 2),
     ("speckle_kurtosis", "Their kurtosis / truth", 2),
     ("lattice_axes", f"Power along axes over diagonals, {LATTICE_BAND[0]}-{LATTICE_BAND[1]} pixels, / truth", 2),
     ("lattice_places", "Most detail at one place in input pixels / truth", 2),
     ("two_samples", "A network tells a sample from the truth (AUC)", 3),
-    *((f"coherence_sample_{name}", f"Coherence of a sample, {label}", 2) for name, label in _BANDS),
-    *((f"coherence_mean_{name}", f"Coherence of the mean, {label}", 2) for name, label in _BANDS),
+    *_in_bands("coherence_sample", "Coherence of a sample", BANDS),
+    *_in_bands("coherence_mean", "Coherence of the mean", BANDS),
     ("resolution_mean", "Resolution of the mean (arcsec)", 2),
     ("spread_skill", "Spread / skill", 2),
     ("spread_skill_strong", "Spread / skill, input above 100 G", 2),
@@ -67,7 +74,6 @@ ROWS = (
     (f"raw_flux_{FLUX_THRESHOLDS[0]}", f"Flux above {FLUX_THRESHOLDS[0]} G, uncorrected (%)", 1),
     ("raw_departure", "Block means, uncorrected, off by (G)", 2),
 )
-_PAIR_BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in PAIR_BANDS]
 #: Columns of the table of published pairs.
 PAIR_COLUMNS = (
     ("rmse_ratio", "RMSE of the mean / of the scaled input", 3),
@@ -75,8 +81,8 @@ PAIR_COLUMNS = (
     ("crps_ratio", "CRPS / MAE of the scaled input", 3),
     ("spread_skill", "spread / skill", 2),
     ("coverage", f"truth in the {100 * COVERAGE_LEVEL:g} % interval (%)", 1),
-    *((f"power_ratio_sample_{name}", f"power of a sample / HMI, {label}", 2) for name, label in _PAIR_BANDS),
-    *((f"coherence_mean_{name}", f"coherence of the mean, {label}", 2) for name, label in _PAIR_BANDS),
+    *_in_bands("power_ratio_sample", "power of a sample / HMI", PAIR_BANDS),
+    *_in_bands("coherence_mean", "coherence of the mean", PAIR_BANDS),
     *((f"flux_{cut}", f"flux above {cut} G, error (%)", 1) for cut in FLUX_THRESHOLDS),
     ("area", "active-region area, error (%)", 1),
 )

@@ -39,11 +39,16 @@ _NETWORK = 15.0
 _PANEL_ARCSEC = 60.0
 
 
+def name_of(band):
+    """Name a band in the names of numbers."""
+    return "{:.3g}_{:.3g}".format(*band)
+
+
 def score_region(model, region, *, n_samples, seed, segment, keep_sample=False, device=None):
     """Draw samples of a model, make them consistent with the input, and compare them with the truth."""
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
     options = {**scale, "segment": segment}
-    members, on_input, uncorrected = _drawn(model, region, n_samples, seed, device)
+    members, on_input, uncorrected = _draw_on_scales(model, region, n_samples, seed, device)
     known = exact(bicubic(region.low.data, model.card.factor), region.low.data)
     known = np.where(np.isnan(truth), np.nan, known if region.gain == 1 else to_hmi(known, region.low.data))
     mean = np.mean(members, axis=0)
@@ -113,7 +118,7 @@ def scaled_input(region):
     return data * (data * region.truth)[known].sum() / (data**2)[known].sum()
 
 
-def _drawn(model, region, n_samples, seed, device):
+def _draw_on_scales(model, region, n_samples, seed, device):
     """Samples on the truth's scale, on the input's if that is another one, and numbers of the model's uncorrected output."""
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
     outside = np.isnan(truth)
@@ -147,16 +152,12 @@ def _pixels(field, truth):
 
 
 def _flux(field, truth, scale, thresholds):
-    return {
-        f"flux_{threshold}": _relative_error(
-            metrics.unsigned_flux_error, field, truth, threshold=threshold * u.G, **scale
-        )
-        for threshold in thresholds
-    }
+    error = metrics.unsigned_flux_error
+    return {f"flux_{cut}": _relative_error(error, field, truth, threshold=cut * u.G, **scale) for cut in thresholds}
 
 
 def _relative_error(function, field, truth, **options):
-    """Measure a relative error in per cent."""
+    """Measure a relative error in per cent, NaN where the truth has none of what is compared."""
     try:
         return float(function(field, truth, **options).value)
     except ValueError:
@@ -188,24 +189,19 @@ def _of_features(member, truth, known):
 
 def _of_speckle(member, truth, known, options):
     found = speckle(member, truth, known)
+    numbers = {"speckle_sigma": found.sigma, "speckle_kurtosis": found.kurtosis}
     views = [asinh_view(field) for field in (member, truth)]
-    return {
-        "speckle_sigma": found.sigma,
-        "speckle_kurtosis": found.kurtosis,
-        **{
-            f"asinh_power_{longest:.3g}_{shortest:.3g}": spectral.small_features(
-                *views, band=(longest, shortest) * u.arcsec, **options
-            ).power_ratio
-            for longest, shortest in ASINH_BANDS
-        },
-    }
+    for band in ASINH_BANDS:
+        ratio = spectral.small_features(*views, band=band * u.arcsec, **options).power_ratio
+        numbers[f"asinh_power_{name_of(band)}"] = ratio
+    return numbers
 
 
 def _of_lattice(member, truth, low):
     """Traces of the input's pixels over those of the truth, where the input has network or active regions."""
     factor = truth.shape[0] // low.shape[0]
     strength = scipy.ndimage.uniform_filter(np.abs(np.nan_to_num(low)), 3)
-    where = np.repeat(np.repeat(strength >= _NETWORK, factor, axis=0), factor, axis=1)
+    where = (strength >= _NETWORK).repeat(factor, 0).repeat(factor, 1)
     try:
         found, real = (measure_lattice(field, where=where, factor=factor) for field in (member, truth))
     except ValueError:  # no network
@@ -258,9 +254,9 @@ def _spectra(members, mean, truth, options):
 
 def _in_bands(kind, fields, truth, bands, options):
     numbers = {}
-    for longest, shortest in bands:
-        found = spectral.small_features(fields, truth, band=(longest, shortest) * u.arcsec, **options)
-        numbers |= {f"{key}_{kind}_{longest:g}_{shortest:.3g}": getattr(found, key) for key in SMALL}
+    for band in bands:
+        found = spectral.small_features(fields, truth, band=band * u.arcsec, **options)
+        numbers |= {f"{key}_{kind}_{name_of(band)}": getattr(found, key) for key in SMALL}
     return numbers
 
 
@@ -270,15 +266,12 @@ def panel_window(region):
 
     It consists of whole input pixels.
     """
-    scales = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1]
-    sides = [
-        min(4 * round(_PANEL_ARCSEC / scale / 4), size) for scale, size in zip(scales, region.truth.shape, strict=True)
-    ]
+    scales, shape = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1], region.truth.shape
+    sides = [min(4 * round(_PANEL_ARCSEC / scale / 4), size) for scale, size in zip(scales, shape, strict=True)]
     slope = np.hypot(*np.gradient(np.nan_to_num(region.truth)))
     inner = scipy.ndimage.uniform_filter(slope, sides, mode="constant")
-    center = np.unravel_index(np.argmax(inner), inner.shape)
-    corners = (
-        min(max(0, place - side // 2), size - side) // 4 * 4
-        for place, side, size in zip(center, sides, region.truth.shape, strict=True)
-    )
-    return tuple(slice(corner, corner + side) for corner, side in zip(corners, sides, strict=True))
+    window = []
+    for place, side, size in zip(np.unravel_index(np.argmax(inner), inner.shape), sides, shape, strict=True):
+        corner = min(max(0, place - side // 2), size - side) // 4 * 4
+        window.append(slice(corner, corner + side))
+    return tuple(window)

@@ -11,8 +11,17 @@ from astropy.table import Table
 
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.validation.disks import STRENGTHS, compare_disk, disk_table, hmi_noise, is_whole_disk, make_disk
-from sunpy_magsr.validation.predictions import predict, predict_by_members, predict_by_result
+from sunpy_magsr.validation.disks import (
+    STRENGTHS,
+    compare_disk,
+    disk_table,
+    hmi_noise,
+    is_whole_disk,
+    make_disk,
+    predict,
+    predict_by_members,
+    predict_by_result,
+)
 from sunpy_magsr.validation.regions import on_fine_grid
 
 RADIUS = 60.0  # arcsec, of a disk that is seen from far away
