@@ -33,7 +33,7 @@ from sunpy_magsr.metrics.agreement import quiet_pixels
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.regions import read_regions
 from sunpy_magsr.validation.report import ROWS
-from sunpy_magsr.validation.scores import score
+from sunpy_magsr.validation.scores import score_region
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 TARGETS = {
@@ -163,7 +163,7 @@ def main():
         for model in models:
             backend = load_backend(model)
             rows = [
-                score(backend, simulated(region, exposure), n_samples=options.samples, seed=0, segment=40.0)[0]
+                score_region(backend, simulated(region, exposure), n_samples=options.samples, seed=0, segment=40.0)[0]
                 for region in regions
             ]
             columns.append([np.mean([row.get(key, np.nan) for row in rows]) for key, _, _ in ROWS if key in SHOWN])

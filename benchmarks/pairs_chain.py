@@ -3,7 +3,7 @@ The whole chain from the archive to the judged model, on synthetic twins behind 
 
 ``python benchmarks/pairs_chain.py`` makes twins (``examples/synthetic_sun.py``) whose Suns hold patches that HMI observed, those
 of the test of regions that no model was trained on, serves them with every fault that archives have, and runs
-``magsr-train fetch``, ``align``, ``prepare``, ``finetune``, ``export`` and ``magsr evaluate --paired``. It prints how
+``magsr-train fetch``, ``align``, ``prepare``, ``finetune``, ``export`` and ``magsr evaluate --low-resolution``. It prints how
 the fine-tuned adapter does beside the base without one and with its bundled one, and measured rates.
 
 Options: ``--folder DIR`` (kept; a second start resumes), ``--steps 600``, ``--data`` of HMI's patches, ``--counts 12 2 4``.
@@ -156,7 +156,7 @@ def main():
     if train(["export", recipe, *sets, "--card", str(folder / "pairs_card.toml"), "-o", str(adapter)]):
         return 1
     models = ["ldm-res", "default", f"default+{adapter}"]
-    paths = ["--data", str(pairs / "aligned/hmi/2011/04"), "--paired", str(pairs / "mdi/2011/04")]
+    paths = ["--data", str(pairs / "aligned/hmi/2011/04"), "--low-resolution", str(pairs / "mdi/2011/04")]
     with timed("evaluate", seconds):
         magsr(
             [

@@ -27,6 +27,7 @@ Exits with 1 if a target is missed.
 """
 
 import argparse
+import dataclasses
 import os
 import resource
 import sys
@@ -46,7 +47,7 @@ from scipy.stats import spearmanr
 from sunpy.coordinates import frames
 
 import sunpy_magsr
-from sunpy_magsr.instrument import frame_blur, input_noise, without_bad_pixels
+from sunpy_magsr.instrument import input_noise
 from sunpy_magsr.metrics import element_labels
 from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.sampling import load_backend
@@ -56,9 +57,9 @@ from sunpy_magsr.uncertainty import Calibration, Ensemble, flux_elements
 from sunpy_magsr.uncertainty.intervals import half_width
 from sunpy_magsr.uncertainty.members import Moments
 from sunpy_magsr.uncertainty.real_scale import WAVELENGTHS, band, shared_wavelength
-from sunpy_magsr.validation.judged import draw_members
+from sunpy_magsr.validation.predictions import draw_members
 from sunpy_magsr.validation.published import read_published_pairs
-from sunpy_magsr.validation.regions import on_fine_grid
+from sunpy_magsr.validation.regions import as_measured, on_fine_grid
 
 DATA = Path(os.environ.get("MAGSR_DATA", Path(__file__).parents[2] / "shared" / "data"))
 RECIPE = Path(sunpy_magsr.__file__).parent / "training" / "recipes" / "calibrate.toml"
@@ -129,13 +130,12 @@ def ensembles(data, n_samples):
     backend = load_backend("default+mdi")
     calibration = Calibration.of(backend.card.intervals["los"]["pixel"])
     for region in read_published_pairs(data / "pairs")[0]:
-        members = np.stack(draw_members(region, "default+mdi", n_samples=n_samples, independent=False)).astype(
-            np.float32
-        )
-        low, _ = without_bad_pixels(region.low)
-        blur = frame_blur(low, np.ones(low.data.shape)).fwhm
+        low = as_measured(region.low, np.ones(region.low.data.shape))
+        seen = dataclasses.replace(region, low=low)
+        members = draw_members(backend, seen, n_samples=n_samples, seed=0, independent=False)
+        members = np.stack(members).astype(np.float32)
         conditions = {"field": on_fine_grid(np.abs(low.data)), "noise": on_fine_grid(input_noise(low)), "mu": 0.9}
-        conditions["blur"] = blur
+        conditions["blur"] = low.blur.fwhm
         yield members, region.truth, calibration, calibration.strata(conditions, region.truth.shape), "pairs"
 
 

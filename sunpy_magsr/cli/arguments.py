@@ -35,7 +35,7 @@ _EVALUATE = """
   magsr evaluate --data hmi -o evaluation --models default,bicubic
       Average the HMI files of a folder down, and compare what two models make
       of them with the files themselves.
-  magsr evaluate --data hmi --paired mdi -o comparison
+  magsr evaluate --data hmi --low-resolution mdi -o comparison
       Take the MDI file that is nearest in time as the input instead.
   magsr evaluate --data hmi --blur 2 --noise 12 --results other=results
       See the HMI files as an instrument like MDI would, and judge results of
@@ -156,8 +156,12 @@ def _evaluate(commands):
     evaluate = new_command(commands, "evaluate", summary, _EVALUATE)
     source = evaluate.add_mutually_exclusive_group(required=True)
     source.add_argument("--data", metavar="DIR", help="folder of HMI FITS files: SHARP patches or full disks")
-    source.add_argument("--pairs", metavar="DIR", help="true pairs as images on one grid, listed in DIR/pairs.toml")
-    evaluate.add_argument("--paired", metavar="LR_DIR", help="low-resolution partners, instead of averaging down")
+    source.add_argument("--pairs", metavar="DIR", help="pairs of images without coordinates, as papers publish them")
+    evaluate.add_argument(
+        "--low-resolution",
+        metavar="DIR",
+        help="input: the file that is nearest in time, instead of the HMI file averaged down",
+    )
     evaluate.add_argument("--models", metavar="A,B,C", help="names, folders or Hub ids (default: all names)")
     evaluate.add_argument(
         "--blur",

@@ -1,21 +1,17 @@
 """The ``magsr evaluate`` command."""
 
-import io
 import logging
 import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
-from astropy.table import Table
-
-from sunpy_magsr._files import whole_file
 from sunpy_magsr.cli.arguments import output_folder, read_settings
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.validation.disks import find_disks, judge_disks, write_disks
-from sunpy_magsr.validation.evaluate import MODELS
-from sunpy_magsr.validation.evaluate import evaluate as run
+from sunpy_magsr.validation.disks import evaluate_disks, read_disks
+from sunpy_magsr.validation.evaluate import MODELS, evaluate_pairs
+from sunpy_magsr.validation.evaluate import evaluate as evaluate_regions
 from sunpy_magsr.validation.predictions import Results, check_results
+from sunpy_magsr.validation.published import read_published_pairs
 from sunpy_magsr.validation.regions import check_any, read_pairs, read_regions
 
 
@@ -26,138 +22,129 @@ def evaluate(options):
     models = [name.strip() for name in options.models.split(",")] if options.models else list(MODELS)
     for model in models:
         load_backend(model)  # A wrong name is reported before the data are read.
-    for name, value in (("--data", options.data), ("--paired", options.paired), ("--pairs", options.pairs)):
-        if value is not None and not Path(value).is_dir():
-            msg = f"{name} must be a folder, got {value!r}."
-            raise ValueError(msg)
-    is_averaged = options.data is not None and options.paired is None
-    if not is_averaged and (options.blur or options.noise):
-        msg = "--blur and --noise must be used with --data and without --paired, got another source of input."
-        raise ValueError(msg)
-    if options.paired is not None and options.results:
-        msg = "--results must be used with --data alone or with --pairs, got --paired."
-        raise ValueError(msg)
-    if options.pairs is not None and options.two_samples:
-        msg = "--two-samples must be used with --data, got --pairs."
-        raise ValueError(msg)
+    _check_sources(options)
     folder = output_folder(options)
-    if options.pairs is not None:
-        return _judge(options, models, _results(options, models), folder)
+    results = _read_results(options.results, models)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of FITS headers; what cannot be read is reported below
-        failed = _evaluate(options, models, _results(options, models), folder)
+        failed = (_on_pairs if options.pairs else _on_magnetograms)(options, models, results, folder)
     for name, why in failed.items():
         sys.stderr.write(f"magsr: {name}: {why}\n")
     return 1 if failed else 0
 
 
-def _results(options, models):
-    """Read which results from elsewhere are to be judged beside the models."""
-    results = [Results.read(entry) for entry in options.results]
-    names = [*models, *map(str, results)]
-    for one in results:
-        if names.count(one.name) > 1:
-            msg = f"--results must have a name that no model and no other results have, got {one.name!r}."
+def _check_sources(options):
+    """Check the folders, and that no option is given that does not go with them."""
+    sources = {"--data": options.data, "--low-resolution": options.low_resolution, "--pairs": options.pairs}
+    for name, value in sources.items():
+        if value is not None and not Path(value).is_dir():
+            msg = f"{name} must be a folder, got {value!r}."
             raise ValueError(msg)
+    wrong = {
+        "--low-resolution must be used with --data, got --pairs": options.pairs and options.low_resolution,
+        "--blur and --noise must be used with --data and without --low-resolution, got another source of input": (
+            (options.pairs or options.low_resolution) and (options.blur or options.noise)
+        ),
+        "--results must be used with --data alone or with --pairs, got --low-resolution": (
+            options.low_resolution and options.results
+        ),
+        "--two-samples must be used with --data, got --pairs": options.pairs and options.two_samples,
+    }
+    for message, is_wrong in wrong.items():
+        if is_wrong:
+            msg = f"{message}."
+            raise ValueError(msg)
+
+
+def _read_results(entries, models):
+    """Read which results from elsewhere, as ``NAME=DIR``, are to be judged beside the models."""
+    results = []
+    for entry in entries:
+        name, equals, folder = entry.partition("=")
+        if not (name and equals and Path(folder).is_dir()):
+            msg = f"--results must be NAME=DIR with a folder DIR, got {entry!r}."
+            raise ValueError(msg)
+        if name in (*models, *map(str, results)):
+            msg = f"--results must have a name that no model and no other results have, got {name!r}."
+            raise ValueError(msg)
+        results.append(Results(name, folder))
     return results
 
 
-def _evaluate(options, models, results, folder):
-    """Write both tables and the figures; returns the reasons for what is not in them."""
-    simulation = {"blur": options.blur, "noise": options.noise}
-    if options.paired is not None:
-        regions, failed = read_pairs(options.data, options.paired, component=options.component)
+def _on_magnetograms(options, models, results, folder):
+    """Write tables and figures of regions and disks; returns the reasons for what is not in them."""
+    from sunpy_magsr.validation.figures import draw_figures
+    from sunpy_magsr.validation.report import table, write_report, write_tables
+
+    simulation = {"blur": options.blur, "noise": options.noise, "seed": options.seed}
+    if options.low_resolution is not None:
+        regions, failed = read_pairs(options.data, options.low_resolution, component=options.component)
     else:
-        regions, failed = read_regions(options.data, component=options.component, seed=options.seed, **simulation)
+        regions, failed = read_regions(options.data, component=options.component, **simulation)
     regions, missing = check_results(results, regions)
     failed |= missing
     check_any(regions, missing, "--results must have a result for a file of --data, got none")
-    common = {"n_samples": options.n_samples, "seed": options.seed, "device": options.device, "progress": True}
-    result = run(regions, [*models, *results], folder=folder, two_samples=options.two_samples, **common)
-    _report(result, folder, failed)
-    failed |= result.failed
-    disks = find_disks(options.data) if options.paired is None and options.component == "los" else []
-    if disks:
-        table, missing = judge_disks(options.data, disks, [*models, *results], keep=folder, **simulation, **common)
-        _report_disks(table, folder, options)
+    judged = [*models, *results]
+    common = {"folder": folder, "n_samples": options.n_samples, "seed": options.seed, "device": options.device}
+    common["progress"] = True
+    found = evaluate_regions(regions, judged, two_samples=options.two_samples, **common)
+    title = (
+        f"Mean over {_count(found.regions, 'region')}; {options.n_samples} sample{'s' if options.n_samples > 1 else ''}, seed "
+        f"{options.seed}; spectra over squares of {found.settings['segment']:.0f} arcsec."
+    )
+    products = [*write_report(found, folder, failed=failed), *draw_figures(found, folder)]
+    _show(title, _lines(table(found)), products)
+    failed |= found.failed
+    if options.low_resolution is None and options.component == "los":
+        disks, missing = evaluate_disks(read_disks(options.data, **simulation), judged, **common)
         failed |= missing
+        if len(disks):
+            products = write_tables(folder, {"disks.csv": disks, "disks.ecsv": disks})
+            _show(_disks_title(options), _lines(disks, n_names=4), products)
     return failed
 
 
-def _report_disks(table, folder, options):
-    lines = table.pformat(max_lines=-1, max_width=-1, align=["<"] * 4 + [">"] * (len(table.columns) - 4))
+def _disks_title(options):
     seen = (
         f", blurred by {options.blur:g} arcsec, with noise of {options.noise:g} G"
         if options.blur or options.noise
         else ""
     )
-    title = (
+    return (
         f"\nWhole disks by distance from the center (mu) and strength of the input{seen}. RMSE and MAE are those of the mean. "
         'Intervals that are "fitted" are an error bar from the other half of the disk, and CRPS and spread are those of that '
         "error bar. Power and flux are those of a sample over the truth's."
     )
-    sys.stdout.write("\n".join([title, *lines, *map(str, write_disks(table, folder))]) + "\n")
 
 
-def _judge(options, models, results, folder):
-    """Measure the models and results from elsewhere on pairs of images."""
+def _on_pairs(options, models, results, folder):
+    """Write tables and the figure of published pairs; returns the reasons for what is not in them."""
     from sunpy_magsr.validation.figures import draw_pairs
-    from sunpy_magsr.validation.judged import judge_pairs, pair_table, response_table
-    from sunpy_magsr.validation.published import read_published_pairs
+    from sunpy_magsr.validation.report import pair_table, response_table, turn, write_tables
 
-    regions, facts, failed = read_published_pairs(options.pairs)
-    regions, missing = check_results(results, regions, facts)
+    pairs, failed = read_published_pairs(options.pairs)
+    pairs, missing = check_results(results, pairs)
     failed |= missing
-    check_any(regions, missing, "--results must have a result for a pair of --pairs, got none")
-    judged, common = [*models, *results], {"facts": facts, "seed": options.seed, "device": options.device}
-    found = judge_pairs(regions, judged, n_samples=options.n_samples, **common)
-    table, responses = pair_table(found, facts), response_table(regions, facts)
-    products = []
-    turned = _turned(table)
-    files = {"pairs.csv": table, "pairs.ecsv": table, "pairs.rst": turned, "response.ecsv": responses}
-    for name, what in files.items():
-        stream = io.StringIO()
-        what.write(stream, format=f"ascii.{name.split('.')[1]}")
-        with whole_file(folder / name) as target:
-            target.write(stream.getvalue().encode())
-        products.append(folder / name)
-    products.append(folder / "pairs.png")
-    draw_pairs(regions, judged, products[-1], **common)
-    count = len(regions)
-    title = (
-        f"{count} true pair{'s' if count > 1 else ''}, HMI's scale; {options.n_samples} samples, seed {options.seed}."
-    )
-    lines = [
-        *turned.pformat(max_lines=-1, max_width=-1, align=["<", *[">"] * len(table)]),
-        *responses.pformat(max_lines=-1, max_width=-1),
-    ]
-    sys.stdout.write("\n".join([title, *lines, *map(str, products)]) + "\n")
-    for name, why in failed.items():
-        sys.stderr.write(f"magsr: {name}: {why}\n")
-    return 1 if failed else 0
+    check_any(pairs, missing, "--results must have a result for a pair of --pairs, got none")
+    common = {"folder": folder, "n_samples": options.n_samples, "seed": options.seed, "device": options.device}
+    found = evaluate_pairs(pairs, [*models, *results], progress=True, **common)
+    table, responses = pair_table(found), response_table(pairs)
+    tables = {"pairs.csv": table, "pairs.ecsv": table, "pairs.rst": turn(table), "response.ecsv": responses}
+    title = f"{_count(pairs, 'true pair')}, HMI's scale; {options.n_samples} samples, seed {options.seed}."
+    lines = [*_lines(turn(table)), *responses.pformat(max_lines=-1, max_width=-1)]
+    _show(title, lines, [*write_tables(folder, tables), *draw_pairs(found, folder)])
+    return failed | found.failed
 
 
-def _turned(table):
-    """The table with one line for each quantity, as people read it."""
-    turned = Table()
-    names = [name for name in table.colnames if name not in ("pair", "model")]
-    turned["quantity"] = names
-    for row in table:
-        cells = ["-" if np.isnan(row[name]) else format(row[name], table[name].format) for name in names]
-        turned[f"{row['pair'][:13]} {row['model']}"] = cells
-    return turned
+def _count(what, name):
+    return f"{len(what)} {name}{'s' if len(what) > 1 else ''}"
 
 
-def _report(result, folder, failed):
-    from sunpy_magsr.validation.figures import draw_figures
-    from sunpy_magsr.validation.report import table, write_report
+def _lines(table, n_names=1):
+    """The lines of a table, with columns of names on the left and of numbers on the right."""
+    align = ["<"] * n_names + [">"] * (len(table.columns) - n_names)
+    return table.pformat(max_lines=-1, max_width=-1, align=align)
 
-    lines = table(result).pformat(max_lines=-1, max_width=-1, align=["<", *[">"] * len(result.cards)])
-    count = len(result.regions)
-    samples = result.settings["n_samples"]
-    title = (
-        f"Mean over {count} region{'s' if count > 1 else ''}; {samples} sample{'s' if samples > 1 else ''}, seed "
-        f"{result.settings['seed']}; spectra over squares of {result.settings['segment']:.0f} arcsec."
-    )
-    products = [*write_report(result, folder, failed=failed), *draw_figures(result, folder)]
+
+def _show(title, lines, products):
     sys.stdout.write("\n".join([title, *lines, *map(str, products)]) + "\n")

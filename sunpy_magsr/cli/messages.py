@@ -64,6 +64,7 @@ _PHRASES = {
     "bad_pixels='keep'": "--keep-bad-pixels",
     "plate_scale=None": "--plate-scale native",
     "unless overwrite=True": "unless --overwrite is given",
+    "low_folder must": "--low-resolution must",
     "folder must hold pairs": "--pairs must hold pairs",
     "folder must be a folder with magnetograms": "--data must be a folder with magnetograms",
     "smap": "FILE",

@@ -17,14 +17,13 @@ from sunpy_magsr.inference.header import provenance
 from sunpy_magsr.inference.output import Output
 from sunpy_magsr.inference.remarks import outside_training, remarks_on
 from sunpy_magsr.instrument import frame_blur, input_noise, instrument_of, without_bad_pixels
-from sunpy_magsr.instrument.gain import to_hmi
 from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
 from sunpy_magsr.maps.grid import resample
 from sunpy_magsr.maps.header import observation_time, plain_header
 from sunpy_magsr.maps.wcs import angular_scale
-from sunpy_magsr.sampling import consistency as consistency_step
 from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.sampling.draw import draw_samples, put_on_scale
 from sunpy_magsr.sampling.noise import SolarNoise
 from sunpy_magsr.uncertainty.calibration import Calibration, Facts
 
@@ -137,19 +136,17 @@ class Job:
     def native_fields(self):
         """Yield the samples on the model's own grid: Gauss ``[f y, f x]`` on the model's scale, without NaN."""
         settings = self.settings
-        enforce = consistency_step.enforcer(self.magnetogram, self.backend.card, settings.consistency)
-        names = ("n_samples", "seed", "steps", "device", "batch_size", "progress")
+        names = ("consistency", "n_samples", "seed", "steps", "device", "batch_size", "progress")
         options = {name: getattr(settings, name) for name in names} | {"independent": not settings.is_paired}
         if settings.lifetime is not None:
             options["noise"] = SolarNoise(self.smap, self.magnetogram, settings.lifetime)
-        return map(enforce, self.backend.samples(self.magnetogram, **options))
+        return (field for _, field in draw_samples(self.backend, self.magnetogram, **options))
 
     def finished(self, field, number, *, valid):
         """Put one of the `native_fields` on the result's scale and grid, with NaN where nothing is ``valid``."""
         card, ratio = self.backend.card, self.output.ratio
-        if self.settings.calibrate not in (None, card.calibration):
-            draw = number // 2 if self.settings.is_paired else number  # Partners share the gain that is drawn.
-            field = to_hmi(field, self.magnetogram.data, sample=draw)
+        scale, is_paired = self.settings.calibrate, self.settings.is_paired
+        field = put_on_scale(field, self.magnetogram, card, scale, number=number, is_paired=is_paired)
         if any(along != card.factor for along in ratio):
             field = resample(field, [along / card.factor for along in ratio])
         return np.where(valid, field, np.float32(np.nan))

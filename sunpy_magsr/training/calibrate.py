@@ -15,7 +15,7 @@ from sunpy_magsr.maps.fits import read_fits
 from sunpy_magsr.maps.header import observation_time
 from sunpy_magsr.metrics.ensemble import draws_of
 from sunpy_magsr.sampling import load_backend
-from sunpy_magsr.sampling.consistency import enforcer
+from sunpy_magsr.sampling.draw import draw_samples
 from sunpy_magsr.sampling.registry import model_folders
 from sunpy_magsr.store.card import ModelCard
 from sunpy_magsr.training.data.store import FACTOR
@@ -108,11 +108,9 @@ def _simulate_mdi(region, truth, config, number):
 
 def draw(backend, low, config):
     """Yield the members of an input in antithetic pairs, float32 Gauss ``[4 y, 4 x]``."""
-    enforce = enforcer(low, backend.card, backend.card.consistency)
-    options = {"n_samples": config.n_samples, "seed": config.seed, "independent": False, "steps": None}
-    device = {"device": config.device or None, "batch_size": None, "progress": False}
-    for member in backend.samples(low, **options, **device):
-        yield enforce(member).astype(np.float32)
+    options = {"n_samples": config.n_samples, "seed": config.seed, "device": config.device or None}
+    for _, field in draw_samples(backend, low, independent=False, **options):
+        yield field.astype(np.float32)
 
 
 def fit_intervals(config, backend):

@@ -6,10 +6,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "regions": ["Region", "degraded_map", "read_pairs", "read_regions"],
-        "predictions": ["Results"],
-        "evaluate": ["evaluate"],
-        "disks": ["judge_disks"],
-        "judged": ["judge_pairs"],
         "published": ["read_published_pairs"],
+        "disks": ["evaluate_disks", "read_disks"],
+        "predictions": ["Results"],
+        "evaluate": ["evaluate", "evaluate_pairs"],
     },
 )

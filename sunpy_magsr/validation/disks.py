@@ -1,34 +1,34 @@
 """Whole disks, judged by distance from disk center and by strength of the field."""
 
 import dataclasses
-import hashlib
-import io
 import itertools
-import json
-from pathlib import Path
+import warnings
 
+import astropy.units as u
 import numpy as np
+import scipy.stats
 import sunpy.map
 from astropy.table import Table
 from sunpy.map.maputils import all_coordinates_from_map
-from tqdm.auto import tqdm
 
-from sunpy_magsr import metrics
-from sunpy_magsr._files import file_digest, whole_file
-from sunpy_magsr.exceptions import reason
+from sunpy_magsr import metrics, superresolve, superresolve_ensemble
+from sunpy_magsr._files import file_digest
+from sunpy_magsr.exceptions import MagsrUserWarning
 from sunpy_magsr.instrument.windows import CORNER, window_spectra
+from sunpy_magsr.maps import prepare
 from sunpy_magsr.maps.disk import limb_cosine
-from sunpy_magsr.maps.fits import read_fits
-from sunpy_magsr.maps.header import product_of
 from sunpy_magsr.maps.wcs import is_helioprojective
-from sunpy_magsr.metrics.ensemble import crps_gaussian
+from sunpy_magsr.metrics.ensemble import Draws, crps_gaussian
 from sunpy_magsr.spectral.spectrum import make_rings
-from sunpy_magsr.validation.evaluate import identity, load_model
-from sunpy_magsr.validation.predictions import LEVELS, Results, predict, predict_by_members, predict_by_result
-from sunpy_magsr.validation.regions import component_of, degraded_map, on_fine_grid
+from sunpy_magsr.uncertainty.intervals import half_width
+from sunpy_magsr.validation.evaluate import score_all
+from sunpy_magsr.validation.predictions import Results
+from sunpy_magsr.validation.regions import Region, degraded_map, on_fine_grid, read_each, simulated_digest
 from sunpy_magsr.validation.scores import BANDS
-from sunpy_magsr.version import version
 
+#: Levels of the central intervals.
+LEVELS = (0.68, 0.9)
+_FEWEST_ERRORS = 1000  # pixels of a stratum on the other half of the disk that an error bar is fitted on
 #: Edges of the rings, as cosines of the heliocentric angle. Closer to the limb, nothing is judged.
 MU_EDGES = (1.0, 0.9, 0.75, 0.6, 0.4, 0.2)
 #: Strengths of the input by name: least unsigned field in Gauss.
@@ -54,46 +54,20 @@ _DECIMALS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Disk:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Disk(Region):
     """
-    A true magnetogram of a disk, or of a part of one, with the input of the models; `make_disk` makes it.
+    A region that is a whole disk, or a part of one that is judged like it; `make_disk` makes it.
 
-    Parameters
-    ----------
-    name : `str`
-        Path of its file in its folder.
-    truth : `numpy.ndarray`
-        The truth in Gauss, float32 ``[4 y, 4 x]``, NaN where there is no measurement.
-    low : `sunpy.map.GenericMap`
-        The input of the models ``[y, x]``.
-    strata : `numpy.ndarray`
-        Number of the stratum of each pixel of the input, int8 ``[y, x]``: its ring, from disk center, times the number of
-        strengths, plus its strength. It is -1 where nothing is judged.
-    is_west : `numpy.ndarray`
-        Pixels of the input west of the central meridian, bool ``[y, x]``.
-    scale : `float`
-        Plate scale of the truth in arcsec.
-    noise : sequence of `float`
-        Noise of the truth in Gauss in each ring, see `hmi_noise`.
+    ``smap`` is the input as a Map. ``strata`` has the number of the stratum of each of its pixels: its ring, from disk center,
+    times the number of strengths, plus its strength; it is -1 where nothing is judged. ``is_west`` are the pixels west of
+    the central meridian. ``noise`` is that of the truth in each ring, see `hmi_noise`.
     """
 
-    name: str
-    truth: np.ndarray
-    low: sunpy.map.GenericMap
+    smap: sunpy.map.GenericMap
     strata: np.ndarray
     is_west: np.ndarray
-    scale: float
     noise: list
-
-    @property
-    def instrument(self):
-        """Name of the instrument that the header of the input gives."""
-        return product_of(self.low).instrument
-
-    def on_truth(self, values):
-        """Give the pixels of the truth the values of the input pixels that they are in."""
-        return on_fine_grid(values)
 
 
 def is_whole_disk(smap):
@@ -101,7 +75,32 @@ def is_whole_disk(smap):
     return is_helioprojective(smap) and bool(sunpy.map.contains_full_disk(smap))
 
 
-def make_disk(smap, *, name, blur=0.0, noise=0.0, seed=0):
+def read_disks(folder, **simulation):
+    """
+    Yield the whole disks among the line-of-sight magnetograms of a folder, one by one as they are large.
+
+    Files that cannot be read are left out; `~sunpy_magsr.validation.read_regions` says why.
+
+    Parameters
+    ----------
+    folder : `str` or `pathlib.Path`
+        The folder. It is searched at all depths for ``*.fits``.
+    **simulation
+        ``blur``, ``noise`` and ``seed`` of a simulated instrument, as for `~sunpy_magsr.validation.degraded_map`.
+
+    Yields
+    ------
+    `~sunpy_magsr.validation.Region`
+        A disk.
+    """
+
+    def make(smap, path, name):
+        return make_disk(smap, name=name, sha256=file_digest(path), **simulation) if is_whole_disk(smap) else None
+
+    yield from read_each(folder, "los", make, {})
+
+
+def make_disk(smap, *, name, sha256="", blur=0.0, noise=0.0, seed=0):
     """Make the input of a disk and divide it into strata."""
     truth, low = degraded_map(smap, blur=blur, noise=noise, seed=seed)
     mu = limb_cosine(low)
@@ -109,10 +108,17 @@ def make_disk(smap, *, name, blur=0.0, noise=0.0, seed=0):
     ring = np.searchsorted(-np.array(MU_EDGES[1:]), -np.nan_to_num(mu))
     strength = np.searchsorted(list(STRENGTHS.values()), np.abs(np.nan_to_num(low.data)), side="right") - 1
     judged = np.isfinite(low.data) & (ring < len(MU_EDGES) - 1)
-    strata = np.where(judged, len(STRENGTHS) * ring + strength, -1).astype(np.int8)
-    is_west = all_coordinates_from_map(low).Tx.value > 0
-    levels = hmi_noise(truth, on_fine_grid(mu))
-    return Disk(name, truth, low, strata, is_west, smap.scale[0].value, levels)
+    return Disk(
+        name,
+        truth,
+        prepare(low),
+        u.Quantity(smap.scale),
+        simulated_digest(sha256, blur=blur, noise=noise, seed=seed),
+        smap=low,
+        strata=np.where(judged, len(STRENGTHS) * ring + strength, -1).astype(np.int8),
+        is_west=all_coordinates_from_map(low).Tx.value > 0,
+        noise=hmi_noise(truth, on_fine_grid(mu)),
+    )
 
 
 def hmi_noise(truth, mu):
@@ -132,26 +138,97 @@ def hmi_noise(truth, mu):
     return found
 
 
-def judge_disk(disk, prediction):
-    """Compare a prediction with the truth, stratum by stratum."""
-    strata = disk.on_truth(disk.strata)
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """
+    Probability distribution of each pixel of a disk, arrays ``[Y, X]`` in Gauss.
+
+    ``intervals`` has the lower and upper ends by level, and ``masked`` the pixels for which no calibration holds. ``origin``
+    is ``"calibrated"`` or ``"not calibrated"`` for an ensemble, and ``"fitted"`` for an error bar of `predict_by_result`.
+    """
+
+    members: list
+    mean: np.ndarray
+    std: np.ndarray
+    intervals: dict
+    masked: np.ndarray | None
+    origin: str
+
+    @property
+    def is_ensemble(self):
+        """Whether the spread is that of several members."""
+        return self.origin != "fitted"
+
+
+def predict(model, disk, *, n_samples=8, seed=0, device=None):
+    """Super-resolve a disk as a user would, or take the results for it."""
+    if isinstance(model, Results):
+        members = model.members(disk)
+        return predict_by_result(disk, members[0]) if len(members) == 1 else predict_by_members(members)
+    options = {"model": model, "seed": seed, "plate_scale": None, "device": device}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MagsrUserWarning)  # The table says what is masked and what is not calibrated.
+        if n_samples == 1 or model.card.is_deterministic:
+            return predict_by_result(disk, superresolve(disk.smap, **options).data)
+        ensemble = superresolve_ensemble(disk.smap, n_samples=n_samples, independent=True, **options)
+        maps = {level: ensemble.interval(level) for level in LEVELS}
+    return Prediction(
+        ensemble.members,
+        ensemble.mean().data,
+        ensemble.std().data,
+        {level: (low.data, high.data) for level, (low, high) in maps.items()},
+        maps[LEVELS[0]][0].mask,
+        "not calibrated" if ensemble.strata is None else "calibrated",
+    )
+
+
+def predict_by_members(members):
+    """Make a prediction of samples from elsewhere."""
+    mean, std = np.mean(members, axis=0), np.std(members, axis=0, ddof=1)
+    widths = {level: np.float32(half_width(level, Draws(len(members)))) for level in LEVELS}
+    intervals = {level: (mean - width * std, mean + width * std) for level, width in widths.items()}
+    return Prediction(members, mean, std, intervals, None, "not calibrated")
+
+
+def predict_by_result(disk, result):
+    """
+    Give a deterministic result an error bar, so that it can be compared with an ensemble.
+
+    The variance is the mean square error of the pixels that have the same distance from disk center and the same strength of
+    the input. It is fitted on one side of the central meridian and used on the other, and the other way round.
+    """
+    squares = (result - disk.truth) ** 2
+    std = np.full(disk.strata.shape, np.nan, dtype=np.float32)
+    for stratum in np.unique(disk.strata[disk.strata >= 0]):
+        for side in (False, True):
+            of_stratum = disk.strata == stratum
+            errors = squares[on_fine_grid(of_stratum & (disk.is_west != side))]
+            errors = errors[np.isfinite(errors)]
+            if len(errors) >= _FEWEST_ERRORS:
+                std[of_stratum & (disk.is_west == side)] = np.sqrt(errors.mean(dtype=float))
+    std = on_fine_grid(std)
+    widths = {level: np.float32(scipy.stats.norm.ppf((1 + level) / 2)) for level in LEVELS}
+    intervals = {level: (result - width * std, result + width * std) for level, width in widths.items()}
+    return Prediction([result], result, std, intervals, None, "fitted")
+
+
+def score_disk(model, disk, *, n_samples, seed, device=None):
+    """Compare what a model predicts for a disk with the truth, stratum by stratum."""
+    return {"rows": compare_disk(disk, predict(model, disk, n_samples=n_samples, seed=seed, device=device))}, {}
+
+
+def compare_disk(disk, prediction):
+    """Give the row of the table for each stratum of a disk."""
+    strata = on_fine_grid(disk.strata)
     strata[~(np.isfinite(disk.truth) & np.isfinite(prediction.mean))] = -1
     rows = []
     for number, (ring, strength) in enumerate(itertools.product(range(len(MU_EDGES) - 1), STRENGTHS)):
         pixels = np.flatnonzero(strata == number)
-        if len(pixels) < _FEWEST_PIXELS:
-            continue
-        of_disk = {"disk": disk.name, "mu": f"{MU_EDGES[ring]:g}-{MU_EDGES[ring + 1]:g}", "input": strength}
-        rows.append(
-            {
-                **of_disk,
-                "pixels": len(pixels),
-                "noise of HMI (G)": disk.noise[ring],
-                "intervals": prediction.origin,
-                **_numbers(disk.truth.ravel()[pixels], prediction, pixels),
-                **_power(disk, prediction.members, number),
-            }
-        )
+        if len(pixels) >= _FEWEST_PIXELS:
+            row = {"disk": disk.name, "mu": f"{MU_EDGES[ring]:g}-{MU_EDGES[ring + 1]:g}", "input": strength}
+            row |= {"pixels": len(pixels), "noise of HMI (G)": disk.noise[ring], "intervals": prediction.origin}
+            row |= _numbers(disk.truth.ravel()[pixels], prediction, pixels)
+            rows.append(row | _power(disk, prediction.members, number))
     return rows
 
 
@@ -173,16 +250,13 @@ def _numbers(truth, prediction, pixels):
 def _of_distribution(members, mean, std, truth, is_ensemble):
     if is_ensemble:
         fields, true = np.array(members)[:, None], truth[None]  # two-dimensional, as the metrics take them
-        return {
-            "CRPS (G)": metrics.crps(fields, true).value,
-            "spread / skill": metrics.spread_skill(fields, true),
-        }
-    known = np.isfinite(std)
-    if not known.any():
+        score, ratio = metrics.crps(fields, true), metrics.spread_skill(fields, true)
+    elif not (known := np.isfinite(std)).any():
         return {}
-    ratio = np.mean(std[known] ** 2, dtype=float) / np.mean((mean - truth)[known] ** 2, dtype=float)
-    score = crps_gaussian(mean[None, known], std[None, known], truth[None, known])
-    return {"CRPS (G)": score.value, "spread / skill": np.sqrt(ratio)}
+    else:
+        score = crps_gaussian(mean[None, known], std[None, known], truth[None, known])
+        ratio = np.sqrt(np.mean(std[known] ** 2, dtype=float) / np.mean((mean - truth)[known] ** 2, dtype=float))
+    return {"CRPS (G)": score.value, "spread / skill": ratio}
 
 
 def _of_intervals(truth, prediction, pixels):
@@ -191,8 +265,7 @@ def _of_intervals(truth, prediction, pixels):
     numbers = {"masked (%)": 100 * masked.mean()}
     for level, ends in prediction.intervals.items():
         low, high = (end.ravel()[pixels] for end in ends)
-        usable = ~masked & np.isfinite(low)
-        inside = ((low <= truth) & (truth <= high))[usable]
+        inside = ((low <= truth) & (truth <= high))[~masked & np.isfinite(low)]
         numbers[_COVERAGE[level]] = 100 * inside.mean() if inside.size else np.nan
     return numbers
 
@@ -206,17 +279,13 @@ def _flux(field):
 def _power(disk, members, stratum):
     """Power of the members over that of the truth in each band, in windows around pixels of the stratum."""
     corners = _corners(disk, stratum)
-    truth = _spectra(disk.truth, corners)
-    known = np.isfinite(truth).all(axis=(1, 2))
-    of_members = []
-    for member in members:
-        power = _spectra(member, corners)
-        known &= np.isfinite(power).all(axis=(1, 2))
-        of_members.append(power)
+    power = np.array([_spectra(field, corners) for field in (disk.truth, *members)])
+    known = np.isfinite(power).all(axis=(0, 2, 3))
     if known.sum() < _FEWEST_WINDOWS:
         return {}
-    planes = [power[known].sum(axis=0) for power in (truth, *of_members)]
-    rings = {band: make_rings(planes[0].shape, (disk.scale,) * 2, band) for band in BANDS}
+    planes = [of_field[known].sum(axis=0) for of_field in power]
+    scale = disk.plate_scale[0].value
+    rings = {band: make_rings(planes[0].shape, (scale, scale), band) for band in BANDS}
     means = {band: [ring.mean(plane)[0] for plane in planes] for band, ring in rings.items()}
     return {_POWER[band]: float(np.mean(mean[1:]) / mean[0]) for band, mean in means.items()}
 
@@ -238,50 +307,19 @@ def _spectra(field, corners):
     return np.abs(np.fft.fft2((windows - windows.mean(axis=(1, 2), keepdims=True)) * hann)) ** 2
 
 
-def disk_table(rows):
-    """Put the rows of all disks and models into a table."""
-    table = Table()
-    for name in ("disk", "model", "mu", "input", "pixels"):
-        table[name] = [row[name] for row in rows]
-    for name, decimals in _DECIMALS.items():
-        table[name] = np.ma.masked_invalid(np.array([row.get(name, np.nan) for row in rows], dtype=float))
-        table[name].format = f".{decimals}f"
-    table["intervals"] = [row["intervals"] for row in rows]
-    return table
-
-
-def find_disks(folder):
-    """Find the line-of-sight magnetograms of whole disks in a folder."""
-    return [path.relative_to(folder).as_posix() for path in sorted(Path(folder).rglob("*.fits")) if _is_disk(path)]
-
-
-def _is_disk(path):
-    try:
-        smap = read_fits(path)
-        return component_of(smap, path.name) == "los" and is_whole_disk(smap)
-    except Exception:  # noqa: BLE001  whatever a damaged file raises, `read_regions` reports it
-        return False
-
-
-def judge_disks(
-    folder, names, models, *, n_samples=8, seed=0, blur=0.0, noise=0.0, keep=None, device=None, progress=False
-):
+def evaluate_disks(disks, models, *, n_samples=8, seed=0, folder=None, device=None, progress=False):
     """
     Judge models on whole disks by distance from disk center and strength of the input.
 
     Parameters
     ----------
-    folder : `str` or `pathlib.Path`
-        The folder of the disks.
-    names : sequence of `str`
-        Paths of the disks in it, from `find_disks`.
+    disks : iterable of `~sunpy_magsr.validation.Region`
+        The disks, from `~sunpy_magsr.validation.read_disks`.
     models : sequence
         Names of models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.Results`.
     n_samples, seed : `int`
         Number of samples of the diffusion models and the seed of all random numbers.
-    blur, noise : `float`
-        Blur in arcsec and noise in Gauss of a simulated instrument; see `~sunpy_magsr.validation.degraded_map`.
-    keep : `str` or `pathlib.Path`, optional
+    folder : `str` or `pathlib.Path`, optional
         A folder to keep finished parts in, as for `~sunpy_magsr.validation.evaluate`.
     device : `str`, optional
         The torch device, as for `sunpy_magsr.superresolve`.
@@ -291,69 +329,24 @@ def judge_disks(
     Returns
     -------
     table : `astropy.table.Table`
-        The table of ``disk_table``.
+        One row for each stratum of each disk and model.
     failed : `dict` of `str` to `str`
         The reason why a model could not be judged on a disk, by the names of both.
     """
-    options = {"n_samples": n_samples, "seed": seed, "blur": blur, "noise": noise}
-    rows, failed = [], {}
-    with tqdm(total=len(names) * len(models), disable=None if progress else True, unit="part") as bar:
-        for name in names:
-            path, disk = Path(folder) / name, None
-            digest = file_digest(path)
-            for model in models:
-                bar.set_postfix_str(f"{model}, {name[-48:]}")
-                kept = _kept_in(keep, name, model, digest, options)
-                found = _load(kept)
-                if found is None:
-                    try:
-                        disk = disk or make_disk(read_fits(path), name=name, blur=blur, noise=noise, seed=seed)
-                        found = judge_disk(disk, _prediction(disk, model, n_samples, seed, device))
-                        _save(kept, found)
-                    except ValueError as error:
-                        failed[f"{model}: {name}"] = reason(error)
-                rows += [{"model": str(model), **row} for row in found or ()]
-                bar.update()
+    settings, rows, failed = {"n_samples": n_samples, "seed": seed}, [], {}
+    for disk in disks:
+        found = score_all([disk], models, score_disk, settings, folder=folder, device=device, progress=progress)
+        for model, numbers in found.numbers.items():
+            rows += [{"model": model, **row} for of_disk in numbers.values() for row in of_disk["rows"]]
+        failed |= found.failed
     return disk_table(rows), failed
 
 
-def _prediction(disk, model, n_samples, seed, device):
-    if not isinstance(model, Results):
-        return predict(disk, model, n_samples=n_samples, seed=seed, device=device)
-    members = model.members(disk.name, disk.truth)
-    return predict_by_result(disk, members[0]) if len(members) == 1 else predict_by_members(members)
-
-
-def _kept_in(folder, name, model, digest, options):
-    """The file for the rows of a model on a disk; its name says all that they depend on."""
-    if folder is None:
-        return None
-    instrument = "MDI" if options["blur"] or options["noise"] else "HMI"
-    facts = [name, digest, str(model), identity(load_model(model, instrument)), options, version]
-    return Path(folder) / "parts" / f"disk_{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:24]}.json"
-
-
-def _load(path):
-    if path is None or not path.is_file():
-        return None
-    try:
-        return json.loads(path.read_text())
-    except ValueError:
-        return None  # damaged: done again
-
-
-def _save(path, rows):
-    if path is not None:
-        with whole_file(path) as stream:
-            stream.write(json.dumps(rows).encode())
-
-
-def write_disks(table, folder):
-    """Write ``disks.csv`` and ``disks.ecsv``."""
-    paths = [Path(folder) / f"disks.{suffix}" for suffix in ("csv", "ecsv")]
-    for path in paths:
-        stream = io.StringIO()
-        table.write(stream, format=f"ascii{path.suffix}")
-        with whole_file(path) as target:
-            target.write(stream.getvalue().encode())
-    return paths
+def disk_table(rows):
+    """Put the rows of all disks and models into a table."""
+    table = Table({name: [row[name] for row in rows] for name in ("disk", "model", "mu", "input", "pixels")})
+    for name, decimals in _DECIMALS.items():
+        table[name] = np.ma.masked_invalid(np.array([row.get(name, np.nan) for row in rows], dtype=float))
+        table[name].format = f".{decimals}f"
+    table["intervals"] = [row["intervals"] for row in rows]
+    return table

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import zipfile
 import zlib
@@ -20,7 +21,7 @@ from sunpy_magsr.maps.field import read_field
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.regions import check_any
-from sunpy_magsr.validation.scores import BANDS, SMALL, score
+from sunpy_magsr.validation.scores import BANDS, SMALL, name_of, score_pair, score_region
 from sunpy_magsr.validation.texture import tell_apart
 from sunpy_magsr.version import version
 
@@ -38,56 +39,6 @@ def identity(backend):
     return hashlib.sha256(json.dumps([facts, configs], sort_keys=True, default=str).encode()).hexdigest()
 
 
-class Part:
-    """
-    One model on one region, which is computed once and kept in a file.
-
-    Parameters
-    ----------
-    backend : ``Backend``
-        The model.
-    region : `~sunpy_magsr.validation.Region`
-        The region.
-    settings : `dict`
-        Options of ``score``.
-    folder : `pathlib.Path` or `None`
-        The folder for the file. `None` keeps nothing.
-    """
-
-    def __init__(self, backend, region, settings, folder):
-        self.backend, self.region, self.settings = backend, region, settings
-        facts = {"files": region.sha256, "model": identity(backend), **settings, "version": version}
-        self.fingerprint = json.dumps(facts, sort_keys=True)
-        card = backend.card
-        place = hashlib.sha256(f"{region.name}\n{card.name}\n{card.where}".encode()).hexdigest()[:12]
-        readable = "".join(letter if letter.isalnum() else "_" for letter in f"{card.name[-24:]}_{region.name[-60:]}")
-        self.path = folder / "parts" / f"{readable}_{place}.npz" if folder else None
-
-    def result(self, device=None):
-        """Give the result of ``score``, from the file if it is there."""
-        return self._load() or self._compute(device)
-
-    def _load(self):
-        if self.path is None or not self.path.is_file():
-            return None
-        try:
-            with np.load(self.path, allow_pickle=False) as kept:
-                if str(kept["fingerprint"]) != self.fingerprint:
-                    return None
-                arrays = {key: kept[key] for key in kept if key not in ("fingerprint", "numbers")}
-                return json.loads(str(kept["numbers"])), arrays
-        except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
-            return None  # damaged: done again
-
-    def _compute(self, device):
-        numbers, arrays = score(self.backend, self.region, device=device, **self.settings)
-        if self.path is not None:
-            with whole_file(self.path) as stream:
-                words = {"fingerprint": np.array(self.fingerprint), "numbers": np.array(json.dumps(numbers))}
-                np.savez_compressed(stream, **words, **arrays)
-        return numbers, arrays
-
-
 #: Every name that the package answers to, baselines first.
 MODELS = ("bicubic", "enhance", "progressive", "ddpm", "ldm", "ldm-res", "default")
 _LARGEST_SEGMENT = 64.0
@@ -100,26 +51,27 @@ _FEWEST_PATCHES = 64  # as many as there are features
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
     """
-    Results of `evaluate`.
+    Scores of models on regions.
 
     Parameters
     ----------
     regions : `list` of `~sunpy_magsr.validation.Region`
-        The regions that were scored.
+        The regions.
     cards : `dict` of `str` to `~sunpy_magsr.store.ModelCard`
         The card of each model, by the name that was asked for.
     identities : `dict` of `str` to `str`
-        The digest of each model (`~sunpy_magsr.validation.evaluate.identity`), by the same names.
+        The digest of each model (``identity``), by the same names.
     numbers : `dict`
-        The numbers of each region, ``[model][region][name]``, from ``score``.
+        The numbers of each region, ``[model][region][name]``.
     arrays : `dict`
-        The arrays of each region, ``[model][region][name]``, from ``score``.
+        The arrays of each region, ``[model][region][name]``.
     settings : `dict`
-        ``n_samples``, ``seed``, and ``segment``, the side of the spectra's segments in arcsec.
+        ``n_samples``, ``seed``, and for `evaluate` ``segment``, the side of the spectra's segments in arcsec.
     failed : `dict` of `str` to `str`
-        The reason why a region could not be scored, by the region's name, or why there is no two-samples test of a model.
+        The reason why a model could not be scored on a region, by the names of both, or why there is no two-samples test of a
+        model.
     two_samples : `dict`
-        The ``TwoSamples`` of each model, empty if it was not asked for.
+        The result of ``tell_apart`` for each model, empty if it was not asked for.
     """
 
     regions: list
@@ -144,15 +96,13 @@ class Evaluation:
             features = [np.concatenate([one[key] for one in parts]) for key in ("features", "features_truth")]
             found["fid"] = (1000 * float(metrics.frechet_distance(*features)), np.nan, np.nan)
         if model in self.two_samples:
-            found["two_samples"] = (self.two_samples[model].auc, np.nan, np.nan)
+            found["two_samples"] = (self.two_samples[model], np.nan, np.nan)
         return found
 
     def small_features(self, model, kind="sample", band=BANDS[-1]):
         """Say how much power and how much coherence with the truth a model has in a band of small scales."""
-        longest, shortest = band
-        rows = [
-            [row[f"{key}_{kind}_{longest:g}_{shortest:.3g}"] for key in SMALL] for row in self.numbers[model].values()
-        ]
+        names = [f"{key}_{kind}_{name_of(band)}" for key in SMALL]
+        rows = [[row[name] for name in names] for row in self.numbers[model].values()]
         power_ratio, coherence, error = np.array(rows).T
         return spectral.SmallFeatures(power_ratio.mean(), coherence.mean(), _error_of_mean(error))
 
@@ -181,6 +131,70 @@ def _interval(values):
     options = {"confidence_level": _LEVEL, "n_resamples": _RESAMPLES, "method": "percentile", "rng": 0}
     interval = scipy.stats.bootstrap((values,), np.mean, **options).confidence_interval
     return float(interval.low), float(interval.high)
+
+
+def score_all(regions, models, score, settings, *, folder=None, device=None, progress=False):
+    """
+    Score every model on every region.
+
+    ``score(model, region, device=device, **settings)`` gives numbers and arrays. They are kept in a folder, where they are
+    found again if the file, the model, the settings and the version of the package are the same.
+    """
+    instruments = {region.low.instrument for region in regions}
+    instrument = instruments.pop() if len(instruments) == 1 else None
+    loaded = {
+        str(model): model if isinstance(model, Results) else load_backend(model, instrument=instrument)
+        for model in models
+    }
+    identities = {name: identity(model) for name, model in loaded.items()}
+    done, failed = {}, {}
+    parts = list(itertools.product(loaded, regions))
+    for name, region in (bar := tqdm(parts, disable=None if progress else True, unit="part")):
+        bar.set_postfix_str(f"{name}, {region.name[-48:]}")
+        key = identities[name], region.name  # several names of one model are computed once
+        try:
+            if key not in done:
+                done[key] = _score(loaded[name], region, score, settings, folder=folder, device=device)
+        except ValueError as error:
+            failed[f"{region.name}: {name}"] = reason(error)
+    numbers, arrays = (
+        {
+            name: {one.name: done[digest, one.name][which] for one in regions if (digest, one.name) in done}
+            for name, digest in identities.items()
+        }
+        for which in (0, 1)
+    )
+    cards = {name: model.card for name, model in loaded.items()}
+    return Evaluation(list(regions), cards, identities, numbers, arrays, settings, failed)
+
+
+def _score(model, region, score, settings, *, folder, device):
+    """Numbers and arrays of one model on one region, from the folder if they are there."""
+    if folder is None:
+        return score(model, region, device=device, **settings)
+    facts = {"files": region.sha256, "model": identity(model), **settings, "version": version}
+    fingerprint, card = json.dumps(facts, sort_keys=True), model.card
+    place = f"{region.name}\n{card.name}\n{card.where}\n{score.__name__}"
+    readable = "".join(letter if letter.isalnum() else "_" for letter in f"{card.name[-24:]}_{region.name[-60:]}")
+    path = Path(folder) / "parts" / f"{readable}_{hashlib.sha256(place.encode()).hexdigest()[:12]}.npz"
+    found = _read_part(path, fingerprint)
+    if found is None:
+        numbers, arrays = found = score(model, region, device=device, **settings)
+        with whole_file(path) as stream:
+            np.savez_compressed(stream, fingerprint=fingerprint, numbers=json.dumps(numbers), **arrays)
+    return found
+
+
+def _read_part(path, fingerprint):
+    """What was kept in a file, or `None` if it is not there, was made otherwise, or is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            arrays = dict(kept)
+            if str(arrays.pop("fingerprint")) == fingerprint:
+                return json.loads(str(arrays.pop("numbers"))), arrays
+    except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile):
+        pass
+    return None
 
 
 def evaluate(
@@ -214,7 +228,7 @@ def evaluate(
     Returns
     -------
     `Evaluation`
-        The results. A region that one of the models or metrics cannot take is left out for all models, and ``failed`` has
+        The scores. A region that one of the models or metrics cannot take is left out for all models, and ``failed`` has
         the reason.
 
     Raises
@@ -226,47 +240,54 @@ def evaluate(
     if two_samples and len(regions) < _FEWEST_REGIONS:
         msg = f"two_samples must be used with at least {_FEWEST_REGIONS} regions, got {len(regions)}."
         raise ValueError(msg)
-    instruments = {region.low.instrument for region in regions}
-    instrument = instruments.pop() if len(instruments) == 1 else None
-    backends = {str(model): load_model(model, instrument) for model in models}
-    identities = {name: identity(backend) for name, backend in backends.items()}
     settings = {"n_samples": n_samples, "seed": seed, "segment": _segment(regions), "keep_sample": bool(two_samples)}
-    folder = None if folder is None else Path(folder)
-    done, failed = {}, {}
-    with tqdm(total=len(regions) * len(backends), disable=None if progress else True, unit="part") as bar:
-        for name, backend in backends.items():
-            for region in regions:
-                bar.set_postfix_str(f"{name}, {region.name[-48:]}")
-                key = (identities[name], region.name)
-                if key not in done and region.name not in failed:
-                    try:
-                        done[key] = Part(backend, region, settings, folder).result(device)
-                    except ValueError as error:
-                        failed[region.name] = f"{name}: {reason(error)}"
-                bar.update()
-    kept = [region for region in regions if region.name not in failed]
-    check_any(kept, failed, "regions must hold one that can be scored, got none")
+    found = score_all(regions, models, score_region, settings, folder=folder, device=device, progress=progress)
+    kept = [region for region in regions if all(region.name in rows for rows in found.numbers.values())]
+    check_any(kept, found.failed, "regions must hold one that can be scored, got none")
     numbers, arrays = (
-        {name: {region.name: done[identities[name], region.name][which] for region in kept} for name in backends}
-        for which in (0, 1)
+        {name: {region.name: rows[region.name] for region in kept} for name, rows in of_models.items()}
+        for of_models in (found.numbers, found.arrays)
     )
-    cards = {name: backend.card for name, backend in backends.items()}
-    apart = {}
-    for name in backends if two_samples else ():
+    apart, failed = {}, found.failed
+    for name in models if two_samples else ():
+        samples = [arrays[str(name)][region.name]["sample"] for region in kept]
         try:
-            apart[name] = _told(kept, arrays[name])
+            apart[str(name)] = tell_apart([region.truth for region in kept], samples)
         except ValueError as error:  # such as no crop with enough field: the other numbers are right all the same
-            failed[f"{name}, two samples"] = reason(error)
-    return Evaluation(kept, cards, identities, numbers, arrays, settings, failed, apart)
+            failed = failed | {f"{name}, two samples": reason(error)}
+    return dataclasses.replace(found, regions=kept, numbers=numbers, arrays=arrays, failed=failed, two_samples=apart)
 
 
-def _told(regions, arrays):
-    return tell_apart([region.truth for region in regions], [[arrays[region.name]["sample"]] for region in regions])
+def evaluate_pairs(pairs, models, *, n_samples=8, seed=0, folder=None, device=None, progress=False):
+    """
+    Run models on pairs of images of MDI and HMI, and compare their results with HMI, on its scale.
 
+    Errors are given relative to those of the *scaled input*: MDI interpolated by cubic splines, times the factor with which
+    it fits HMI best. No user knows that factor. The mean is that of antithetic pairs of samples, as users get it; spread and
+    CRPS are those of as many independent samples. Power, flux and area are those of the first sample.
 
-def load_model(model, instrument=None):
-    """Load a model, or take results as they are."""
-    return model if isinstance(model, Results) else load_backend(model, instrument=instrument)
+    Parameters
+    ----------
+    pairs : `list` of `~sunpy_magsr.validation.Region`
+        The pairs, from `~sunpy_magsr.validation.read_published_pairs`.
+    models : sequence
+        Models, as for `sunpy_magsr.superresolve`, and `~sunpy_magsr.validation.Results`.
+    n_samples, seed : `int`
+        Number of samples of the diffusion models, and their seed. They default to 8 and 0.
+    folder : `str` or `pathlib.Path`, optional
+        A folder to keep finished parts in, as for `evaluate`.
+    device : `str`, optional
+        The torch device, as for `sunpy_magsr.superresolve`.
+    progress : `bool`
+        Whether to show a progress bar on a terminal. Defaults to `False`.
+
+    Returns
+    -------
+    `Evaluation`
+        The scores.
+    """
+    settings = {"n_samples": n_samples, "seed": seed}
+    return score_all(pairs, models, score_pair, settings, folder=folder, device=device, progress=progress)
 
 
 def _segment(regions):

@@ -3,14 +3,11 @@
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
 from sunpy_magsr._files import whole_file
 from sunpy_magsr.spectral import Spectrum, plot_coherence, plot_spectra
-from sunpy_magsr.spectral.plot import COLORS
+from sunpy_magsr.spectral.plot import COLORS, FreeFigure
 from sunpy_magsr.uncertainty import plot_reliability
-from sunpy_magsr.validation.judged import draw_members
 from sunpy_magsr.validation.scores import BANDS, panel_window
 
 _LIMIT = 600.0
@@ -31,36 +28,27 @@ def draw_figures(evaluation, folder):
     sampled = [name for name in names if "level" in next(iter(evaluation.arrays[name].values()))]
     if sampled:
         figures["reliability.png"] = _reliability(evaluation, sampled)
+    return _save(figures, folder)
+
+
+def draw_pairs(evaluation, folder):
+    """Draw crops of published pairs: MDI's pixels, one sample of each model, and HMI."""
+    pairs = [pair for pair in evaluation.regions if all(pair.name in rows for rows in evaluation.arrays.values())]
+    pictures = []
+    for pair in pairs:
+        samples = {name: of_pairs[pair.name]["panel_sample"] for name, of_pairs in evaluation.arrays.items()}
+        shown = _with_input_and_truth(pair, samples, "MDI / gain", "HMI")
+        pictures += [(f"{title}\n{pair.stamp[:13]}", field) for title, field in shown]
+    title = "Published pairs, one sample of each model"
+    figure = _grid_of_fields(pictures, len(evaluation.arrays) + 2, title)
+    return _save({"pairs.png": figure}, folder)
+
+
+def _save(figures, folder):
     for name, figure in figures.items():
         with whole_file(folder / name) as stream:
             figure.savefig(stream, format="png", dpi=110)
     return [folder / name for name in figures]
-
-
-def draw_pairs(regions, models, path, *, facts=None, seed=0, device=None):
-    """Draw crops of true pairs: MDI's pixels, one sample of each model, and HMI."""
-    figure = _figure(2.9 * (len(models) + 2) + 1, 3.1 * len(regions) + 0.6)
-    axes = figure.subplots(len(regions), len(models) + 2, squeeze=False)
-    for places, region in zip(axes, regions, strict=True):
-        window = panel_window(region)
-        coarse = tuple(slice(part.start // 4, part.stop // 4) for part in window)
-        fields = {"MDI / gain": region.low.data[coarse] / region.gain}
-        for model in models:
-            drawn = draw_members(region, model, facts=facts, n_samples=1, seed=seed, device=device)
-            fields[str(model)] = drawn[0][window]
-        fields["HMI"] = region.truth[window]
-        for ax, (title, field) in zip(places, fields.items(), strict=True):
-            drawn = ax.imshow(field, origin="lower", cmap="gray", vmin=-_LIMIT, vmax=_LIMIT, interpolation="nearest")
-            ax.set_title(title)
-            ax.set_xticks([])
-            ax.set_yticks([])
-        places[0].set_ylabel(region.name, fontsize=6)
-    figure.colorbar(drawn, ax=axes, shrink=0.6, label="magnetic field [G]")
-    figure.suptitle(
-        "True pairs, one sample of each model. Structure finer than MDI's pixels is plausible, not measured."
-    )
-    with whole_file(path) as stream:
-        figure.savefig(stream, format="png", dpi=110)
 
 
 def _distinct(evaluation):
@@ -72,9 +60,7 @@ def _distinct(evaluation):
 
 
 def _figure(width, height):
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
+    return FreeFigure(figsize=(width, height), layout="constrained")
 
 
 def _spectrum(evaluation, name, key, unit=1, error=None):
@@ -125,10 +111,10 @@ def _small(evaluation, names):
                 axes.errorbar(found.power_ratio, found.coherence, yerr=found.coherence_error, label=label, **style)
         axes.axvline(1, color="black", lw=1)
         axes.axhline(0.1, color="gray", ls=":", lw=1)
-        axes.set_xlim(left=0)
-        axes.set_ylim(-0.01, max(0.15, 1.1 * axes.get_ylim()[1]))
-        axes.set_xlabel("Power / power of the truth (1 is right)")
-        axes.set_ylabel("Squared coherence with the truth (1 is right)")
+        axes.set(xlim=(0, None), ylim=(-0.01, max(0.15, 1.1 * axes.get_ylim()[1])))
+        axes.set(
+            xlabel="Power / power of the truth (1 is right)", ylabel="Squared coherence with the truth (1 is right)"
+        )
         axes.set_title(f"{longest:g} to {shortest:.3g} arcsec")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
     figure.suptitle(
@@ -139,30 +125,35 @@ def _small(evaluation, names):
 
 def _panels(evaluation, names):
     region = max(evaluation.regions, key=lambda one: np.nanmax(np.abs(one.truth)))
-    window = panel_window(region)
-    coarse = tuple(slice(part.start // 4, part.stop // 4) for part in window)
-    pictures = [("input", region.low.data[coarse] / region.gain)]
+    samples = {}
     for name in names:
         arrays = evaluation.arrays[name][region.name]
         if evaluation.cards[name].is_deterministic:
-            pictures.append((name, arrays["panel_sample"]))
+            samples[name] = arrays["panel_sample"]
         else:
-            pictures.append((f"{name}, one sample", arrays["panel_sample"]))
-            pictures.append((f"{name}, mean of {evaluation.settings['n_samples']}", arrays["panel_mean"]))
-    pictures.append(("truth", region.truth[window]))
-    columns = min(_COLUMNS, len(pictures))
+            samples[f"{name}, one sample"] = arrays["panel_sample"]
+            samples[f"{name}, mean of {evaluation.settings['n_samples']}"] = arrays["panel_mean"]
+    pictures = _with_input_and_truth(region, samples, "input", "truth")
+    title = f"{len(pictures[0][1])} input pixels of {region.name}"
+    return _grid_of_fields(pictures, min(_COLUMNS, len(pictures)), title)
+
+
+def _with_input_and_truth(region, samples, first, last):
+    """Titles and fields of a detail of a region: the input, samples, and the truth."""
+    window = panel_window(region)
+    coarse = tuple(slice(part.start // 4, part.stop // 4) for part in window)
+    return [(first, region.low.data[coarse] / region.gain), *samples.items(), (last, region.truth[window])]
+
+
+def _grid_of_fields(pictures, columns, title):
     rows = -(-len(pictures) // columns)
     figure = _figure(3.2 * columns + 1.2, 3.4 * rows + 0.8)
-    for number, (title, field) in enumerate(pictures):
+    for number, (name, field) in enumerate(pictures):
         axes = figure.add_subplot(rows, columns, number + 1)
         drawn = axes.imshow(field, origin="lower", cmap="gray", vmin=-_LIMIT, vmax=_LIMIT, interpolation="nearest")
-        axes.set_title(title)
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(title=name, xticks=[], yticks=[])
     figure.colorbar(drawn, ax=figure.axes, shrink=0.6, label="magnetic field [G], the same scale everywhere")
-    height = coarse[0].stop - coarse[0].start
-    warning = "Structure finer than the input's pixels is plausible, not measured."
-    figure.suptitle(f"{height} input pixels of {region.name}.\n{warning}")
+    figure.suptitle(f"{title}.\nStructure finer than the input's pixels is plausible, not measured.")
     return figure
 
 

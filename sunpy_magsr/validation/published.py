@@ -1,5 +1,7 @@
 """True pairs as papers publish them: images of MDI and HMI on one grid, without coordinates."""
 
+import dataclasses
+import itertools
 import re
 import tomllib
 from importlib import resources
@@ -23,9 +25,31 @@ _FACTOR = 4
 _MARGIN = 8  # low-resolution pixels that are not compared
 _SMOOTHING = 2.6  # standard deviation in HMI's pixels of what MDI blurs, for the alignment alone
 _LARGEST_SHIFT = (4, 6)  # pixels along y and x
+_SIDE = slice(_FACTOR * _MARGIN * 3 // 4, -_FACTOR * _MARGIN * 3 // 4)  # along an axis of HMI, what is compared
 _KEYS = {"low", "high", "plate_scale", "interpolation"}
 _OPTIONAL = {"source", "correlation", "native_plate_scale"}
 _INTERPOLATIONS = ("none", "bilinear", "unknown")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PublishedPair(Region):
+    """
+    A pair of images as a paper published it.
+
+    Parameters
+    ----------
+    stamp : `str`
+        The part of the file names that both images have in common.
+    entry : `dict`
+        The entry of the pair in the list of published pairs.
+    """
+
+    stamp: str
+    entry: dict
+
+    def on_grid(self, image):
+        """Bring an image on the pixels of the published HMI image to pixels four times finer than MDI's."""
+        return _fine_pixels(image.astype(float), self.entry)
 
 
 def read_published_pairs(folder):
@@ -49,8 +73,6 @@ def read_published_pairs(folder):
     -------
     regions : `list` of `~sunpy_magsr.validation.Region`
         The pairs, in the order of their stamps. Within 24 pixels of the edge, where nothing is compared, the truth is NaN.
-    facts : `dict` of `str` to `dict`
-        The entry in the table and the ``stamp`` of each region, by the region's name.
     failed : `dict` of `str` to `str`
         The reason why a file could not be read, by its name.
 
@@ -60,7 +82,7 @@ def read_published_pairs(folder):
         If ``pairs.toml`` is wrong, or no pair could be read.
     """
     folder = Path(folder)
-    regions, facts, failed = [], {}, {}
+    regions, failed = [], {}
     for entry in _table(folder):
         pattern = re.escape(entry["low"]).replace(r"\{stamp\}", "(?P<stamp>[0-9_]+)").replace(r"\*", ".*")
         for path in sorted(folder.iterdir()):
@@ -68,16 +90,13 @@ def read_published_pairs(folder):
             if match is None:
                 continue
             try:
-                partner = folder / entry["high"].format(stamp=match["stamp"])
-                regions.append(_region(path, partner, entry))
-                facts[path.name] = {**entry, "stamp": match["stamp"]}
+                regions.append(_region(path, entry, match["stamp"]))
             except (OSError, ValueError) as error:
                 failed[path.name] = reason(error)
     check_any(
         regions, failed, f"folder must hold pairs that {TABLE} lists or that the package knows, got none in {folder}"
     )
-    order = sorted(range(len(regions)), key=lambda number: facts[regions[number].name]["stamp"])
-    return [regions[number] for number in order], facts, failed
+    return sorted(regions, key=lambda region: region.stamp), failed
 
 
 def _table(folder):
@@ -98,39 +117,35 @@ def _table(folder):
     return entries
 
 
-def _region(path, partner, entry):
+def _region(path, entry, stamp):
+    partner = path.parent / entry["high"].format(stamp=stamp)
     if not partner.is_file():
         msg = f"its partner must be {partner.name}, and there is none."
         raise ValueError(msg)
     low, high = (np.squeeze(fits.getdata(one)).astype(float) for one in (path, partner))
     low, high, plate_scale = native_pixels(low, high, entry)
     truth = np.full(high.shape, np.nan, np.float32)
-    edge = _FACTOR * _MARGIN
-    inner = (slice(edge * 3 // 4, -edge * 3 // 4),) * 2
-    truth[inner] = shift_to_fit(high, low)[inner]
-    header = {
-        "telescop": "SOHO",
-        "instrume": "MDI",
-        "bunit": "G",
-        "ctype1": "HPLN-TAN",
-        "ctype2": "HPLT-TAN",
-        "cunit1": "arcsec",
-        "cunit2": "arcsec",
-        "date-obs": "2011-01-01T00:00:00",
-        "dsun_obs": 1.48e11,
-        "hgln_obs": 0.0,
-        "hglt_obs": 0.0,
-        "rsun_obs": 970.0,
-        "interval": 300.0,
-        "crval1": 0.0,
-        "crval2": 0.0,
-        **{f"crpix{axis}": (side + 1) / 2 for axis, side in ((1, low.shape[1]), (2, low.shape[0]))},
-        **{f"cdelt{axis}": _FACTOR * plate_scale for axis in (1, 2)},
-    }
-    magnetogram = prepare(Map(low.astype(np.float32), header))
+    truth[_SIDE, _SIDE] = shift_to_fit(high, low)[_SIDE, _SIDE]
+    magnetogram = prepare(Map(low.astype(np.float32), _header(low.shape, _FACTOR * plate_scale)))
     scales = u.Quantity([plate_scale, plate_scale], u.arcsec / u.pix)
     digest = f"{file_digest(partner)}+{file_digest(path)}"
-    return Region(path.name, truth, magnetogram, scales, digest, MDI_GAIN)
+    return PublishedPair(path.name, truth, magnetogram, scales, digest, MDI_GAIN, stamp=stamp, entry=entry)
+
+
+def _header(shape, plate_scale):
+    """Header of a frame of MDI at disk center; only the scale, the instrument and the exposure matter."""
+    header = {"telescop": "SOHO", "instrume": "MDI", "bunit": "G", "interval": 300.0}
+    header |= {
+        "date-obs": "2011-01-01T00:00:00",
+        "dsun_obs": 1.48e11,
+        "rsun_obs": 970.0,
+        "hgln_obs": 0.0,
+        "hglt_obs": 0.0,
+    }
+    for axis, name, side in ((1, "HPLN-TAN", shape[1]), (2, "HPLT-TAN", shape[0])):
+        cards = {"ctype": name, "cunit": "arcsec", "crval": 0.0, "crpix": (side + 1) / 2, "cdelt": plate_scale}
+        header |= {f"{card}{axis}": value for card, value in cards.items()}
+    return header
 
 
 def native_pixels(low, high, entry):
@@ -148,10 +163,10 @@ def native_pixels(low, high, entry):
             raise ValueError(msg)
         rows, columns = (np.linalg.pinv(_bilinear(side // _FACTOR)) for side in low.shape)
         return rows @ low @ columns.T, high, scale
-    return _sampled(low, entry, 1), fine_pixels(high, entry), entry["native_plate_scale"] / _FACTOR
+    return _sampled(low, entry, 1), _fine_pixels(high, entry), entry["native_plate_scale"] / _FACTOR
 
 
-def fine_pixels(high, entry):
+def _fine_pixels(high, entry):
     """Bring an image on the pixels of a published HMI image to pixels four times finer than MDI's."""
     return _sampled(high, entry, _FACTOR) if entry["interpolation"] == "unknown" else high
 
@@ -187,11 +202,7 @@ def shift_to_fit(high, low):
     def correlation(shift):
         return np.corrcoef(degrade(shifted(smooth, shift))[inner].ravel(), low[inner].ravel())[0, 1]
 
-    whole = [(y, x) for y in _steps(_LARGEST_SHIFT[0]) for x in _steps(_LARGEST_SHIFT[1])]
-    y, x = max(whole, key=correlation)
+    along = [range(-largest, largest + 1) for largest in _LARGEST_SHIFT]
+    y, x = max(itertools.product(*along), key=correlation)
     parts = np.arange(-0.75, 1, 0.25)
     return shifted(spectrum, max(((y + a, x + b) for a in parts for b in parts), key=correlation))
-
-
-def _steps(largest):
-    return range(-largest, largest + 1)

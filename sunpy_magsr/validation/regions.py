@@ -1,4 +1,4 @@
-"""Inputs whose truth is known: HMI averaged down, and aligned pairs of MDI and HMI."""
+"""Inputs whose truth is known: HMI averaged down, and pairs of MDI and HMI in FITS files with coordinates."""
 
 import contextlib
 import dataclasses
@@ -71,6 +71,22 @@ class Region:
         """Path of the file in its folder."""
         return re.sub(r"\.fits\[\d+,\d+\]$", ".fits", self.name)
 
+    def on_grid(self, image):
+        """
+        Bring an image on the pixels of the file to the pixels of the truth.
+
+        Parameters
+        ----------
+        image : `numpy.ndarray`
+            The image.
+
+        Returns
+        -------
+        `numpy.ndarray`
+            The image itself, as a file has the pixels of the truth. A published pair may have others.
+        """
+        return image
+
 
 def component_of(smap, name):
     """Find which component of the magnetic field a file holds."""
@@ -135,12 +151,25 @@ def degraded_region(smap, *, name, sha256="", component="los", blur=0.0, noise=0
     truth, low = degraded_map(smap, blur=blur, noise=noise, seed=seed)
     magnetogram = dataclasses.replace(prepare(low), component=component)
     if blur or noise:
-        sha256 = f"{sha256}, blur {blur:g} arcsec, noise {noise:g} G, seed {seed}"
-        magnetogram, _ = without_bad_pixels(magnetogram)
-        magnetogram = dataclasses.replace(magnetogram, blur=frame_blur(magnetogram, limb_cosine(low)))
+        magnetogram = as_measured(magnetogram, limb_cosine(low))
     truth[~on_fine_grid(magnetogram.valid)] = np.nan
-    plate_scale = u.Quantity([scale / _FACTOR for scale in magnetogram.plate_scale])
-    return Region(name, truth, magnetogram, plate_scale, sha256)
+    sha256 = simulated_digest(sha256, blur=blur, noise=noise, seed=seed)
+    return Region(name, truth, magnetogram, _fine_scale(magnetogram), sha256)
+
+
+def simulated_digest(sha256, *, blur, noise, seed):
+    """Add to the hash of a file what has been done to it."""
+    return f"{sha256}, blur {blur:g} arcsec, noise {noise:g} G, seed {seed}" if blur or noise else sha256
+
+
+def as_measured(magnetogram, mu):
+    """Replace bad pixels and measure the blur, as is done with the frames of users."""
+    magnetogram, _ = without_bad_pixels(magnetogram)
+    return dataclasses.replace(magnetogram, blur=frame_blur(magnetogram, mu))
+
+
+def _fine_scale(magnetogram):
+    return u.Quantity([scale / _FACTOR for scale in magnetogram.plate_scale])
 
 
 def on_fine_grid(values):
@@ -209,21 +238,35 @@ def read_regions(folder, *, component="los", **simulation):
     ValueError
         If no file could be read.
     """
-    regions, failed = [], {}
-    for path in sorted(Path(folder).rglob("*.fits")):
-        name = path.relative_to(folder).as_posix()
-        try:
-            smap = read_fits(path)
-            if component_of(smap, path.name) == component:
-                digest = file_digest(path)
-                region = degraded_region(smap, name=name, sha256=digest, component=component, **simulation)
-                regions += cut_region(region)
-        except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others are read
-            failed[name] = reason(error)
+
+    def pieces(smap, path, name):
+        options = {"name": name, "sha256": file_digest(path), "component": component}
+        return cut_region(degraded_region(smap, **options, **simulation))
+
+    failed = {}
+    regions = list(itertools.chain.from_iterable(read_each(folder, component, pieces, failed)))
     check_any(
         regions, failed, f"folder must be a folder with magnetograms (*.fits) of component {component!r}, got {folder}"
     )
     return regions, failed
+
+
+def read_each(folder, component, make, failed):
+    """
+    Yield what ``make(smap, path, name)`` gives for every magnetogram of a component in a folder, unless it is `None`.
+
+    The reason why a file cannot be read goes into ``failed``.
+    """
+    for path in sorted(Path(folder).rglob("*.fits")):
+        name = path.relative_to(folder).as_posix()
+        try:
+            smap = read_fits(path)
+            found = make(smap, path, name) if component_of(smap, path.name) == component else None
+        except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others are read
+            failed[name] = reason(error)
+            continue
+        if found is not None:
+            yield found
 
 
 def check_any(regions, failed, message):
@@ -251,28 +294,29 @@ def paired_region(low, high, *, name, sha256="", component="los"):
     ``sunpy_magsr.pairs.align`` has done it already; ``align`` also corrects errors of the headers. The
     region is cut to what the high-resolution magnetogram covers, and a margin that the models need around it.
     """
-    magnetogram, _ = without_bad_pixels(dataclasses.replace(prepare(low), component=component))
-    magnetogram = dataclasses.replace(magnetogram, blur=frame_blur(magnetogram, limb_cosine(low)))
+    magnetogram = as_measured(dataclasses.replace(prepare(low), component=component), limb_cosine(low))
     truth = np.asarray(high.data, np.float32) * np.float32(magnetic_unit(high).to(u.G))
     if not is_on_grid(low, high):
-        truth = np.where(valid_pixels(high), truth, np.nan)
-        try:
-            place = map_pixels(low, high).at(*np.indices(magnetogram.data.shape, dtype=float))
-        except ValueError as error:
-            msg = f"low must overlap with high, and {name} has no common pixel."
-            raise _NoOverlapError(msg) from error
-        truth = interpolate(truth, place, _FACTOR)
-    truth[~magnetogram.valid.repeat(_FACTOR, 0).repeat(_FACTOR, 1)] = np.nan
+        truth = _move_onto_grid(np.where(valid_pixels(high), truth, np.nan), low, high)
+    truth[~on_fine_grid(magnetogram.valid)] = np.nan
     if not np.isfinite(truth).any():
         msg = f"low must overlap with high, and {name} has no common pixel."
         raise _NoOverlapError(msg)
     is_mdi = magnetogram.instrument == "MDI" and not str(high.instrument).upper().startswith("MDI")
-    scales = u.Quantity([scale / _FACTOR for scale in magnetogram.plate_scale])
     gain = float(high.meta.get(GAIN_CARD, MDI_GAIN)) if is_mdi else 1.0
-    return _covered(Region(name, truth, magnetogram, scales, sha256, gain))
+    return _cut_to_truth(Region(name, truth, magnetogram, _fine_scale(magnetogram), sha256, gain))
 
 
-def _covered(region):
+def _move_onto_grid(truth, low, high):
+    """Bring the high-resolution field onto four times finer pixels of the other magnetogram."""
+    try:
+        place = map_pixels(low, high).at(*np.indices(low.data.shape, dtype=float))
+    except ValueError:  # no common pixel
+        return np.full([_FACTOR * side for side in low.data.shape], np.nan, np.float32)
+    return interpolate(truth, place, _FACTOR)
+
+
+def _cut_to_truth(region):
     """Part of a region that the truth covers, with a margin."""
     height, width = region.low.data.shape
     covered = np.isfinite(region.truth).reshape(height, _FACTOR, width, _FACTOR).any(axis=(1, 3))
@@ -309,35 +353,21 @@ def read_pairs(folder, low_folder, *, component="los", largest_delay=LARGEST_DEL
     ValueError
         If there is no pair.
     """
-    failed, lows, regions = {}, [], []
-    for path, name in _files(low_folder):
-        try:
-            smap = read_fits(path)
-            if component_of(smap, path.name) == component:
-                lows.append((path, smap, observation_time(smap)))
-        except Exception as error:  # noqa: BLE001  whatever a damaged file raises, the others go on
-            failed[f"low resolution: {name}"] = reason(error)
+    unread, failed = {}, {}
+    lows = list(read_each(low_folder, component, lambda smap, path, _: (path, smap, observation_time(smap)), unread))
     search = {"lows": lows, "component": component, "largest_delay": largest_delay}
-    for path, name in _files(folder):
-        try:
-            high = read_fits(path)
-            if component_of(high, path.name) == component:
-                regions += cut_region(_partnered(high, path, name=name, **search))
-        except Exception as error:  # noqa: BLE001  as above
-            failed[name] = reason(error)
-    check_any(
-        regions,
-        failed,
-        f"low_folder must hold a partner in time for a magnetogram of {folder}, got none in {low_folder}",
-    )
+
+    def pieces(high, path, name):
+        return cut_region(_pair_up(high, path, name=name, **search))
+
+    regions = list(itertools.chain.from_iterable(read_each(folder, component, pieces, failed)))
+    failed = {f"low resolution: {name}": why for name, why in unread.items()} | failed
+    message = f"low_folder must hold a partner in time for a magnetogram of {folder}, got none in {low_folder}"
+    check_any(regions, failed, message)
     return regions, failed
 
 
-def _files(folder):
-    return [(path, path.relative_to(folder).as_posix()) for path in sorted(Path(folder).rglob("*.fits"))]
-
-
-def _partnered(high, path, *, name, lows, component, largest_delay):
+def _pair_up(high, path, *, name, lows, component, largest_delay):
     """Region of a high-resolution magnetogram and the one of ``lows`` that is nearest in time and overlaps with it."""
     time = observation_time(high)
     for low_path, low, low_time in sorted(lows, key=lambda item: abs((item[2] - time).sec)):

@@ -1,5 +1,6 @@
-"""The table of an evaluation: for the terminal, for papers and for machines."""
+"""The tables of an evaluation: for the terminal, for papers and for machines."""
 
+import dataclasses
 import io
 import json
 import platform
@@ -8,14 +9,28 @@ from importlib.metadata import version as installed
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
+from astropy.table import QTable, Table
 
 from sunpy_magsr._files import whole_file
+from sunpy_magsr.instrument import measure_response
 from sunpy_magsr.metrics.perceptual import LABEL
-from sunpy_magsr.validation.scores import ASINH_BANDS, BANDS, COVERAGE_LEVEL, FLUX_THRESHOLDS, LATTICE_BAND
+from sunpy_magsr.validation.scores import (
+    ASINH_BANDS,
+    BANDS,
+    COVERAGE_LEVEL,
+    FLUX_THRESHOLDS,
+    LATTICE_BAND,
+    PAIR_BANDS,
+    name_of,
+)
 from sunpy_magsr.version import version
 
-_BANDS = [(f"{longest:g}_{shortest:.3g}", f'{longest:g}-{shortest:.3g}"') for longest, shortest in BANDS]
+
+def _in_bands(number, label, bands):
+    """Rows of a number that is measured in bands."""
+    return [(f"{number}_{name_of(band)}", label + ', {:.3g}-{:.3g}"'.format(*band), 2) for band in bands]
+
+
 #: Rows of the table: name of the number, label, decimals.
 ROWS = (
     ("psnr", "PSNR of a sample (dB)", 2),
@@ -32,22 +47,15 @@ ROWS = (
     ("bias_mean", "Bias of the mean (G)", 3),
     ("pearson_mean", "Correlation of the mean", 4),
     ("crps", "CRPS (G)", 2),
-    *((f"power_ratio_sample_{name}", f"Power / truth, {label}", 2) for name, label in _BANDS),
-    *(
-        (
-            f"asinh_power_{longest:.3g}_{shortest:.3g}",
-            f'Power / truth of asinh(B / 5 G), {longest:.3g}-{shortest:.3g}"',
-            2,
-        )
-        for longest, shortest in ASINH_BANDS
-    ),
+    *_in_bands("power_ratio_sample", "Power / truth", BANDS),
+    *_in_bands("asinh_power", "Power / truth of asinh(B / 5 G)", ASINH_BANDS),
     ("speckle_sigma", "Second differences of weak field / truth", 2),
     ("speckle_kurtosis", "Their kurtosis / truth", 2),
     ("lattice_axes", f"Power along axes over diagonals, {LATTICE_BAND[0]}-{LATTICE_BAND[1]} pixels, / truth", 2),
     ("lattice_places", "Most detail at one place in input pixels / truth", 2),
     ("two_samples", "A network tells a sample from the truth (AUC)", 3),
-    *((f"coherence_sample_{name}", f"Coherence of a sample, {label}", 2) for name, label in _BANDS),
-    *((f"coherence_mean_{name}", f"Coherence of the mean, {label}", 2) for name, label in _BANDS),
+    *_in_bands("coherence_sample", "Coherence of a sample", BANDS),
+    *_in_bands("coherence_mean", "Coherence of the mean", BANDS),
     ("resolution_mean", "Resolution of the mean (arcsec)", 2),
     ("spread_skill", "Spread / skill", 2),
     ("spread_skill_strong", "Spread / skill, input above 100 G", 2),
@@ -63,6 +71,18 @@ ROWS = (
     ("raw_psnr", "PSNR of a sample, uncorrected (dB)", 2),
     (f"raw_flux_{FLUX_THRESHOLDS[0]}", f"Flux above {FLUX_THRESHOLDS[0]} G, uncorrected (%)", 1),
     ("raw_departure", "Block means, uncorrected, off by (G)", 2),
+)
+#: Columns of the table of published pairs.
+PAIR_COLUMNS = (
+    ("rmse_ratio", "RMSE of the mean / of the scaled input", 3),
+    ("correlation", "correlation of the mean", 4),
+    ("crps_ratio", "CRPS / MAE of the scaled input", 3),
+    ("spread_skill", "spread / skill", 2),
+    ("coverage", f"truth in the {100 * COVERAGE_LEVEL:g} % interval (%)", 1),
+    *_in_bands("power_ratio_sample", "power of a sample / HMI", PAIR_BANDS),
+    *_in_bands("coherence_mean", "coherence of the mean", PAIR_BANDS),
+    *((f"flux_{cut}", f"flux above {cut} G, error (%)", 1) for cut in FLUX_THRESHOLDS),
+    ("area", "active-region area, error (%)", 1),
 )
 _VERDICTS = {"sample": 'Features below 2", a sample', "mean": 'Features below 2", the mean'}
 _PACKAGES = ("numpy", "scipy", "scikit-image", "astropy", "sunpy", "torch", "diffusers")
@@ -89,22 +109,69 @@ def _cell(value, decimals, interval):
     return f"{mean} [{low}, {high}]" if interval and np.isfinite(value[1]) else mean
 
 
+def pair_table(evaluation):
+    """Make a table with one row for each published pair and model, and for what its publishers say of their own model."""
+    rows = [
+        {"pair": pair.stamp, "model": name, **numbers[pair.name]}
+        for name, numbers in evaluation.numbers.items()
+        for pair in evaluation.regions
+        if pair.name in numbers
+    ]
+    for pair in evaluation.regions:
+        published = pair.entry.get("correlation", {}).get(pair.stamp)
+        if published is not None:
+            model = f"{pair.entry['source'].split(' ')[0]} (published)"
+            rows.append({"pair": pair.stamp, "model": model, "correlation": published})
+    result = Table({key: [row[key] for row in rows] for key in ("pair", "model")})
+    for key, label, decimals in PAIR_COLUMNS:
+        result[label] = [float(row.get(key, np.nan)) for row in rows]
+        result[label].format = f".{decimals}f"
+    return result
+
+
+def turn(pairs):
+    """Turn the table of pairs, so that it has one line for each quantity, as people read it."""
+    names = pairs.colnames[2:]
+    result = Table({"quantity": names})
+    for row in pairs:
+        cells = ["-" if np.isnan(row[name]) else format(row[name], pairs[name].format) for name in names]
+        result[f"{row['pair'][:13]} {row['model']}"] = cells
+    return result
+
+
+def response_table(pairs):
+    """Measure MDI's response on each pair; see `sunpy_magsr.instrument.measure_response`."""
+    rows = []
+    for pair in pairs:
+        reading = np.where(pair.low.valid, pair.low.data, np.nan)
+        found = dataclasses.asdict(measure_response(reading, pair.truth, plate_scale=pair.plate_scale[0]))
+        for name in ("shift", "shift_error"):
+            found[f"{name}_y"], found[f"{name}_x"] = found.pop(name)
+        rows.append({"pair": pair.stamp, **found})
+    result = QTable(rows)
+    for name in result.colnames[1:]:
+        result[name].info.format = ".3f"
+    return result
+
+
+def write_tables(folder, tables):
+    """Write tables to files of these names, whose suffixes name the formats."""
+    for name, one in tables.items():
+        stream = io.StringIO()
+        one.write(stream, format=f"ascii{Path(name).suffix}")
+        with whole_file(Path(folder) / name) as target:
+            target.write(stream.getvalue().encode())
+    return [Path(folder) / name for name in tables]
+
+
 def write_report(evaluation, folder, *, failed=None):
     """Write ``table.csv``, ``table.rst`` and ``evaluation.json``."""
-    folder = Path(folder)
     full = table(evaluation, interval=True)
-    texts = {}
-    for suffix, form in (("csv", "ascii.csv"), ("rst", "ascii.rst")):
-        stream = io.StringIO()
-        full.write(stream, format=form)
-        texts[f"table.{suffix}"] = stream.getvalue()
-    texts["evaluation.json"] = (
-        json.dumps(_record(evaluation, {**(failed or {}), **evaluation.failed}), indent=1, allow_nan=False) + "\n"
-    )
-    for name, text in texts.items():
-        with whole_file(folder / name) as stream:
-            stream.write(text.encode())
-    return [folder / name for name in texts]
+    record = json.dumps(_record(evaluation, {**(failed or {}), **evaluation.failed}), indent=1, allow_nan=False)
+    path = Path(folder) / "evaluation.json"
+    with whole_file(path) as stream:
+        stream.write(f"{record}\n".encode())
+    return [*write_tables(folder, {"table.csv": full, "table.rst": full}), path]
 
 
 def _record(evaluation, failed):

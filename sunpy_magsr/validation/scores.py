@@ -1,4 +1,6 @@
-"""Scores of one model on one region."""
+"""Scores of one model on one region, or on one published pair of images."""
+
+import dataclasses
 
 import astropy.units as u
 import numpy as np
@@ -8,18 +10,22 @@ from sunpy_magsr import metrics, spectral
 from sunpy_magsr.instrument import degrade
 from sunpy_magsr.instrument.gain import to_hmi
 from sunpy_magsr.instrument.noise import quiet_noise
+from sunpy_magsr.maps.field import read_field
 from sunpy_magsr.maps.grid import bicubic
 from sunpy_magsr.metrics.perceptual import patch_features
 from sunpy_magsr.metrics.pixel import asinh_view, speckle
-from sunpy_magsr.sampling.consistency import enforcer, exact
+from sunpy_magsr.sampling.consistency import exact
 from sunpy_magsr.uncertainty import coverage, reliability
-from sunpy_magsr.validation.predictions import Results
+from sunpy_magsr.validation.predictions import draw, draw_members, put_on_scale_of_truth
+from sunpy_magsr.validation.regions import as_measured
 from sunpy_magsr.validation.texture import LATTICE_BANDS, measure_lattice
 
 #: Bands of wavelengths, longest and shortest, in arcsec. HMI's heliographic maps have hardly any power below the last one.
 BANDS = ((8, 4), (4, 2), (2, 4 / 3))
 #: Bands for the asinh of the field, which shows speckle in weak field.
 ASINH_BANDS = (*BANDS, (4 / 3, 1.02))
+#: Bands for published pairs.
+PAIR_BANDS = ((16, 8), *BANDS)
 #: Thresholds in Gauss. Without one, unsigned flux is mostly that of the noise.
 FLUX_THRESHOLDS = (50, 100)
 #: Level of the central interval, low enough for 8 samples.
@@ -33,19 +39,27 @@ _NETWORK = 15.0
 _PANEL_ARCSEC = 60.0
 
 
-def score(backend, region, *, n_samples, seed, segment, keep_sample=False, device=None):
+def name_of(band):
+    """Name a band in the names of numbers."""
+    return "{:.3g}_{:.3g}".format(*band)
+
+
+def score_region(model, region, *, n_samples, seed, segment, keep_sample=False, device=None):
     """Draw samples of a model, make them consistent with the input, and compare them with the truth."""
     truth, scale = region.truth, {"plate_scale": region.plate_scale}
     options = {**scale, "segment": segment}
-    members, on_input, uncorrected = _drawn(backend, region, n_samples, seed, device)
-    known = exact(bicubic(region.low.data, backend.card.factor), region.low.data)
+    members, on_input, uncorrected = _draw_on_scales(model, region, n_samples, seed, device)
+    known = exact(bicubic(region.low.data, model.card.factor), region.low.data)
     known = np.where(np.isnan(truth), np.nan, known if region.gain == 1 else to_hmi(known, region.low.data))
     mean = np.mean(members, axis=0)
     numbers = _average([_of_one(member, truth, scale) for member in members])
     numbers |= {f"{key}_mean": value for key, value in _pixels(mean, truth).items()}
     numbers["pearson_mean"] = metrics.pearson(mean, truth)
     numbers["bias_mean"] = metrics.bias(mean, truth).to_value(u.G)
-    numbers |= _of_ensemble(members, truth, np.abs(np.nan_to_num(known)) > _STRONG)
+    numbers |= _of_ensemble(members, truth)
+    strong = np.abs(np.nan_to_num(known)) > _STRONG
+    if len(members) > 1 and strong.any():
+        numbers["spread_skill_strong"] = metrics.spread_skill(members, truth, where=strong)
     if on_input:
         numbers |= _on_input_scale(on_input, np.float32(region.gain) * truth, scale)
     numbers |= _average([_of_features(member, truth, known) for member in members])
@@ -54,7 +68,7 @@ def score(backend, region, *, n_samples, seed, segment, keep_sample=False, devic
     numbers |= {f"raw_{key}": value for key, value in _average(uncorrected).items()}
     arrays, numbers["resolution_mean"] = _spectra(members, mean, truth, options)
     for kind, fields in (("sample", members), ("mean", [mean])):
-        numbers |= _in_bands(kind, fields, truth, options)
+        numbers |= _in_bands(kind, fields, truth, BANDS, options)
     if len(members) > 1:
         table = reliability(members, truth)
         arrays |= {"level": np.array(table["level"]), "coverage": np.array(table["coverage"])}
@@ -67,35 +81,60 @@ def score(backend, region, *, n_samples, seed, segment, keep_sample=False, devic
     return {key: float(value) for key, value in numbers.items()}, arrays
 
 
-def _drawn(backend, region, n_samples, seed, device):
+def score_pair(model, pair, *, n_samples, seed, device=None):
+    """Compare samples for the MDI image of a published pair with the HMI image; see ``evaluate_pairs``."""
+    options = {"n_samples": n_samples, "seed": seed, "device": device}
+    low = as_measured(pair.low, np.ones(pair.low.data.shape))  # nobody says where on the disk it was
+    seen = dataclasses.replace(pair, low=low)
+    members, as_users_get_them = (draw_members(model, seen, independent=kind, **options) for kind in (True, False))
+    arrays = {"panel_sample": members[0][panel_window(pair)]}
+    known = np.isfinite(pair.truth)
+    window = tuple(slice(where[0], where[-1] + 1) for where in (np.flatnonzero(known.any(axis)) for axis in (1, 0)))
+    truth, yardstick, mean, *members = (
+        field[window].astype(float)
+        for field in (pair.truth, scaled_input(pair), np.mean(as_users_get_them, axis=0), *members)
+    )
+    scale = {"plate_scale": pair.plate_scale}
+    spectra = {"segment": min(truth.shape) * pair.plate_scale[0].to_value(u.arcsec / u.pix), **scale}
+    numbers = {
+        "rmse_ratio": metrics.rmse(mean, truth) / metrics.rmse(yardstick, truth),
+        "correlation": metrics.pearson(mean, truth),
+        "crps_ratio": metrics.crps(members, truth) / metrics.mae(yardstick, truth),
+        **_of_ensemble(members, truth),
+        **_in_bands("sample", [members[0]], truth, PAIR_BANDS, spectra),
+        **_in_bands("mean", [mean], truth, PAIR_BANDS, spectra),
+        **_flux(members[0], truth, scale, FLUX_THRESHOLDS),
+        "area": _area(members[0], truth, scale),
+    }
+    return {key: float(value) for key, value in numbers.items()}, arrays
+
+
+def scaled_input(region):
+    """MDI interpolated by cubic splines to the pixels of the truth, times the factor with which it fits the truth best."""
+    factor = region.truth.shape[0] // region.low.data.shape[0]
+    data = scipy.ndimage.zoom(region.low.data.astype(float), factor, order=3, grid_mode=True, mode="nearest")
+    known = np.isfinite(region.truth)
+    return data * (data * region.truth)[known].sum() / (data**2)[known].sum()
+
+
+def _draw_on_scales(model, region, n_samples, seed, device):
     """Samples on the truth's scale, on the input's if that is another one, and numbers of the model's uncorrected output."""
-    low, truth, scale = region.low, region.truth, {"plate_scale": region.plate_scale}
+    truth, scale = region.truth, {"plate_scale": region.plate_scale}
     outside = np.isnan(truth)
     members, on_input, uncorrected = [], [], []
-    is_scaled = region.gain == 1 or backend.card.calibration == "hmi"
-    for number, fields in enumerate(_fields(backend, region, n_samples, seed, device)):
-        drawn = fields[0]
+    gain = np.float32(region.gain if model.card.calibration == "hmi" else 1)
+    for number, fields in enumerate(draw(model, region, n_samples=n_samples, seed=seed, device=device)):
         if region.gain != 1:
-            on_input.append(np.where(outside, np.nan, fields[1] * np.float32(region.gain if is_scaled else 1)))
-        scaled = fields if is_scaled else [to_hmi(field, low.data, sample=number) for field in fields]
-        raw, member = (np.where(outside, np.nan, field) for field in scaled)
+            on_input.append(np.where(outside, np.nan, fields[1] * gain))
+        raw, member = (
+            np.where(outside, np.nan, put_on_scale_of_truth(field, model, region, number=number)) for field in fields
+        )
         members.append(member)
-        departure = _departure(drawn, low, backend.card.factor)
+        departure = _departure(fields[0], region.low, model.card.factor)
         uncorrected.append(
             {**_pixels(raw, truth), **_flux(raw, truth, scale, FLUX_THRESHOLDS[:1]), "departure": departure}
         )
     return members, on_input, uncorrected
-
-
-def _fields(backend, region, n_samples, seed, device):
-    """Yield each sample as it was drawn and as it is after the consistency step."""
-    if isinstance(backend, Results):
-        yield from ([np.nan_to_num(field)] * 2 for field in backend.of_region(region))
-        return
-    enforce = enforcer(region.low, backend.card, backend.card.consistency)
-    options = {"n_samples": 1 if backend.card.is_deterministic else n_samples, "seed": seed, "device": device}
-    drawn = backend.samples(region.low, **options, steps=None, batch_size=None, progress=False)
-    yield from ([field, enforce(field)] for field in drawn)
 
 
 def _average(rows):
@@ -112,16 +151,12 @@ def _pixels(field, truth):
 
 
 def _flux(field, truth, scale, thresholds):
-    return {
-        f"flux_{threshold}": relative_error(
-            metrics.unsigned_flux_error, field, truth, threshold=threshold * u.G, **scale
-        )
-        for threshold in thresholds
-    }
+    error = metrics.unsigned_flux_error
+    return {f"flux_{cut}": _relative_error(error, field, truth, threshold=cut * u.G, **scale) for cut in thresholds}
 
 
-def relative_error(function, field, truth, **options):
-    """Measure a relative error in per cent."""
+def _relative_error(function, field, truth, **options):
+    """Measure a relative error in per cent, NaN where the truth has none of what is compared."""
     try:
         return float(function(field, truth, **options).value)
     except ValueError:
@@ -137,12 +172,10 @@ def _of_one(member, truth, scale):
     }
 
 
-def _of_ensemble(members, truth, strong):
+def _of_ensemble(members, truth):
     numbers = {"crps": metrics.crps(members, truth).to_value(u.G)}
     if len(members) > 1:
         numbers["spread_skill"] = metrics.spread_skill(members, truth)
-        if strong.any():
-            numbers["spread_skill_strong"] = metrics.spread_skill(members, truth, where=strong)
         if (len(members) - 1) / (len(members) + 1) >= COVERAGE_LEVEL:
             numbers["coverage"] = 100 * coverage(members, truth, level=COVERAGE_LEVEL)
     return numbers
@@ -155,24 +188,19 @@ def _of_features(member, truth, known):
 
 def _of_speckle(member, truth, known, options):
     found = speckle(member, truth, known)
+    numbers = {"speckle_sigma": found.sigma, "speckle_kurtosis": found.kurtosis}
     views = [asinh_view(field) for field in (member, truth)]
-    return {
-        "speckle_sigma": found.sigma,
-        "speckle_kurtosis": found.kurtosis,
-        **{
-            f"asinh_power_{longest:.3g}_{shortest:.3g}": spectral.small_features(
-                *views, band=(longest, shortest) * u.arcsec, **options
-            ).power_ratio
-            for longest, shortest in ASINH_BANDS
-        },
-    }
+    for band in ASINH_BANDS:
+        ratio = spectral.small_features(*views, band=band * u.arcsec, **options).power_ratio
+        numbers[f"asinh_power_{name_of(band)}"] = ratio
+    return numbers
 
 
 def _of_lattice(member, truth, low):
     """Traces of the input's pixels over those of the truth, where the input has network or active regions."""
     factor = truth.shape[0] // low.shape[0]
     strength = scipy.ndimage.uniform_filter(np.abs(np.nan_to_num(low)), 3)
-    where = np.repeat(np.repeat(strength >= _NETWORK, factor, axis=0), factor, axis=1)
+    where = (strength >= _NETWORK).repeat(factor, 0).repeat(factor, 1)
     try:
         found, real = (measure_lattice(field, where=where, factor=factor) for field in (member, truth))
     except ValueError:  # no network
@@ -195,7 +223,7 @@ def _on_input_scale(members, truth, scale):
 
 
 def _area(field, truth, scale):
-    return relative_error(metrics.active_region_area_error, field, truth, **scale)
+    return _relative_error(metrics.active_region_area_error, field, truth, **scale)
 
 
 def _departure(field, low, factor):
@@ -223,11 +251,11 @@ def _spectra(members, mean, truth, options):
     return arrays, spectral.effective_resolution(of_mean).to_value(u.arcsec)
 
 
-def _in_bands(kind, fields, truth, options):
+def _in_bands(kind, fields, truth, bands, options):
     numbers = {}
-    for longest, shortest in BANDS:
-        found = spectral.small_features(fields, truth, band=(longest, shortest) * u.arcsec, **options)
-        numbers |= {f"{key}_{kind}_{longest:g}_{shortest:.3g}": getattr(found, key) for key in SMALL}
+    for band in bands:
+        found = spectral.small_features(fields, truth, band=band * u.arcsec, **options)
+        numbers |= {f"{key}_{kind}_{name_of(band)}": getattr(found, key) for key in SMALL}
     return numbers
 
 
@@ -237,17 +265,12 @@ def panel_window(region):
 
     It consists of whole input pixels.
     """
-    from sunpy_magsr.maps.field import read_field
-
-    scales = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1]
-    sides = [
-        min(4 * round(_PANEL_ARCSEC / scale / 4), size) for scale, size in zip(scales, region.truth.shape, strict=True)
-    ]
+    scales, shape = read_field(region.truth, plate_scale=region.plate_scale).arcsec[::-1], region.truth.shape
+    sides = [min(4 * round(_PANEL_ARCSEC / scale / 4), size) for scale, size in zip(scales, shape, strict=True)]
     slope = np.hypot(*np.gradient(np.nan_to_num(region.truth)))
     inner = scipy.ndimage.uniform_filter(slope, sides, mode="constant")
-    center = np.unravel_index(np.argmax(inner), inner.shape)
-    corners = (
-        min(max(0, place - side // 2), size - side) // 4 * 4
-        for place, side, size in zip(center, sides, region.truth.shape, strict=True)
-    )
-    return tuple(slice(corner, corner + side) for corner, side in zip(corners, sides, strict=True))
+    window = []
+    for place, side, size in zip(np.unravel_index(np.argmax(inner), inner.shape), sides, shape, strict=True):
+        corner = min(max(0, place - side // 2), size - side) // 4 * 4
+        window.append(slice(corner, corner + side))
+    return tuple(window)

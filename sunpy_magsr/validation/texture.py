@@ -27,13 +27,10 @@ class Lattice:
     phases : `numpy.ndarray`
         Energy of detail by place within an input pixel, ``[row, column]``, over its mean. It is 1 everywhere if detail does
         not know the input's pixels.
-    windows : `int`
-        Number of windows over which the power was averaged.
     """
 
     axis_ratio: np.ndarray
     phases: np.ndarray
-    windows: int
 
 
 def measure_lattice(field, *, where=None, factor=4):
@@ -45,11 +42,7 @@ def measure_lattice(field, *, where=None, factor=4):
     """
     known = np.isfinite(field)
     chosen = known if where is None else known & where
-    power = _mean_power(np.nan_to_num(np.asarray(field, dtype=float)), known, chosen)
-    if power is None:
-        msg = f"field must have a window of {_WINDOW} x {_WINDOW} known pixels of which half are measured, got none."
-        raise ValueError(msg)
-    plane, count = power
+    plane = _mean_power(np.nan_to_num(np.asarray(field, dtype=float)), known, chosen)
     ky, kx = np.meshgrid(np.fft.fftfreq(_WINDOW), np.fft.fftfreq(_WINDOW), indexing="ij")
     wavenumber, angle = np.hypot(ky, kx), np.degrees(np.arctan2(np.abs(ky), np.abs(kx)))
     along_axis = np.minimum(angle, 90 - angle) < _ALONG_AXIS
@@ -57,11 +50,11 @@ def measure_lattice(field, *, where=None, factor=4):
     plane = plane / _isotropic(plane, wavenumber)
     bands = [(wavenumber * shortest < 1) & (wavenumber * longest >= 1) for shortest, longest in LATTICE_BANDS]
     ratios = [plane[band & along_axis].mean() / plane[band & along_diagonal].mean() for band in bands]
-    return Lattice(np.array(ratios), _phases(field, chosen, factor), count)
+    return Lattice(np.array(ratios), _phases(field, chosen, factor))
 
 
 def _mean_power(field, known, chosen):
-    """Mean of the windows' spectra, each over its sum, and number of windows; `None` if there is none."""
+    """Mean of the spectra of windows, each over its sum."""
     step = (slice(None, None, _WINDOW // 2),) * 2
     views = [sliding_window_view(array, (_WINDOW, _WINDOW))[step] for array in (field, known, chosen)]
     usable = views[1].all(axis=(2, 3)) & (views[2].mean(axis=(2, 3)) > 0.5)
@@ -70,7 +63,10 @@ def _mean_power(field, known, chosen):
     power = np.abs(np.fft.fft2((windows - windows.mean(axis=(1, 2), keepdims=True)) * hann)) ** 2
     total = power.sum(axis=(1, 2))
     power = power[total > 0] / total[total > 0, None, None]
-    return (power.mean(axis=0), len(power)) if len(power) else None
+    if not len(power):
+        msg = f"field must have a window of {_WINDOW} x {_WINDOW} known pixels of which half are measured, got none."
+        raise ValueError(msg)
+    return power.mean(axis=0)
 
 
 def _isotropic(plane, wavenumber):
@@ -98,70 +94,36 @@ _CHANNELS = (24, 48, 64, 96)
 _BATCH, _RATE, _DECAY, _DROPOUT = 32, 2e-3, 1e-2, 0.3
 
 
-@dataclasses.dataclass(frozen=True)
-class TwoSamples:
+def tell_apart(truths, samples, *, size=48, least_field=25.0, steps=250, folds=3, seed=0):
     """
-    Result of `tell_apart`.
+    Train a small network to tell a sample of each region from the truth, and test it on regions that it did not see.
 
-    Parameters
-    ----------
-    auc : `float`
-        Mean over the folds of the area under the ROC curve: the probability that the network holds a crop of a sample for
-        less real than a crop of the truth. It is 0.5 if they are indistinguishable and 1 if they are told at once.
-    folds : `tuple` of `float`
-        The area in each fold.
-    crops : `int`
-        Number of crops of the truth.
-    """
-
-    auc: float
-    folds: tuple
-    crops: int
-
-
-def tell_apart(truths, samples, *, size=48, least_field=25.0, noise=0.0, steps=250, folds=3, seed=0):
-    """
-    Train a small network to tell samples from truths, and test it on regions that it did not see.
-
+    The result is the area under the ROC curve, the mean over the folds: the probability that the network holds a crop of a
+    sample for less real than a crop of the truth. It is 0.5 if they are indistinguishable and 1 if they are told at once.
     This is the classifier two-sample test of Lopez-Paz & Oquab 2017 (arXiv:1610.06545). It finds any difference that such a
     network can learn from so many crops; a higher number of crops finds more.
     """
     if len(truths) != len(samples) or len(truths) < max(folds, 2):
         msg = f"truths and samples must be as many, at least {max(folds, 2)}, got {len(truths)} and {len(samples)} regions."
         raise ValueError(msg)
-    rng = np.random.default_rng(seed)
-    options = {"size": size, "least_field": least_field, "noise": noise, "rng": rng}
-    crops = [
-        (_crops([truth], **options), _crops(list(drawn), **options))
-        for truth, drawn in zip(truths, samples, strict=True)
-    ]
+    crops = [[_crops(field, size, least_field) for field in fields] for fields in (truths, samples)]
     areas = []
     for fold in range(folds):
-        train, test = (
-            [
-                np.concatenate([pair[kind] for number, pair in enumerate(crops) if (number % folds == fold) is tested])
-                for kind in (0, 1)
-            ]
-            for tested in (False, True)
-        )
-        if not all(len(one) for one in (*train, *test)):
+        test = [np.concatenate(kind[fold::folds]) for kind in crops]
+        train = [np.concatenate([one for number, one in enumerate(kind) if number % folds != fold]) for kind in crops]
+        if not all(map(len, (*train, *test))):
             msg = f"truths and samples must have crops of {size} x {size} pixels above {least_field:g} G in all folds, got none."
             raise ValueError(msg)
-        network = _trained(train, steps, seed + fold)
-        areas.append(_area(*(_judged(network, one) for one in test)))
-    return TwoSamples(float(np.mean(areas)), tuple(areas), sum(len(pair[0]) for pair in crops))
+        network = _train(train, steps, seed + fold)
+        areas.append(_area(*(_judge(network, kind) for kind in test)))
+    return float(np.mean(areas))
 
 
-def _crops(fields, *, size, least_field, noise, rng):
-    """Crops of all fields as the network sees them, float32 ``[crop, y, x]``."""
-    found = []
-    for field in fields:
-        for y in range(0, field.shape[0] - size + 1, _STEP):
-            for x in range(0, field.shape[1] - size + 1, _STEP):
-                crop = field[y : y + size, x : x + size]
-                if np.isfinite(crop).all() and np.abs(crop).mean() >= least_field:
-                    found.append(np.arcsinh((crop + noise * rng.normal(size=crop.shape)) / _SCALE))
-    return np.array(found, dtype=np.float32).reshape(-1, size, size)
+def _crops(field, size, least_field):
+    """Crops of a field as the network sees them, float32 ``[crop, y, x]``."""
+    crops = sliding_window_view(field, (size, size))[::_STEP, ::_STEP].reshape(-1, size, size)
+    crops = crops[np.isfinite(crops).all(axis=(1, 2)) & (np.abs(crops).mean(axis=(1, 2)) >= least_field)]
+    return np.arcsinh(crops.astype(float) / _SCALE).astype(np.float32)
 
 
 def _network():
@@ -175,7 +137,7 @@ def _network():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(_DROPOUT), nn.Linear(before, 1))
 
 
-def _trained(crops, steps, seed):
+def _train(crops, steps, seed):
     """A network that gives samples a higher number than truths."""
     import torch
 
@@ -187,7 +149,7 @@ def _trained(crops, steps, seed):
         target = torch.tensor(np.repeat([0.0, 1.0], _BATCH), dtype=torch.float32)
         for _ in range(steps):
             batch = np.concatenate([kind[rng.integers(0, len(kind), _BATCH)] for kind in crops])
-            given = torch.tensor(_turned(batch, rng))[:, None]
+            given = torch.tensor(_turn(batch, rng))[:, None]
             loss = torch.nn.functional.binary_cross_entropy_with_logits(network(given)[:, 0], target)
             optimizer.zero_grad()
             loss.backward()
@@ -196,14 +158,14 @@ def _trained(crops, steps, seed):
     return network.eval()
 
 
-def _turned(batch, rng):
+def _turn(batch, rng):
     """The crops in another orientation and with other signs, which do not matter."""
     batch = np.rot90(batch, rng.integers(4), axes=(1, 2))
     batch = batch[:, ::-1] if rng.random() < 0.5 else batch
     return np.ascontiguousarray(batch * rng.choice([-1, 1], (len(batch), 1, 1)).astype(np.float32))
 
 
-def _judged(network, crops):
+def _judge(network, crops):
     import torch
 
     with torch.no_grad():

@@ -19,7 +19,6 @@ def test_an_isotropic_field_has_no_lattice(rng):
     found = measure_lattice(fields(rng, 1, size=768)[0])
     assert found.axis_ratio == pytest.approx(1, abs=0.1)
     assert found.phases == pytest.approx(1, abs=0.05)
-    assert found.windows == 47**2
 
 
 def test_a_period_of_four_pixels_is_a_lattice(rng):
@@ -47,16 +46,14 @@ def test_lattice_is_measured_where_it_is_asked_for(rng):
 def test_blurred_samples_are_told_from_the_truth_and_others_are_not(rng):
     options = {"size": 16, "steps": 30, "folds": 2}
     truths, same = fields(rng, 4), fields(rng, 4)
-    alike = tell_apart(truths, [[one] for one in same], **options)
-    assert alike.auc == pytest.approx(0.5, abs=0.12)
-    assert alike.crops == 4 * 8**2
-    blurred = [[scipy.ndimage.gaussian_filter(one, 0.8)] for one in same]
-    assert tell_apart(truths, blurred, **options).auc > 0.9
+    assert tell_apart(truths, same, **options) == pytest.approx(0.5, abs=0.12)
+    blurred = [scipy.ndimage.gaussian_filter(one, 0.8) for one in same]
+    assert tell_apart(truths, blurred, **options) > 0.9
 
 
 def test_two_samples_need_regions_and_crops(rng):
     truths = fields(rng, 2)
     with pytest.raises(ValueError, match="truths and samples must be as many, at least 3, got 2 and 2 regions"):
-        tell_apart(truths, [[one] for one in truths])
+        tell_apart(truths, truths)
     with pytest.raises(ValueError, match="must have crops of 16 x 16 pixels above 500 G"):
-        tell_apart(truths, [[one] for one in truths], folds=2, size=16, least_field=500)
+        tell_apart(truths, truths, folds=2, size=16, least_field=500)

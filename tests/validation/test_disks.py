@@ -10,10 +10,19 @@ import sunpy.map
 from astropy.table import Table
 
 from sunpy_magsr.cli.main import main
-from sunpy_magsr.validation import disks
-from sunpy_magsr.validation.disks import STRENGTHS, disk_table, hmi_noise, is_whole_disk, judge_disk, make_disk
-from sunpy_magsr.validation.predictions import predict, predict_by_members, predict_by_result
-from sunpy_magsr.validation.regions import degraded_map, degraded_region
+from sunpy_magsr.sampling import load_backend
+from sunpy_magsr.validation.disks import (
+    STRENGTHS,
+    compare_disk,
+    disk_table,
+    hmi_noise,
+    is_whole_disk,
+    make_disk,
+    predict,
+    predict_by_members,
+    predict_by_result,
+)
+from sunpy_magsr.validation.regions import on_fine_grid
 
 RADIUS = 60.0  # arcsec, of a disk that is seen from far away
 CARDS = {
@@ -76,14 +85,13 @@ def test_rings_and_sides_of_a_disk(whole):
     assert ring == 3, "mu of 0.53"
     assert disk.is_west[:, : columns // 2 - 1].all(), "the frame is upside down"
     assert not disk.is_west[:, columns // 2 + 1 :].any()
-    assert disk.on_truth(disk.strata).shape == (4 * rows, 4 * columns)
+    assert disk.truth.shape == (4 * rows, 4 * columns)
 
 
 def test_strata_are_chosen_by_the_input(active_disk):
     strength = np.abs(active_disk.low.data)
-    names = list(STRENGTHS)
     for number, (least, below) in enumerate(((0, 15), (15, 100), (100, np.inf))):
-        of_strength = (active_disk.strata % len(names) == number) & (active_disk.strata >= 0)
+        of_strength = (active_disk.strata % len(STRENGTHS) == number) & (active_disk.strata >= 0)
         assert strength[of_strength].min() >= least
         assert strength[of_strength].max() < below
 
@@ -101,7 +109,7 @@ def test_members_like_the_truth_are_calibrated(quiet_disk, rng):
     """Truth and members are drawn around the same mean."""
     mean = scipy.ndimage.gaussian_filter(np.nan_to_num(quiet_disk.truth), 3)
     truth, *members = (mean + rng.normal(0, 10, mean.shape) for _ in range(13))
-    rows = judge_disk(dataclasses.replace(quiet_disk, truth=truth), predict_by_members(members))
+    rows = compare_disk(dataclasses.replace(quiet_disk, truth=truth), predict_by_members(members))
     assert rows
     for row in rows:
         assert row["intervals"] == "not calibrated"
@@ -114,7 +122,7 @@ def test_members_like_the_truth_are_calibrated(quiet_disk, rng):
 
 def test_error_bar_is_that_of_the_other_side(quiet_disk, rng):
     """Errors of 10 G in the west and of 20 G in the east."""
-    size = quiet_disk.on_truth(np.where(quiet_disk.is_west, 10, 20))
+    size = on_fine_grid(np.where(quiet_disk.is_west, 10, 20))
     result = quiet_disk.truth + size * rng.choice([-1, 1], size.shape)
     prediction = predict_by_result(quiet_disk, result)
     fitted = prediction.std[np.isfinite(prediction.std)]
@@ -124,7 +132,7 @@ def test_error_bar_is_that_of_the_other_side(quiet_disk, rng):
 
 def test_error_bar_of_gaussian_errors_takes_their_share_of_the_absolute_error(quiet_disk, rng):
     result = quiet_disk.truth + rng.normal(0, 5, quiet_disk.truth.shape)
-    row = judge_disk(quiet_disk, predict_by_result(quiet_disk, result))[0]
+    row = compare_disk(quiet_disk, predict_by_result(quiet_disk, result))[0]
     assert row["intervals"] == "fitted"
     assert row["MAE (G)"] == pytest.approx(5 * np.sqrt(2 / np.pi), rel=0.02)
     assert row["CRPS (G)"] / row["MAE (G)"] == pytest.approx(np.sqrt(0.5), rel=0.01)
@@ -133,7 +141,7 @@ def test_error_bar_of_gaussian_errors_takes_their_share_of_the_absolute_error(qu
 
 
 def test_a_cutout_of_one_side_has_no_error_bar(active_disk):
-    row = judge_disk(active_disk, predict_by_result(active_disk, active_disk.truth))[0]
+    row = compare_disk(active_disk, predict_by_result(active_disk, active_disk.truth))[0]
     assert "CRPS (G)" not in row
     assert row["RMSE (G)"] == 0
     table = disk_table([{**row, "model": "perfect"}])
@@ -145,7 +153,7 @@ def test_a_blurred_result_lacks_power_and_flux(active_disk):
     truth = np.nan_to_num(active_disk.truth)
     blurred = scipy.ndimage.gaussian_filter(truth, 1.5)
     for field, right in ((truth, True), (blurred, False)):
-        rows = judge_disk(active_disk, predict_by_result(active_disk, field))
+        rows = compare_disk(active_disk, predict_by_result(active_disk, field))
         powers = [row['power 2-1.33"'] for row in rows if 'power 2-1.33"' in row]
         assert powers
         assert np.allclose(powers, 1) if right else max(powers) < 0.1
@@ -158,42 +166,22 @@ def test_masked_intervals_are_not_counted(quiet_disk, rng):
     low, high = prediction.intervals[0.9]
     masked = np.arange(len(low))[:, None] % 4 + np.zeros(low.shape, int) == 0
     wrong = {0.9: (np.where(masked, 1e5, low), high)}
-    half = judge_disk(quiet_disk, dataclasses.replace(prediction, intervals=wrong, masked=masked))[0]
+    half = compare_disk(quiet_disk, dataclasses.replace(prediction, intervals=wrong, masked=masked))[0]
     assert half["masked (%)"] == pytest.approx(25, abs=1)
     assert half["in 90 % (%)"] > 60
-    every = judge_disk(quiet_disk, dataclasses.replace(prediction, masked=np.ones_like(masked)))[0]
+    every = compare_disk(quiet_disk, dataclasses.replace(prediction, masked=np.ones_like(masked)))[0]
     assert np.isnan(every["in 90 % (%)"])
-
-
-def test_input_of_a_simulated_instrument(hmi_quiet, hmi_active):
-    truth, plain = degraded_map(hmi_active)
-    assert np.nanmean(np.abs(plain.data - truth.reshape(96, 4, 96, 4).mean((1, 3)))) < 1e-3
-    assert plain.instrument == hmi_active.instrument
-    _, low = degraded_map(hmi_active, blur=3.0)
-    assert "MDI" in low.instrument
-    assert low.data.std() < 0.95 * plain.data.std()
-    quiet = [degraded_map(hmi_quiet, **options)[1].data for options in ({}, {"noise": 12, "seed": 5})]
-    assert (quiet[1] - quiet[0]).std() == pytest.approx(12, rel=0.05)
-    with pytest.raises(ValueError, match=r"^blur must be a finite number of at least 0, got -1\.$"):
-        degraded_map(hmi_quiet, blur=-1)
-
-
-def test_blur_of_a_simulated_instrument_is_not_told(hmi_active):
-    region = degraded_region(hmi_active, name="a", blur=3.0, noise=12.0)
-    assert region.low.instrument == "MDI"
-    assert region.low.blur.origin != "told"
-    assert region.sha256 != degraded_region(hmi_active, name="a").sha256
 
 
 def test_models_are_judged_as_users_get_them(hmi_active):
     disk = make_disk(hmi_active.submap([100, 100] * u.pix, top_right=[195, 195] * u.pix), name="a")
-    prediction = predict(disk, "default", n_samples=2)
+    prediction = predict(load_backend("default", instrument="HMI"), disk, n_samples=2)
     assert prediction.origin == "calibrated"
     assert prediction.is_ensemble
     assert len(prediction.members) == 2
     low, high = prediction.intervals[0.9]
     assert (low < high).all()
-    assert not predict(disk, "bicubic", n_samples=2).is_ensemble
+    assert not predict(load_backend("bicubic"), disk, n_samples=2).is_ensemble
 
 
 def test_command_judges_disks_and_resumes(whole, tmp_path, capsys, monkeypatch):
@@ -206,7 +194,7 @@ def test_command_judges_disks_and_resumes(whole, tmp_path, capsys, monkeypatch):
     assert list(table["mu"][:2]) == ["1-0.9", "0.9-0.75"]
     assert set(table["intervals"]) == {"fitted"}
     assert (table["CRPS (G)"] < table["MAE (G)"]).all()
-    monkeypatch.setattr(disks, "make_disk", None)
+    monkeypatch.setattr("sunpy_magsr.validation.disks.predict", None)
     assert main(command) == 0, "finished disks are read from their files"
     again = Table.read(tmp_path / "out" / "disks.csv")
     assert np.allclose(again["CRPS (G)"], table["CRPS (G)"], atol=0.01)

@@ -1,5 +1,6 @@
 """Results of other code, judged in the same table as the models."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,21 +10,9 @@ from astropy.io import fits
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.sampling.consistency import exact
-from sunpy_magsr.validation.evaluate import evaluate
-from sunpy_magsr.validation.predictions import Results, check_results
-from sunpy_magsr.validation.regions import cut_region, degraded_region, read_regions, window_of
-
-
-@pytest.fixture
-def folder(hmi_active, tmp_path):
-    """HMI files of two regions: ``data/a.fits`` and ``data/more/b.fits`` (180 x 202 pixels, of which 180 x 200 are used)."""
-    for name, rows in (("a", slice(0, 180)), ("more/b", slice(200, 380))):
-        path = tmp_path / "data" / f"{name}.fits"
-        path.parent.mkdir(exist_ok=True)
-        header = hmi_active.fits_header
-        header["CRPIX2"] -= rows.start
-        fits.PrimaryHDU(hmi_active.data[rows, :202], header).writeto(path)
-    return tmp_path / "data"
+from sunpy_magsr.validation import Results, evaluate, read_regions
+from sunpy_magsr.validation.predictions import check_results
+from sunpy_magsr.validation.regions import degraded_region, window_of
 
 
 def write(folder, name, field):
@@ -51,7 +40,7 @@ def test_results_on_the_grid_of_the_file_or_of_what_is_used(folder, tmp_path):
     write(tmp_path / "r", "more/b.fits", fits.getdata(folder / "more" / "b.fits"))
     results = Results("r", tmp_path / "r")
     for region in regions:
-        (field,) = results.of_region(region)
+        (field,) = results.members(region)
         assert np.array_equal(field, region.truth, equal_nan=True)
 
 
@@ -60,7 +49,7 @@ def test_members_are_numbered(folder, tmp_path, rng):
     for number in range(4):
         write(tmp_path / "r", f"a.{number}.fits", region.truth + rng.normal(0, 10 + number, region.truth.shape))
     results = Results("r", tmp_path / "r")
-    members = results.of_region(region)
+    members = results.members(region)
     assert [round((member - region.truth).std()) for member in members] == [10, 11, 12, 13]
     assert not results.card.is_deterministic
     assert "spread_skill" in evaluate([region], [results]).pooled("r")
@@ -69,11 +58,10 @@ def test_members_are_numbered(folder, tmp_path, rng):
 def test_a_piece_is_cut_out_of_the_result_of_the_file(hmi_active, tmp_path):
     region = degraded_region(hmi_active, name="a.fits")
     write(tmp_path / "r", "a.fits", region.truth)
-    piece = window_of(region, slice(20, 60), slice(30, 90))
-    (field,) = Results("r", tmp_path / "r").members(piece.file, piece.truth, (80, 120), whole=False)
+    piece = dataclasses.replace(window_of(region, slice(20, 60), slice(30, 90)), name="a.fits[1,1]")
+    (field,) = Results("r", tmp_path / "r").members(piece)
     assert np.array_equal(field, piece.truth)
     assert window_of(piece, slice(5, 9), slice(6, 9)).corner == (25, 36)
-    assert cut_region(region)[0].corner == (0, 0)
 
 
 @pytest.mark.parametrize(

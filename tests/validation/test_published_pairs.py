@@ -8,9 +8,9 @@ from astropy.table import Table
 
 from sunpy_magsr.cli.main import main
 from sunpy_magsr.instrument import degrade
-from sunpy_magsr.validation.judged import judge_pairs, scaled_input
-from sunpy_magsr.validation.predictions import Results
-from sunpy_magsr.validation.published import native_pixels, read_published_pairs
+from sunpy_magsr.validation import Results, evaluate_pairs, read_published_pairs
+from sunpy_magsr.validation.published import native_pixels
+from sunpy_magsr.validation.scores import scaled_input
 
 TABLE = """
 [[pairs]]
@@ -42,10 +42,10 @@ def folder(tmp_path, pair):
 
 def test_high_is_shifted_to_where_it_fits(folder, pair):
     truth, low = pair
-    regions, facts, failed = read_published_pairs(folder)
+    regions, failed = read_published_pairs(folder)
     assert list(failed) == ["low_20110403_000000.fits"]
     (region,) = regions
-    assert facts[region.name]["stamp"] == "20110402_000000"
+    assert region.stamp == "20110402_000000"
     assert region.low.data == pytest.approx(low, abs=1e-3)
     known = np.isfinite(region.truth)
     assert known.sum() == (256 - 48) ** 2
@@ -71,24 +71,21 @@ def test_an_unknown_grid_is_sampled_at_the_native_scale():
     assert low[inner, inner] == pytest.approx(np.broadcast_to(expected, low.shape)[inner, inner], abs=0.01)
 
 
-def test_a_perfect_model_is_told_from_the_scaled_input(folder):
-    regions, _, _ = read_published_pairs(folder)
-    found = judge_pairs(regions, ["bicubic", "enhance"])
-    numbers = found["bicubic"][regions[0].name]
+def test_interpolation_is_compared_with_the_scaled_input(folder):
+    (pair,), _ = read_published_pairs(folder)
+    numbers = evaluate_pairs([pair], ["bicubic"]).numbers["bicubic"][pair.name]
     assert 0.9 < numbers["rmse_ratio"] < 1.2
-    assert numbers["power_4_2"] < 0.3
+    assert numbers["power_ratio_sample_4_2"] < 0.3
     assert "spread_skill" not in numbers
-    known = np.isfinite(regions[0].truth)
-    fit = scaled_input(regions[0])[known] @ regions[0].truth[known] / (scaled_input(regions[0])[known] ** 2).sum()
-    assert fit == pytest.approx(1, rel=1e-6)
+    known = np.isfinite(pair.truth)
+    scaled = scaled_input(pair)[known]
+    assert scaled @ pair.truth[known] / (scaled**2).sum() == pytest.approx(1, rel=1e-6)
 
 
 def test_the_command_writes_the_tables(folder, tmp_path, capsys):
     output = tmp_path / "out"
-    assert (
-        main(["evaluate", "--pairs", str(folder), "--models", "bicubic,default", "--samples", "6", "-o", str(output)])
-        == 1
-    )
+    command = ["evaluate", "--pairs", str(folder), "--models", "bicubic,default", "--samples", "6", "-o", str(output)]
+    assert main(command) == 1
     shown = capsys.readouterr()
     assert "1 true pair, HMI's scale; 6 samples" in shown.out
     assert "low_20110403_000000.fits: its partner must be" in shown.err
@@ -96,6 +93,7 @@ def test_the_command_writes_the_tables(folder, tmp_path, capsys):
     assert list(table["model"]) == ["bicubic", "default", "test (published)"]
     assert table["correlation of the mean"][2] == 0.9
     assert table["spread / skill"][1] > 0.3
+    assert (output / "pairs.png").read_bytes()[:4] == b"\x89PNG"
     response = Table.read(output / "response.ecsv")
     assert response["psf_fwhm"][0] == pytest.approx(2.5, abs=0.15)
     assert response["gain"][0] == pytest.approx(1.4, abs=0.03)
@@ -104,7 +102,7 @@ def test_the_command_writes_the_tables(folder, tmp_path, capsys):
 def test_results_from_elsewhere_are_judged_as_they_are(folder, tmp_path, capsys, rng):
     """A result that is MDI over its gain, and the truth plus a little noise as two members."""
     name, results = "low_20110402_000000", tmp_path / "results"
-    (region,), _, _ = read_published_pairs(folder)
+    (region,), _ = read_published_pairs(folder)
     for kind, files in {
         "scaled": {f"{name}.fits": scaled_input(region)},
         "near": {
@@ -138,8 +136,8 @@ def test_results_on_a_published_grid_are_brought_to_native_pixels(tmp_path):
     (tmp_path / "results").mkdir()
     for path in ("low_20110402_000000.fits", "high_20110402_000000.fits", "results/low_20110402_000000.fits"):
         fits.writeto(tmp_path / path, image)
-    (region,), facts, _ = read_published_pairs(tmp_path)
-    (field,) = Results("same", tmp_path / "results").of_region(region, facts[region.name])
+    (region,), _ = read_published_pairs(tmp_path)
+    (field,) = Results("same", tmp_path / "results").members(region)
     known = np.isfinite(region.truth)
     assert np.isfinite(field).sum() == known.sum()
     assert field[known] == pytest.approx(region.truth[known], abs=1)
