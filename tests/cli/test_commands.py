@@ -260,7 +260,7 @@ def test_what_is_assumed_of_a_file_is_told(small, tmp_path, capsys):
 def test_the_library_names_its_own_arguments(tmp_path):
     """Errors of functions do not speak of options of a command."""
     from sunpy_magsr._options import apply_override
-    from sunpy_magsr.pairs.downloads import pairs_of
+    from sunpy_magsr.pairs.fetch import pairs_of
     from sunpy_magsr.validation.published import read_published_pairs
     from sunpy_magsr.validation.regions import read_pairs, read_regions
 

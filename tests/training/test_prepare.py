@@ -113,9 +113,10 @@ def test_pixels_near_the_limb_are_missing(tmp_path, field, prepared):
 
 @pytest.mark.parametrize("longitude", [0.0, 40.0])
 def test_mu_of_a_patch(longitude, tmp_path, field, prepared):
-    """On the equator, seen from its plane, it is the cosine of the distance from the central meridian."""
+    """On the equator, seen from its plane at a finite distance, it is the cosine of longitude plus parallax."""
     write_patch(tmp_path / "fits", field(), longitude=longitude)
-    assert prepared().patches["mu"][0] == pytest.approx(np.cos(np.deg2rad(longitude)), abs=1e-3)
+    parallax = 6.96e8 / 1.496e11 * np.sin(np.deg2rad(longitude))
+    assert prepared().patches["mu"][0] == pytest.approx(np.cos(np.deg2rad(longitude) + parallax), abs=5e-4)
 
 
 def test_a_duplicate_on_one_side_is_dropped(tmp_path, field, prepared):
