@@ -13,7 +13,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from sunpy_magsr.validation.evaluate import evaluate
+from sunpy_magsr.validation.evaluation import evaluate
 from sunpy_magsr.validation.regions import read_regions
 from sunpy_magsr.validation.report import ROWS, table
 

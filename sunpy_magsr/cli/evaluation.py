@@ -8,8 +8,8 @@ from pathlib import Path
 from sunpy_magsr.cli.arguments import output_folder, read_settings
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.validation.disks import evaluate_disks, read_disks
-from sunpy_magsr.validation.evaluate import MODELS, evaluate_pairs
-from sunpy_magsr.validation.evaluate import evaluate as evaluate_regions
+from sunpy_magsr.validation.evaluation import MODELS, evaluate_pairs
+from sunpy_magsr.validation.evaluation import evaluate as evaluate_regions
 from sunpy_magsr.validation.predictions import Results, check_results
 from sunpy_magsr.validation.published import read_published_pairs
 from sunpy_magsr.validation.regions import check_any, read_pairs, read_regions

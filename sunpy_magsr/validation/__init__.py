@@ -9,6 +9,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "published": ["read_published_pairs"],
         "disks": ["evaluate_disks", "read_disks"],
         "predictions": ["Results"],
-        "evaluate": ["evaluate", "evaluate_pairs"],
+        "evaluation": ["evaluate", "evaluate_pairs"],
     },
 )

@@ -21,7 +21,7 @@ from sunpy_magsr.maps.wcs import is_helioprojective
 from sunpy_magsr.metrics.ensemble import Draws, crps_gaussian
 from sunpy_magsr.spectral.spectrum import make_rings
 from sunpy_magsr.uncertainty.intervals import half_width
-from sunpy_magsr.validation.evaluate import score_all
+from sunpy_magsr.validation.evaluation import score_all
 from sunpy_magsr.validation.predictions import Results
 from sunpy_magsr.validation.regions import Region, degraded_map, on_fine_grid, read_each, simulated_digest
 from sunpy_magsr.validation.scores import BANDS

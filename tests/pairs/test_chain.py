@@ -9,7 +9,7 @@ from sunpy_magsr.maps.fits import read_fits, write_compressed
 from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.training.config import load_config
 from sunpy_magsr.training.data.store import PatchStore
-from sunpy_magsr.validation.evaluate import evaluate
+from sunpy_magsr.validation.evaluation import evaluate
 from sunpy_magsr.validation.regions import paired_region, window_of
 
 from .jsoc_server import JsocServer, record_of, running

@@ -30,15 +30,17 @@ CARDS = {
     "instrume": "HMI_SIDE1",
     "content": "MAGNETOGRAM",
     "bunit": "Gauss",
-    **{f"ctype{axis}": name for axis, name in ((1, "HPLN-TAN"), (2, "HPLT-TAN"))},
-    **{
-        f"{card}{axis}": value
-        for axis in (1, 2)
-        for card, value in (("cunit", "arcsec"), ("cdelt", 0.5), ("crval", 0.0))
-    },
+    "ctype1": "HPLN-TAN",
+    "ctype2": "HPLT-TAN",
     "crpix1": 129.0,
     "crpix2": 128.0,
     "crota2": 180.0,
+    "cdelt1": 0.5,
+    "cdelt2": 0.5,
+    "crval1": 0.0,
+    "crval2": 0.0,
+    "cunit1": "arcsec",
+    "cunit2": "arcsec",
     "rsun_obs": RADIUS,
     "dsun_obs": 6.957e8 / np.sin(np.deg2rad(RADIUS / 3600)),
     "hgln_obs": 0.0,

@@ -18,7 +18,7 @@ from sunpy_magsr.instrument.gain import MDI_GAIN
 from sunpy_magsr.sampling import load_backend
 from sunpy_magsr.store.card import bundled_folder
 from sunpy_magsr.validation import evaluate, read_regions
-from sunpy_magsr.validation.evaluate import Evaluation
+from sunpy_magsr.validation.evaluation import Evaluation
 from sunpy_magsr.validation.regions import degraded_region
 from sunpy_magsr.validation.scores import score_region
 
@@ -117,7 +117,7 @@ def test_command_writes_table_figures_and_record(folder, tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_stopped_run_goes_on(folder, tmp_path, monkeypatch):
-    from sunpy_magsr.validation.evaluate import score_region as original
+    from sunpy_magsr.validation.evaluation import score_region as original
 
     calls = []
 
@@ -127,7 +127,7 @@ def test_a_stopped_run_goes_on(folder, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return original(model, region, **options)
 
-    monkeypatch.setattr("sunpy_magsr.validation.evaluate.score_region", counted)
+    monkeypatch.setattr("sunpy_magsr.validation.evaluation.score_region", counted)
     command = ["evaluate", "--data", str(folder), "-o", str(tmp_path / "out"), "--models", "bicubic"]
     assert main(command) == 130
     assert main(command) == 0
