@@ -3,8 +3,8 @@
 Carrying uncertainty into what you measure
 ===========================================
 
-This example draws an ensemble, looks at what its intervals hold and where they were not calibrated, asks which scales
-and which flux elements are real, and takes the members through a potential-field extrapolation.
+This example draws an ensemble, tests its intervals, asks which scales and which flux elements are real, and takes the
+members through a potential-field extrapolation.
 """
 
 import astropy.units as u
@@ -28,18 +28,17 @@ ensemble = sunpy_magsr.superresolve_ensemble(mdi, n_samples=8, seed=42, plate_sc
 print(ensemble)
 
 ##############################################################################
-# The 90 % interval is a pair of Maps. It should hold the truth in 90 of 100 pixels. Where it does not, strong and weak
-# field are the first places to look.
+# The 90 % interval is a pair of Maps. It should contain the truth in 90 of 100 pixels.
 
 low, high = ensemble.interval(0.9)
-held = (truth >= low.data) & (truth <= high.data)
+inside = (truth >= low.data) & (truth <= high.data)
 strong = np.abs(ensemble.mean().data) > 100
-print(f"held: {held.mean():.0%} of all pixels, {held[strong].mean():.0%} of those above 100 G")
+print(f"inside: {inside.mean():.0%} of all pixels, {inside[strong].mean():.0%} of those above 100 G")
 
 ##############################################################################
-# The spread follows the field and is patchy from pixel to pixel. A model that takes its input for exact, as for HMI
-# that was averaged down, shows the lattice of the input's pixels in it as well, and rightly: the mean inside a pixel is
-# known, so its corners are less certain than its center. Averaging the variance over two input pixels takes both away.
+# The spread follows the field and varies from pixel to pixel. For an input without noise, such as block-averaged HMI,
+# it also shows the lattice of the input's pixels: the mean inside a pixel is known, so its corners are less certain
+# than its center. Averaging the variance over two input pixels removes both.
 
 fig, axes = plt.subplots(1, 3, figsize=(12, 4), layout="constrained")
 window = (slice(160, 240), slice(200, 280))
@@ -62,7 +61,7 @@ plt.show()
 
 ##############################################################################
 # **The picture.** Mean and spread of eight samples in 40 arcsec beside a sunspot; solar north is up. The magnetogram is
-# synthetic, and the spread says how far apart the fields are that the model takes for possible: it is no measurement.
+# synthetic.
 #
 # Below which wavelength do the members no longer agree? The map gives it for the neighborhood of each pixel.
 
@@ -78,8 +77,8 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** Color: the wavelength below which what the samples show is made up, estimated from the samples alone.
-# White: where the mean is above 300 G. Solar north is up.
+# **The picture.** Color: the wavelength below which the samples do not agree, so that the model added what they show,
+# estimated from the samples alone. White: where the mean is above 300 G. Solar north is up.
 #
 # Which flux elements are there? The catalogue has the probability with which each was found in the members. Circles are
 # elements of the mean that at least nine of ten members have; crosses are those of one member that no other has.
@@ -104,12 +103,12 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** The sample is made up where it is finer than the input, and the truth is synthetic; solar north is
-# up. Nearly all elements that the samples agree on are in the truth, and nearly none of those that only one sample has.
+# **The picture.** The model added what is finer than the input in the sample, and the truth is synthetic; solar north
+# is up. Nearly all elements that the samples agree on are in the truth, and nearly none of those that only one sample
+# has.
 #
 # A potential field above the cutout, on a plane with periodic sides: each wave falls off with height as
-# :math:`e^{-kz}`. How strong is the field 2 Mm up, and how sure is that? The function gets a Map, so any extrapolation
-# can stand here.
+# :math:`e^{-kz}`. Any function of a Map can take the place of this one.
 
 
 def field_above(smap, height=2 * u.Mm):
@@ -123,15 +122,15 @@ def field_above(smap, height=2 * u.Mm):
 
 true_map = sunpy.map.Map(truth, spread.meta)
 for height in (0 * u.Mm, 2 * u.Mm, 10 * u.Mm):
-    value, lowest, highest = ensemble.propagate(lambda smap, height=height: field_above(smap, height))
+    value, low, high = ensemble.propagate(lambda smap, height=height: field_above(smap, height))
     true_value = field_above(true_map, height)
-    print(f"{height:4.0f}: {value:.1f}, 90 % interval from {lowest:.1f} to {highest:.1f}, truth {true_value:.1f}")
+    print(f"{height:4.0f}: {value:.1f}, 90 % interval from {low:.1f} to {high:.1f}, truth {true_value:.1f}")
 
 ##############################################################################
-# The higher, the less it matters what was made up below 2 arcsec, and 2 and 10 Mm up the intervals hold the truth. At 0
-# Mm the truth is 2 % higher: an interval says how much the samples differ, and not what is wrong in all of them. For
-# the ready-made quantities the intervals have calibrated factors as well.
+# 2 and 10 Mm up the intervals contain the truth, and the structure below 2 arcsec no longer matters. At 0 Mm the truth
+# is 2 % higher: an interval contains the differences between samples, not the errors that all of them share. For the
+# ready-made quantities the intervals have calibrated factors as well.
 
 for name in ("strong_flux", "inversion_line_length"):
-    value, lowest, highest = ensemble.propagate(name)
-    print(f"{name}: {value:.4g}, from {lowest:.4g} to {highest:.4g}")
+    value, low, high = ensemble.propagate(name)
+    print(f"{name}: {value:.4g}, from {low:.4g} to {high:.4g}")

@@ -23,12 +23,12 @@ from sunpy_magsr import spectral
 from sunpy_magsr.instrument import degrade, measure_response
 
 ##############################################################################
-# The package comes without observations, so this pair is made up: one synthetic Sun, seen by a twin of MDI and by a
-# twin of HMI with their pixels, blur and noise. Both are four times as far away as the true ones, which makes small
-# files. As in true files, the two are apart by 0.2 degrees, HMI is rolled by 180 degrees, and the pointing in the
-# header of MDI is wrong by an arcsec. With a true pair this block is ``mdi, hmi = sunpy.map.Map(mdi_file),
-# sunpy.map.Map(hmi_file)``, and nothing below changes but the corners of the cutout. (``synthetic_sun.py``
-# lies beside the scripts of this gallery.)
+# The package has no pair of observations, so this pair is synthetic: one Sun, seen by a twin of MDI and by a twin of
+# HMI with their pixels, blur and noise. Both are four times as far away as the real ones, which makes small files. As
+# in real files, the two are apart by 0.2 degrees, HMI is rolled by 180 degrees, and the pointing in the header of MDI
+# is wrong by an arcsec. With a pair of your own this block is ``mdi, hmi = sunpy.map.Map(mdi_file),
+# sunpy.map.Map(hmi_file)``, and only the corners of the cutout change below.
+# (``synthetic_sun.py`` lies beside the scripts of this gallery.)
 
 surface = synthetic_surface(3, step=4 * STEP, regions=1)
 wrong = Errors(shift=(1.2, -0.8), delay=60.0)  # arcsec and seconds
@@ -38,7 +38,7 @@ hmi = sunpy.map.Map(twins.hmi.astype(np.float32), twins.hmi_header)
 
 ##############################################################################
 # First the time. For sunpy the date of an MDI map is the start of its exposure, and that of an HMI map is the middle,
-# T_OBS. We take the middle for both. In 150 seconds the Sun turns by nearly a pixel of HMI.
+# T_OBS. We take the middle for both. In 150 seconds the Sun rotates by nearly a pixel of HMI.
 
 mdi.meta["date-obs"] = parse_time(mdi.meta["t_obs"]).utc.isot
 
@@ -65,9 +65,8 @@ def on_the_grid(smap):
 by_headers = on_the_grid(hmi)
 
 ##############################################################################
-# The headers do not know that the pointing is wrong. ``measure_response`` fits what MDI did to the field that HMI saw:
-# by how much it is displaced, blurred and multiplied. We move the coordinates of HMI by that shift and interpolate once
-# more.
+# ``measure_response`` finds the error of the pointing: it fits the displacement, blur and gain of MDI relative to HMI.
+# We move the coordinates of HMI by that shift and interpolate once more.
 
 fine_pixel = mean.scale[0]
 first = measure_response(cutout.data, by_headers, plate_scale=fine_pixel)
@@ -99,11 +98,11 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** MDI and HMI stand for what is measured, here of a made-up Sun. In the lower row the model has added
-# what is finer than about 4 arcsec. One sample is as sharp as HMI, but its grains are not those of HMI. The mean of the
-# samples keeps what they agree on. Solar north is up.
+# **The picture.** MDI and HMI are what the instruments would measure of a synthetic Sun. In the lower row the model has
+# added what is finer than about 4 arcsec. One sample is as sharp as HMI, but its grains are not those of HMI. The mean
+# keeps what the samples agree on. Solar north is up.
 #
-# The difference. With the blur, the pixels and the gain of MDI, HMI should be MDI except for the noise.
+# The difference. With the blur, the pixels and the gain of MDI, HMI should agree with MDI except for the noise.
 
 width = (found.psf_fwhm / (fine_pixel * u.pix)).to_value(u.one)
 
@@ -131,20 +130,20 @@ plt.show()
 
 ##############################################################################
 # **The picture.** Left, a wrong pointing of 1.4 arcsec looks like a large error, and would be blamed on the model. In
-# the middle it is gone: what is left is the 11 G of noise that were put into this MDI. A true pair leaves about 10 % of
-# the field as well, as the instruments do not respond alike. Right, the difference of the result: nearly all of it is
-# structure finer than MDI sees, so each grain of HMI leaves a spot.
+# the middle it is gone: the 11 G of noise of this MDI remain. An observed pair leaves about 10 % of the field as well,
+# as the instruments do not respond alike. Right, the difference of the result: nearly all of it is structure finer than
+# MDI sees.
 #
-# How often does the 90 % interval hold HMI?
+# How often does the 90 % interval contain HMI?
 
 low, high = ensemble.interval(0.9)
-held = (truth >= low.data) & (truth <= high.data)
-print(f"{held.mean():.0%} of all pixels, {held[np.abs(mean.data) > 100].mean():.0%} of those above 100 G")
+inside = (truth >= low.data) & (truth <= high.data)
+print(f"{inside.mean():.0%} of all pixels, {inside[np.abs(mean.data) > 100].mean():.0%} of those above 100 G")
 
 ##############################################################################
-# That is less often than it should be, because this made-up Sun is not like the Sun that the model has learned: its
-# grains are stronger, as the spectra will show, and its weak field is another one. How often it is on true data is on
-# the page :ref:`uncertainty`.
+# That is less often than it should be, because this synthetic Sun is not like the Sun that the model has learned: its
+# grains are stronger, as the spectra will show, and its weak field is different. For observed pairs, see
+# :ref:`uncertainty`.
 #
 # The scale. We plot pixel by pixel, with the blur of MDI on both sides: otherwise the blur alone lowers the slope.
 
@@ -162,9 +161,10 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** Each dot is a pixel of MDI. MDI reads 1.43 times what HMI reads, which is the gain that was put into
-# this twin. The samples, seen by MDI, are on the scale of HMI within a per cent. ``calibrate="hmi"`` has a curve that
-# was measured on true pairs, between which the scale differs by 8 %; with a pair of your own you see how far it is off.
+# **The picture.** Each dot is a pixel of MDI. MDI's field strengths are 1.43 times HMI's, which is the gain that was
+# put into this twin. The samples at MDI's resolution are on the scale of HMI within a per cent. ``calibrate="hmi"`` has
+# a curve that was measured on observed pairs, between which the scale differs by 8 %; a pair of your own shows how far
+# it is off.
 #
 # The spectra. Power says how much structure there is at each scale, and coherence how much of it is where HMI has it.
 
@@ -183,8 +183,8 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** Power spectra and coherences of the made-up pair; bands are one standard deviation. Below 4 arcsec
+# **The picture.** Power spectra and coherences of the synthetic pair; bands are one standard deviation. Below 4 arcsec
 # interpolated MDI has lost nearly all power. The sample has about ten times as much, and still less than this HMI,
-# whose grains are stronger than those that the model has learned. Below 3 arcsec its coherence is zero: this structure
-# is made up. Above 8 arcsec all agree. If the coherence of your own pair is low even at 16 arcsec, look for a shift
+# whose grains are stronger than those that the model has learned. Below 3 arcsec its coherence is zero: the model added
+# this structure. Above 8 arcsec all agree. If the coherence of your own pair is low even at 16 arcsec, look for a shift
 # first.

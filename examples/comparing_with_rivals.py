@@ -1,7 +1,7 @@
 """
-===================================
-Comparing the model with its rivals
-===================================
+======================================
+Comparing the model with its baselines
+======================================
 
 Several methods super-resolve magnetograms. This example runs those that come with the package on one input whose truth
 is known, and shows why no single number says which of them is best.
@@ -22,18 +22,16 @@ from sunpy_magsr.instrument import degrade
 
 ##############################################################################
 # The truth is a part of the synthetic field of the package at 0.5 arcsec/pix: spots and flux tubes that a formula has
-# placed. No model was trained on it. All were trained on the same active regions of HMI (:doc:`/validation`), and what
-# they have learned of the Sun is not quite so for this field. The input is the truth averaged over 4 x 4 pixels,
-# without noise. All models were trained on such inputs.
+# placed. No model was trained on it, and it is not quite like the Sun from which they have learned. The input is the
+# truth averaged over 4 x 4 pixels, without noise. All models were trained on such inputs (:doc:`/validation`).
 
 truth = sample_truth()[0][300:556, 700:1020].astype(np.float32)
 window = sample_map().submap([175, 75] * u.pix, top_right=[254, 138] * u.pix)
 low = sunpy.map.Map(degrade(truth), window.meta)
 
 ##############################################################################
-# Interpolation and the two regression networks give one answer. The diffusion models give as many as one asks for, here
-# eight. ``ldm-res`` is the model of this package, named ``default`` as well; we leave out its adapter for MDI, which
-# ``default`` takes for an MDI map, because this input has neither the noise nor the blur of MDI.
+# Interpolation and the two regression networks give one answer; the diffusion models give any number, here eight.
+# ``ldm-res`` is ``default`` without its adapter for MDI: this input has neither the noise nor the blur of MDI.
 
 options = {"plate_scale": None, "bad_pixels": "keep"}
 found = {name: [sunpy_magsr.superresolve(low, model=name, **options)] for name in ("bicubic", "enhance", "progressive")}
@@ -55,15 +53,14 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** A part of the input, one answer of each method, and the truth; solar north is up. The truth is made
-# up, and the input was computed from it. Interpolation and the regression networks add no grains: they are smooth. What
-# the three diffusion models add was made up by them, at places where the truth has other grains. ``ddpm`` has wrong
-# single pixels (speckle) in strong field; ``ldm-res`` has a few traces of the pixels of the input.
+# **The picture.** A part of the input, one answer of each method, and the truth, which is synthetic; solar north is up.
+# Interpolation and the regression networks are smooth. The three diffusion models add grains, at places where the truth
+# has other grains. ``ddpm`` has wrong single pixels (speckle) in strong field; ``ldm-res`` has a few traces of the
+# pixels of the input.
 #
 # Now in numbers. RMSE is the error of a pixel, of one answer and of the mean of all. CRPS is the error of the whole
 # ensemble, and the mean absolute error where there is one answer only. Power is that of one answer over that of the
-# truth, between two wavelengths: how much structure there is. Coherence, of the mean, says how much of it is where the
-# truth has it.
+# truth, between two wavelengths. Coherence, of the mean, says how much structure is where the truth has it.
 
 segment = 64 * u.arcsec
 truth_options = {"plate_scale": u.Quantity(low.scale) / 4, "segment": segment}
@@ -83,15 +80,14 @@ table.pprint(max_width=-1)
 
 ##############################################################################
 # The regression networks have the smallest error of a pixel, as they were trained for it. They have less than half of
-# the power between 4 and 2 arcsec: every spectrum and every flux of small elements that is measured on them is too low.
-# The diffusion models have the power, and a single sample pays for it with a larger error, because its grains are at
-# other places. They are ahead in CRPS, which counts that they say how sure they are. And for all methods the coherence
-# between 4 and 2 arcsec is low: what is there cannot be known from the input.
+# the power between 4 and 2 arcsec: every spectrum and every flux of small elements measured on them is too low. The
+# diffusion models have the power, and a single sample a larger error, because its grains are at other places. Their
+# CRPS is lower, because it counts the whole distribution. For all methods the coherence between 4 and 2 arcsec is low:
+# the input does not determine this structure.
 #
-# Which of the diffusion models is best cannot be learned from this field. Here ``ldm`` is a little ahead of
-# ``ldm-res``; in four active regions of HMI, which trained neither of them, it is the other way round for CRPS
-# (:doc:`/validation`). ``magsr evaluate --data folder -o evaluation`` makes this comparison with magnetograms of your
-# own.
+# This field cannot decide which of the diffusion models is best. Here ``ldm`` is a little ahead of ``ldm-res``; in four
+# active regions of HMI, which trained neither of them, it is the other way round for CRPS (:doc:`/validation`). ``magsr
+# evaluate --data folder -o evaluation`` makes this comparison with magnetograms of your own.
 
 fig = plt.figure(figsize=(8, 5), layout="constrained")
 spectral.plot_spectra(powers, truth=true_power, axes=fig.add_subplot())
@@ -99,10 +95,9 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** Power spectra of one answer of each method and of the made-up truth; bands are one standard
-# deviation. Below 2 arcsec the diffusion models have far more power than this truth. They have learned how much the Sun
-# has there, and the flux tubes of the synthetic field are too smooth. A model cannot know that.
+# **The picture.** Power spectra of one answer of each method and of the synthetic truth; bands are one standard
+# deviation. Below 2 arcsec the diffusion models have far more power than this truth: they have learned the power of the
+# Sun, and the synthetic flux tubes are too smooth.
 #
-# Which one to take follows from the question. For the field at a place take the mean of an ensemble, or a regression
-# network. For how much there is of something take samples. Whenever it matters how sure a number is, take an ensemble,
-# which regression cannot give.
+# For the field at a place use the mean of an ensemble, or a regression network; for the amount of structure, samples;
+# for an interval, an ensemble.

@@ -25,11 +25,11 @@ from sunpy_magsr import metrics
 from sunpy_magsr.instrument import MDI_GAIN
 
 ##############################################################################
-# The truth must be known, so everything here is made up. The Sun has a radial field that does not change and only
+# The truth must be known, so everything here is synthetic. The Sun has a radial field that does not change and only
 # rotates. An MDI sees it every 36 hours, with MDI's blur, noise and pixels of 2 arcsec. It is four times as far away as
-# the true MDI was, so that the disk is 256 pixels wide and the script is fast. With files of your own, this block is
-# ``disks = sunpy.map.Map("mdi/*.fits")``. (``synthetic_sun.py``
-# lies beside the scripts of this gallery.)
+# the real MDI was, so that the disk is 256 pixels wide and the script is fast. With files of your own, this block is
+# ``disks = sunpy.map.Map("mdi/*.fits")``.
+# (``synthetic_sun.py`` lies beside the scripts of this gallery.)
 
 FARTHER = 4
 surface = synthetic_surface(0, step=FARTHER * STEP, regions=1)
@@ -40,9 +40,9 @@ for delay in np.arange(-5.25, 4, 1.5) * u.day:
     disks.append(sunpy.map.Map(twins.mdi.astype(np.float32), twins.mdi_header))
 
 ##############################################################################
-# We read off where the region is in the middle frame. `sunpy.coordinates.propagate_with_solar_surface` turns this place
-# with the Sun to the time of each other frame, and there we cut out 48 x 48 pixels. Cut with ``submap``, in pixels: the
-# model does not expect maps that were rotated or reprojected.
+# We read off where the region is in the middle frame. `sunpy.coordinates.propagate_with_solar_surface` rotates this
+# place with the Sun to the time of each other frame, and there we cut out 48 x 48 pixels, with ``submap``: the model
+# does not expect maps that were rotated or reprojected.
 
 middle = disks[len(disks) // 2]
 start = SkyCoord(-8 * u.arcsec, 40 * u.arcsec, frame=middle.coordinate_frame)
@@ -57,16 +57,16 @@ for disk in disks:
     longitudes.append(longitude.wrap_at("180d").to_value(u.deg))
 
 ##############################################################################
-# Eight samples of each frame, on the scale of HMI. The package would take a few small and strong elements for hits of
-# cosmic rays. There are none in this MDI, so we keep all pixels. A warning counts the pixels of the made-up spots that
+# Eight samples of each frame, on the scale of HMI. The package would treat a few small and strong elements as cosmic-
+# ray hits. There are none in this MDI, so we keep all pixels. A warning counts the pixels of the synthetic spots that
 # are stronger than all fields that the model was trained on.
 
 options = {"n_samples": 8, "calibrate": "hmi", "bad_pixels": "keep"}
 ensembles = [sunpy_magsr.superresolve_ensemble(cutout, **options) for cutout in cutouts]
 
 ##############################################################################
-# The truth is what the made-up Sun has at the places that the pixels of a result look at. The input must be put on the
-# scale of HMI as well, as a threshold in Gauss means something else on each scale.
+# The truth is the field of the synthetic Sun in the pixels of a result. The input is put on the scale of HMI as well: a
+# threshold in Gauss means something else on each scale.
 
 
 def truth_of(smap):
@@ -100,9 +100,8 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** The same region at four longitudes from the central meridian; solar north is up. Everything is made
-# up, as this Sun is. The input stands for what MDI measures. What the sample has beyond it was added by the model and
-# not measured: it has as much structure as the truth, but its grains are not those of the truth.
+# **The picture.** The same region at four longitudes from the central meridian; solar north is up. Everything is
+# synthetic. The model added what the sample has beyond the input: as much structure as in the truth, but other grains.
 #
 # Now flux and area. ``propagate`` takes each sample through a function, and gives a mean and a 90 % interval for each
 # of its results. The same function measures the input and the truth.
@@ -129,14 +128,14 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** Flux and area of the made-up region, measured by one function in the truth, in the input and in the
+# **The picture.** Flux and area of the synthetic region, measured by one function in the truth, in the input and in the
 # eight samples.
 #
 # The flux of the input is too low by 4 % at disk center and by 7 % at 60 degrees, because its pixels mix the two
-# polarities and spread small elements until they are below 100 G. The flux of the samples is too low by 2 and 7 to 9 %. All
-# intervals hold the truth. They are wide because the scale between MDI and HMI is known to 8 % only; the structure that
-# was made up adds little, as it averages out over so many pixels.
+# polarities and spread small elements until they are below 100 G. The flux of the samples is too low by 2 and 7 to 9 %.
+# All intervals contain the truth. They are wide because the scale between MDI and HMI is known to 8 % only; the added
+# structure averages out over so many pixels.
 #
 # Even the truth changes: a field of 100 G along the line of sight is a radial field of 200 G at 60 degrees. So the area
-# falls by a quarter. No super-resolution changes that, and here the input does even a little better than the samples,
-# as the area is that of the field smoothed over 4 arcsec. Compare areas at equal distances from disk center only.
+# falls by a quarter. Super-resolution does not change that, and the area of the input is even a little better. Compare
+# areas at equal distances from disk center only.

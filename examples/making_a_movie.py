@@ -3,9 +3,9 @@
 Making a movie
 ==============
 
-A super-resolved magnetogram has structure that is made up from random numbers. In a movie these must go along with the
-Sun, or made-up grains stand still while the Sun rotates past them. This example makes a sequence, looks at where its
-structure is one frame later, and shows the movie.
+The model adds structure that comes from random numbers. In a movie these must rotate with the Sun, or the added grains
+stand still while the Sun moves past them. This example makes a sequence, finds its structure in later frames, and
+shows the movie.
 """
 
 import astropy.units as u
@@ -20,8 +20,8 @@ import sunpy_magsr
 
 ##############################################################################
 # Eight frames of a synthetic Sun, half an hour apart, as an MDI four times as far away would see it: they are no
-# observation. Nothing on this Sun changes, but that it rotates. (``synthetic_sun.py``
-# lies beside the scripts of this gallery.)
+# observation. This Sun rotates and does not change otherwise.
+# (``synthetic_sun.py`` lies beside the scripts of this gallery.)
 
 CADENCE = 30 * u.min
 surface = synthetic_surface(1, step=4 * STEP)
@@ -34,16 +34,16 @@ for number in range(8):
 
 ##############################################################################
 # A sequence is super-resolved frame by frame. The random numbers rotate with the Sun, at the rate of each latitude, and
-# are renewed after an hour on average, which is how long HMI's own field between 4 and 2 arcsec lives. Here they shall
-# live as long as this Sun's field, for ever.
+# are renewed after an hour on average, the lifetime of HMI's own field between 4 and 2 arcsec. Here they live forever,
+# as the field of this Sun does.
 
 finer = sunpy_magsr.superresolve_sequence(sunpy.map.MapSequence(frames), noise_lifetime=np.inf * u.h, plate_scale=None)
 fixed = [sunpy_magsr.superresolve(frame, plate_scale=None) for frame in frames]
 
 ##############################################################################
-# How much of the finest structure is found again in the next frame, and where? What is on the Sun moves to the right by
-# about a pixel of the input an hour. The numbers that stay on the detector leave structure at the same place, 0; those
-# that rotate do not.
+# How much of the finest structure is found again two hours later, and where? The Sun moves to the right by about a
+# pixel of the input an hour. Random numbers on the detector leave structure at the same place, 0; those that rotate do
+# not.
 
 
 def detail(smap):
@@ -72,10 +72,9 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** How much the structure that the model has added to one frame is like that of the frame two hours
-# later, shifted back by so many pixels of 0.5 arcsec. Both are made up; there is no measured curve here. Blue: the
-# random numbers stay on the detector, and a part of the structure stays with them. Orange: the numbers rotate with the
-# Sun.
+# **The picture.** Correlation of the structure that the model has added to one frame with that of the frame two hours
+# later, shifted back by so many pixels of 0.5 arcsec. Blue: the random numbers stay on the detector, and a part of the
+# structure stays with them. Orange: the numbers rotate with the Sun. Nothing here was observed.
 #
 # The movie. `sunpy_magsr.io.write_movie` writes it as MP4 or GIF, and so does ``magsr movie`` from files.
 
@@ -91,5 +90,5 @@ plt.show()
 
 ##############################################################################
 # **The movie.** Eight samples of a synthetic Sun, half an hour apart, over 190 arcsec near disk center; solar north is
-# up. No frame is an observation. What is larger than about 4 arcsec comes from the input, and the rest was made up and
-# moves with the Sun.
+# up. No frame is an observation. What is larger than about 4 arcsec comes from the input; the model added the rest,
+# which moves with the Sun.

@@ -43,12 +43,11 @@ plt.show()
 
 ##############################################################################
 # **The picture.** The input is a measurement of MDI. The sample and the mean are output of the model: what they show on
-# scales that MDI resolves comes from the input, and the finer structure was added by the model. Solar north is up.
+# scales that MDI resolves comes from the input, and the model added the finer structure. Solar north is up.
 #
-# The structure below 2 arcsec in the sample is plausible, not measured: the standard deviation shows where another
-# sample would differ. The sample, degraded to MDI's resolution, agrees with the input within the noise. The step that
-# makes it agree is part of the method, so these numbers near 1 show that it works; they are no proof of the small
-# structure.
+# The structure below 2 arcsec in the sample is plausible, not measured. The sample, degraded to MDI's resolution,
+# agrees with the input within the noise. The step that makes it agree is part of the method, so these numbers near 1
+# show that it works; they are no proof of the small structure.
 
 agreement = metrics.forward_agreement(sample, mdi)
 print(f"noise {agreement.noise:.1f}; {agreement.quiet:.2f} in quiet Sun, {agreement.active:.2f} in active regions")
@@ -63,11 +62,11 @@ def unsigned_flux_density(smap):
     return np.where(field > 100, field, 0).mean() * smap.unit
 
 
-value, lowest, highest = ensemble.propagate(unsigned_flux_density)
+value, low, high = ensemble.propagate(unsigned_flux_density)
 print(f"input: {unsigned_flux_density(mdi):.2f}")
-print(f"super-resolved: {value:.2f}, 90 % interval from {lowest:.2f} to {highest:.2f}")
+print(f"super-resolved: {value:.2f}, 90 % interval from {low:.2f} to {high:.2f}")
 
 ##############################################################################
 # The samples have more flux above 100 G than the input, in which small elements of opposite polarity cancel and weak
-# ones stay below the threshold. The interval says how much the samples differ. It does not contain errors that all
-# samples share, and no truth is known here; the next examples use synthetic data, whose truth is known.
+# ones stay below the threshold. The interval contains the differences between the samples. It does not contain errors
+# that all samples share, such as the 8 % of the scale between MDI and HMI, and it is not calibrated.

@@ -29,8 +29,8 @@ from sunpy_magsr.spectral import (
 )
 
 ##############################################################################
-# The synthetic truth at 0.5 arcsec/pix, averaged over 4 x 4 pixels, is the input: what the models were trained for. A
-# real instrument adds blur and noise; so the model is taken without the adapter that knows MDI's.
+# The input is the synthetic truth at 0.5 arcsec/pix, averaged over 4 x 4 pixels. It has neither blur nor noise, so the
+# model is used without its adapter for MDI.
 
 truth = sample_truth()[0][400:800, 500:1000].astype(np.float32)
 window = sample_map().submap([125, 100] * u.pix, top_right=[249, 199] * u.pix)
@@ -50,8 +50,7 @@ fields = {
 ##############################################################################
 # Power says how much structure there is at each scale, coherence how much of it is where the truth has it. The model
 # learned the power of the Sun, which below 2 arcsec is more than the synthetic field has. Below 4 arcsec, where the
-# input ends, the coherence of the sample falls as fast as that of interpolation. The mean keeps what the samples agree
-# on, and is coherent a little further.
+# input ends, the coherence of the sample falls as fast as that of interpolation. The mean is coherent a little further.
 
 scale = {"plate_scale": u.Quantity(fields["bicubic"].scale), "segment": 64 * u.arcsec}
 spectra = {name: power_spectrum(smap, segment=64 * u.arcsec) for name, smap in fields.items()}
@@ -65,8 +64,7 @@ plt.show()
 
 ##############################################################################
 # **The picture.** Power spectra, and coherence with the truth, of a synthetic magnetogram; bands are one standard
-# deviation. Everything here was computed, nothing was observed. Between the dotted lines and to the right of them the
-# power of the sample is made up.
+# deviation. Between the dotted lines and to the right of them the model added the power of the sample.
 #
 # The same in numbers: where the coherence falls below one half, and whether there is anything real below 2 arcsec.
 
@@ -79,9 +77,9 @@ for name, smap in fields.items():
     )
 
 ##############################################################################
-# Feature by feature: detail that is in the truth and in the sample is an improvement on interpolation, detail that is
-# in the truth only an omission, detail that is in the sample only a hallucination. A feature is what stands out by more
-# than five times the noise, here 10 G.
+# Feature by feature: detail in both truth and sample is an improvement on interpolation, detail in the truth only an
+# omission, detail in the sample only a hallucination. A feature stands out by more than five times the noise, here 10
+# G.
 
 known = fields["bicubic"].data
 split = feature_split(fields["one sample"], truth, known, noise=10 * u.G)
@@ -107,6 +105,6 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** A part of the sample, the same part of the synthetic truth, and what a comparison of the two says of
-# every feature; solar north is up. The sample shows the network at the right places, as the input does. Most of its
-# single grains were made up by the model.
+# **The picture.** A part of the sample, the same part of the synthetic truth, and the verdict on every feature; solar
+# north is up. The sample shows the network at the right places, as the input does. The model added most of its single
+# grains.

@@ -4,8 +4,8 @@ Training a small model and its adapter for real MDI data
 ========================================================
 
 This example goes from FITS files to a model folder that `sunpy_magsr.superresolve` loads, with the commands that made
-the bundled model. It takes a minute, so the model is good for nothing else than showing the way; see the developer
-guide for what each stage does.
+the bundled model. It takes a minute, and the model is only good for showing the way; the developer guide explains each
+stage.
 """
 
 import tempfile
@@ -38,7 +38,7 @@ for number, left in enumerate((200, 680)):
 
 ##############################################################################
 # One TOML file describes all stages. The adapter is trained on pairs that a model of MDI simulates: its blur, its
-# pixels and its noise. With ``pairs = "observed"`` it would be true pairs of MDI and HMI.
+# pixels and its noise. With ``pairs = "observed"`` it would be observed pairs of MDI and HMI.
 
 (folder / "train.toml").write_text("""
 output = "run"
@@ -98,11 +98,11 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** What was measured while the three stages were trained on the synthetic field. A loss has no unit. Of
-# so few steps one sees little but chance; look at these curves for a training of hours.
+# **The picture.** What was measured while the three stages were trained on the synthetic field. A loss has no unit. So
+# few steps show little but chance; look at these curves for a training of hours.
 #
-# The folder is a model: for an MDI map it takes the adapter, for others it does not. Beside it is what the bundled
-# model makes of the same map, after 1800 steps instead of 150, and 5900 of scoring.
+# The folder is a model: for an MDI map it takes the adapter, for others it does not. Beside it is the result of the
+# bundled model for the same map, after 1800 steps instead of 150, and 5900 of scoring.
 
 mdi = sample_map().submap([180, 90] * u.pix, top_right=[239, 139] * u.pix)
 results = {
@@ -123,11 +123,11 @@ fig.suptitle("Synthetic data, not an observation")
 plt.show()
 
 ##############################################################################
-# **The picture.** The synthetic input, with the blur and noise of MDI, and what the two models make of it; solar north
+# **The picture.** The synthetic input, with the blur and noise of MDI, and the results of the two models; solar north
 # is up. After 150 steps the model keeps much of the noise and adds little structure.
 #
-# The structure below 2 arcsec in both is plausible, not measured. What can be asked of both is that MDI would have seen
-# the input: the misfit over the noise, squared, should be about 1.
+# The structure below 2 arcsec in both is plausible, not measured. Both should agree with the input at MDI's resolution:
+# the misfit over the noise, squared, should be about 1.
 
 for title in ("150 steps", "Bundled model"):
     agreement = metrics.forward_agreement(results[title], mdi)
