@@ -87,7 +87,7 @@ def test_the_commands_say_what_was_refused(pairs, capsys):
 def test_pairs_are_trained_on_and_the_test_is_not(pairs, recipe):
     folder, _ = pairs
     assert train(["prepare", str(recipe)]) == 0
-    store = PatchStore.open(folder / "run" / "patches")
+    store = PatchStore(folder / "run" / "patches")
     assert [row["date"][:7] for row in store.fields] == ["2010-08"]
     assert store.fields["gain"][0] == pytest.approx(1.3, rel=0.01)
     assert load_config(recipe).finetune.scale == "input"
