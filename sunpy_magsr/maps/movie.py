@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import subprocess
+import subprocess  # nosec B404
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING

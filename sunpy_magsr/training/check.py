@@ -1,7 +1,7 @@
 """The stored answer of a model folder: another process, or another machine, must give it again."""
 
 import json
-import subprocess
+import subprocess  # nosec B404
 import sys
 import warnings
 from pathlib import Path
