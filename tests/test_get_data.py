@@ -11,9 +11,9 @@ from astropy.io import fits
 from sunpy_magsr.maps.fits import read_fits, write_compressed
 from sunpy_magsr.pairs.jsoc import Archive
 
-from .jsoc_server import JsocServer, record_of, running
+from .pairs.jsoc_server import JsocServer, record_of, running
 
-PAGE = Path(__file__).parents[2] / "docs" / "how_to" / "get_data.rst"
+PAGE = Path(__file__).parents[1] / "docs" / "how_to" / "get_data.rst"
 SERIES = "mdi.fd_M_96m_lev182"
 
 
